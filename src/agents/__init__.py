@@ -1,0 +1,1 @@
+"""The agents: prompts, models, typed outputs."""

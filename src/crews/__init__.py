@@ -1,0 +1,1 @@
+"""The crews, and the process that runs them."""

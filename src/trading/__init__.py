@@ -1,0 +1,1 @@
+"""The deterministic core: market, breaker, gateway, exchange. Imports no LLM library."""

@@ -1,0 +1,97 @@
+"""``TradingClient``: all that tools, crews, the command line and screens can ask of the core."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from trading.api.schemas import (
+    ActivityEntry,
+    BreakerStatistics,
+    BreakerView,
+    ClearCommand,
+    CommandResult,
+    CoreStatus,
+    Portfolio,
+    RecoverCommand,
+    RecoveryConditions,
+    SpikeClaim,
+    TripCommand,
+    WarnCommand,
+)
+from trading.model.breaker import BreakerSnapshot
+from trading.model.decision import (
+    AgentDecision,
+    ProposalResult,
+    RiskPreview,
+    SpikeRunReport,
+    ToolExecution,
+    TradeProposal,
+)
+from trading.model.market import Bar, Book
+from trading.model.metrics import MarketSnapshot, SymbolStats
+from trading.model.order import OrderReport
+
+
+class TradingClient(Protocol):
+    """Synchronous: tools run in CrewAI's own threads. Safe to call from several at once.
+
+    ``breaker_snapshot`` is the cheap read every tool starts with (shared memory or an attribute;
+    a stale record reads as TRIGGERED). Everything else may take a round trip to the core and
+    raise ``CoreNotRunningError`` or ``CoreTimeoutError``.
+    """
+
+    def breaker_snapshot(self) -> BreakerSnapshot: ...
+
+    def now_ms(self) -> int:
+        """Market time of the core."""
+        ...
+
+    def status(self) -> CoreStatus: ...
+
+    def breaker(self) -> BreakerView: ...
+
+    def trip(self, command: TripCommand) -> CommandResult: ...
+
+    def warn(self, command: WarnCommand) -> CommandResult: ...
+
+    def recover(self, command: RecoverCommand) -> CommandResult: ...
+
+    def clear(self, command: ClearCommand) -> CommandResult: ...
+
+    def breaker_statistics(self) -> BreakerStatistics: ...
+
+    def recovery_conditions(self) -> RecoveryConditions: ...
+
+    def market(self) -> MarketSnapshot: ...
+
+    def symbol_stats(self, symbol: str) -> SymbolStats: ...
+
+    def bars(self, symbol: str, limit: int) -> tuple[Bar, ...]:
+        """The newest ``limit`` 1-minute bars, oldest first."""
+        ...
+
+    def order_book(self, symbol: str, depth: int) -> Book: ...
+
+    def portfolio(self) -> Portfolio: ...
+
+    def preview_trade(self, proposal: TradeProposal) -> RiskPreview: ...
+
+    def propose_trade(self, proposal: TradeProposal) -> ProposalResult: ...
+
+    def cancel_order(self, client_order_id: str, reason: str) -> OrderReport: ...
+
+    def close_position(self, symbol: str, reason: str) -> ProposalResult: ...
+
+    def claim_spike(self, worker: str, timeout_s: float) -> SpikeClaim | None:
+        """The best waiting spike, or None after ``timeout_s``."""
+        ...
+
+    def finish_spike_run(self, report: SpikeRunReport) -> None: ...
+
+    def record_decision(self, decision: AgentDecision) -> int: ...
+
+    def record_tool_execution(self, execution: ToolExecution) -> None: ...
+
+    def record_activity(self, entry: ActivityEntry) -> None: ...
+
+    def worker_heartbeat(self, worker: str, detail: str) -> None: ...

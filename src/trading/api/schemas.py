@@ -1,0 +1,153 @@
+"""Bodies of the control API: described once, used by the app, the clients and the screens."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from pydantic import Field
+
+from trading.model.base import ValueModel
+from trading.model.breaker import Actor, BreakerSnapshot
+from trading.model.decision import SpikeRunReport
+from trading.model.metrics import MarketSnapshot
+from trading.model.order import Balance, OrderReport, Position
+from trading.model.spike import Spike, SpikeStatus
+
+
+class TripCommand(ValueModel):
+    reason: str = Field(min_length=1, max_length=500)
+    actor: Actor = Actor.OPERATOR
+    rule: str | None = None
+    details: dict[str, Any] = Field(default_factory=dict)
+
+
+class WarnCommand(ValueModel):
+    reason: str = Field(min_length=1, max_length=500)
+    actor: Actor = Actor.OPERATOR
+    details: dict[str, Any] = Field(default_factory=dict)
+
+
+class RecoverCommand(ValueModel):
+    """TRIGGERED → RECOVERING. ``epoch`` must echo the current one for an operator."""
+
+    reason: str = Field(min_length=1, max_length=500)
+    actor: Actor = Actor.OPERATOR
+    epoch: int | None = None
+
+
+class ClearCommand(ValueModel):
+    """→ SAFE, or only the latch. ``force`` is an operator's recorded override."""
+
+    reason: str = Field(min_length=1, max_length=500)
+    actor: Actor = Actor.OPERATOR
+    epoch: int
+    force: bool = False
+
+
+class BreakerView(ValueModel):
+    """The breaker with what an operator needs to decide."""
+
+    snapshot: BreakerSnapshot
+    market: MarketSnapshot | None = None
+    blockers: tuple[str, ...] = ()  # why recovery cannot start yet
+    running: bool = True  # False when read from the store with no core running
+
+
+class CommandResult(ValueModel):
+    """Answer to a breaker command."""
+
+    applied: bool
+    message: str
+    snapshot: BreakerSnapshot
+    in_flight: tuple[str, ...] = ()
+    orders_cancelled: int = 0
+
+
+class RecoveryConditions(ValueModel):
+    """Each condition of recovery, met or not, with its value in words."""
+
+    met: bool
+    conditions: dict[str, bool]
+    explanations: dict[str, str]
+    cooldown_remaining_s: float
+
+
+class Portfolio(ValueModel):
+    """Money as it stands, in the quote asset unless said."""
+
+    quote_asset: str
+    equity: Decimal
+    free: Decimal
+    balances: tuple[Balance, ...]
+    positions: tuple[Position, ...]
+    open_orders: tuple[OrderReport, ...]
+    reserved_exposure: Decimal
+    exposure: Decimal
+    realized_pnl: Decimal
+    unrealized_pnl: Decimal
+    prices: dict[str, Decimal]
+
+
+class SpikeView(ValueModel):
+    spike: Spike
+    status: SpikeStatus
+    note: str = ""
+
+
+class ActivityEntry(ValueModel):
+    """One line of the activity feed."""
+
+    time_ms: int
+    source: str  # "guardian", "spike_crew", "breaker", "orders", "core", …
+    text: str
+    level: str = "info"  # info, notice, warning, critical
+
+
+class ComponentHealth(ValueModel):
+    name: str
+    ok: bool
+    detail: str = ""
+    age_ms: int | None = None
+
+
+class CoreStatus(ValueModel):
+    """Everything the terminal view shows."""
+
+    time_ms: int
+    venue: str
+    dry_run: bool
+    account: str
+    process_id: int
+    started_at_ms: int
+    breaker: BreakerView
+    portfolio: Portfolio | None
+    spikes: tuple[SpikeView, ...]
+    activity: tuple[ActivityEntry, ...]
+    components: tuple[ComponentHealth, ...]
+    counters: dict[str, int]
+    start_equity: Decimal | None = None
+
+
+class SpikeClaim(ValueModel):
+    """A spike handed to one worker, with what the run needs from the start."""
+
+    spike: Spike
+    deadline_ms: int
+    epoch: int
+    now_ms: int
+
+
+class BreakerStatistics(ValueModel):
+    """Totals over the life of the store."""
+
+    trips: int
+    false_trips: int
+    trips_24h: int
+    total_downtime_seconds: float
+    total_capital_saved: Decimal
+    last_trip_at_ms: int | None
+    last_trip_reason: str | None
+
+
+RunReport = SpikeRunReport

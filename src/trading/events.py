@@ -1,0 +1,91 @@
+"""Immutable events inside the core, and the bus that carries them.
+
+The bus is synchronous: ``publish`` calls every subscriber of the event's type in the order they
+subscribed, on the caller's thread. A subscriber that must not hold up the publisher hands the
+event to its own queue.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from trading.model.breaker import BreakerSnapshot
+from trading.model.metrics import MarketSnapshot
+from trading.model.order import Fill, OrderReport, Position
+from trading.model.spike import Spike
+
+
+@dataclass(frozen=True, slots=True)
+class SpikeDetected:
+    spike: Spike
+
+
+@dataclass(frozen=True, slots=True)
+class CrashDetected:
+    """A hard limit is reached. ``rule`` is the metric's name."""
+
+    rule: str
+    reason: str
+    market: MarketSnapshot
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerChanged:
+    previous: BreakerSnapshot
+    current: BreakerSnapshot
+
+
+@dataclass(frozen=True, slots=True)
+class OrderUpdated:
+    report: OrderReport
+    purpose: str
+
+
+@dataclass(frozen=True, slots=True)
+class FillReceived:
+    fill: Fill
+    purpose: str
+
+
+@dataclass(frozen=True, slots=True)
+class PositionChanged:
+    position: Position
+    closed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EntryRefused:
+    """An entry did not leave. ``rule`` names what refused it."""
+
+    symbol: str
+    rule: str
+    reason: str
+
+
+Event = (
+    SpikeDetected
+    | CrashDetected
+    | BreakerChanged
+    | OrderUpdated
+    | FillReceived
+    | PositionChanged
+    | EntryRefused
+)
+EventT = TypeVar("EventT")
+
+
+class EventBus:
+    """Typed publish and subscribe within one process."""
+
+    def __init__(self) -> None:
+        self._subscribers: defaultdict[type, list[Callable[[Any], None]]] = defaultdict(list)
+
+    def subscribe(self, kind: type[EventT], subscriber: Callable[[EventT], None]) -> None:
+        self._subscribers[kind].append(subscriber)
+
+    def publish(self, event: Event) -> None:
+        for subscriber in self._subscribers[type(event)]:
+            subscriber(event)

@@ -1,0 +1,1 @@
+"""Venues behind one protocol."""

@@ -1,0 +1,1 @@
+"""The Binance adapter, over the unmodified python-binance client."""

@@ -1,0 +1,1 @@
+"""The only way out: gate, journal, gateway, positions, cancel sweep."""

@@ -1,0 +1,1 @@
+"""Market data: feed, rolling windows, crash detector, spike detector."""

@@ -1,0 +1,83 @@
+"""The circuit breaker's vocabulary."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from pydantic import Field
+
+from trading.model.base import ValueModel
+
+
+class BreakerStatus(StrEnum):
+    SAFE = "SAFE"
+    WARNING = "WARNING"
+    TRIGGERED = "TRIGGERED"
+    RECOVERING = "RECOVERING"
+
+    @property
+    def severity(self) -> int:
+        """0 for SAFE to 3 for TRIGGERED; RECOVERING is 2."""
+        return {"SAFE": 0, "WARNING": 1, "RECOVERING": 2, "TRIGGERED": 3}[self.value]
+
+
+class Latch(StrEnum):
+    NONE = "NONE"
+    MANUAL = "MANUAL"
+
+
+class Actor(StrEnum):
+    """Who asks for a transition. A model may tighten and never loosen."""
+
+    RULE = "rule"
+    LLM = "llm"
+    OPERATOR = "operator"
+    SYSTEM = "system"  # store, feed, clock, watchdog: tightens like a rule
+
+
+class BreakerSnapshot(ValueModel):
+    """The breaker at one moment. Immutable; reading it takes one attribute access.
+
+    ``size_multiplier`` is what position sizes are to be multiplied by: 1 in SAFE, 0.5 in WARNING,
+    0 in TRIGGERED, the stage's cap in RECOVERING.
+    """
+
+    status: BreakerStatus
+    epoch: int = Field(ge=0)
+    latch: Latch = Latch.NONE
+    stage: int = Field(default=0, ge=0, le=3)
+    causes: tuple[str, ...] = ()
+    reason: str = ""
+    actor: Actor = Actor.SYSTEM
+    changed_at_ms: int
+    triggered_at_ms: int | None = None
+    cooldown_until_ms: int | None = None
+    stage_entered_at_ms: int | None = None
+    trips_24h: int = 0
+    event_id: int | None = None  # row of circuit_breaker_events that the current trip belongs to
+    size_multiplier: float = Field(ge=0, le=1)
+
+    @property
+    def allows_entries(self) -> bool:
+        """Whether a risk-increasing order may be sent at all."""
+        return self.size_multiplier > 0
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the breaker is halting or still easing back (TRIGGERED or RECOVERING)."""
+        return self.status in (BreakerStatus.TRIGGERED, BreakerStatus.RECOVERING)
+
+
+class TripReceipt(ValueModel):
+    """Answer of ``trigger()``. Truthy: a trip always holds."""
+
+    epoch: int
+    newly_triggered: bool
+    in_flight: tuple[str, ...] = ()  # client order ids whose outcome was unknown at the trip
+
+    def __bool__(self) -> bool:
+        return True
+
+
+JsonObject = dict[str, Any]

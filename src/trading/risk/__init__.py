@@ -1,0 +1,1 @@
+"""Risk: the circuit breaker, limits, sizing, decision validation."""

@@ -1,0 +1,1 @@
+"""The embedded exchange: matching engine, markets, Binance-compatible server."""

@@ -1,0 +1,51 @@
+# Everything runs from a virtual environment in .venv, which `make setup` creates once.
+# Pass options through ARGS:  make live ARGS="--speed 5 --duration 120"
+
+PYTHON  ?= python3
+VENV    := .venv
+BIN     := $(VENV)/bin
+STAMP   := $(VENV)/.installed
+BENCHES := $(sort $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py)))
+ARGS    ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup live test lint bench prove clean
+
+help:  ## Show this list
+	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP)  ## Create .venv and install everything (a second run returns at once)
+
+# The versions come from constraints.txt; the stamp is only written when the installation is whole.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null || { \
+	  echo "spikeguard needs Python 3.11, 3.12 or 3.13; '$(PYTHON)' is $$($(PYTHON) --version 2>&1 | head -1)." >&2; \
+	  echo "Name another one:  make $(or $(MAKECMDGOALS),setup) PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "'$(PYTHON)' cannot create virtual environments (on Debian and Ubuntu: apt install python3-venv)." >&2; exit 1; }
+	@echo "Installing into $(VENV) (once; takes a few minutes) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+live: $(STAMP)  ## Trade on the embedded exchange with the terminal view; Ctrl-C ends it
+	@$(BIN)/python -m crews.run live $(ARGS)
+
+test: $(STAMP)  ## Run the tests (minutes)
+	@$(BIN)/python -m pytest -q $(ARGS)
+
+lint: $(STAMP)  ## ruff, mypy --strict and the import contracts
+	@$(BIN)/ruff check -q src tests benchmarks
+	@$(BIN)/ruff format -q --check src tests benchmarks
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(STAMP)  ## Run every measurement in benchmarks/ and print its figures
+	@set -e; for bench in $(BENCHES); do echo "== $$bench"; $(BIN)/python $$bench; done
+
+prove: $(STAMP)  ## Run the long form of the tests
+	@$(BIN)/python -m pytest -q -m long $(ARGS)
+
+clean:  ## Remove caches and .venv; data/ stays
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	@find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

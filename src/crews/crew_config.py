@@ -1,0 +1,105 @@
+"""Settings of the two crews and of the processes that run them."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from trading.model.base import ConfigModel
+
+
+class GuardianCrewConfig(ConfigModel):
+    """The guardian crew assesses the market all the time, beside the core's own detector."""
+
+    interval_s: float = Field(
+        default=30.0,
+        ge=1,
+        le=3600,
+        description="Market time between two assessments, seconds. A change of the breaker's "
+        "state starts one at once.",
+    )
+    deadline_s: float = Field(
+        default=30.0, ge=1, le=600, description="Longest time for one assessment, seconds."
+    )
+    max_model_calls: int = Field(
+        default=16, ge=2, le=200, description="Most model calls in one assessment."
+    )
+
+
+class SpikeCrewConfig(ConfigModel):
+    """The spike-trading crew runs once for each spike worth a look."""
+
+    max_concurrent_runs: int = Field(
+        default=2, ge=1, le=16, description="Runs at once; each has a warm crew of its own."
+    )
+    queue_size: int = Field(
+        default=8,
+        ge=1,
+        le=1000,
+        description="Spikes that may wait for a crew; beyond it the weakest is skipped.",
+    )
+    max_spike_age_s: float = Field(
+        default=60.0,
+        gt=0,
+        le=3600,
+        description="A spike older than this (market time, seconds) is skipped, not traded.",
+    )
+    run_deadline_s: float = Field(
+        default=45.0,
+        gt=0,
+        le=600,
+        description="Market time from the claim on in which a run must end; later means no trade.",
+    )
+    proposal_ttl_s: float = Field(
+        default=10.0,
+        gt=0,
+        le=120,
+        description="Market time after which an unsent entry proposal is void, seconds; never "
+        "later than the run's deadline.",
+    )
+    max_model_calls: int = Field(
+        default=40, ge=5, le=400, description="Most model calls in one run; more means no trade."
+    )
+
+
+class WorkerProcessConfig(ConfigModel):
+    """The processes that run the crews, without any exchange key."""
+
+    heartbeat_interval_s: float = Field(
+        default=1.0, ge=0.1, le=30, description="Wall time between two signs of life, seconds."
+    )
+    core_lost_after_s: float = Field(
+        default=10.0,
+        ge=1,
+        le=300,
+        description="A worker ends itself when the core has not answered for so long, seconds.",
+    )
+    claim_timeout_s: float = Field(
+        default=5.0,
+        ge=0.1,
+        le=60,
+        description="How long one request for a spike waits at the core, seconds.",
+    )
+    nice: int = Field(
+        default=10,
+        ge=0,
+        le=19,
+        description="How far workers stand back from the core for the processor (Unix nice).",
+    )
+
+
+class CrewsConfig(ConfigModel):
+    """Crew orchestration."""
+
+    enabled: bool = Field(
+        default=True,
+        description="Off: no crew workers are started; the core guards and protects alone.",
+    )
+    guardian: GuardianCrewConfig = Field(
+        default_factory=GuardianCrewConfig, description="The guardian crew."
+    )
+    spike_trading: SpikeCrewConfig = Field(
+        default_factory=SpikeCrewConfig, description="The spike-trading crew."
+    )
+    worker: WorkerProcessConfig = Field(
+        default_factory=WorkerProcessConfig, description="The worker processes."
+    )

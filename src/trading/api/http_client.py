@@ -1,0 +1,221 @@
+"""``TradingClient`` over the control API's Unix socket."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import httpx
+from pydantic import BaseModel, TypeAdapter
+
+from trading.api.errors_on_the_wire import from_wire
+from trading.api.schemas import (
+    ActivityEntry,
+    BreakerStatistics,
+    BreakerView,
+    ClearCommand,
+    CommandResult,
+    CoreStatus,
+    Portfolio,
+    RecoverCommand,
+    RecoveryConditions,
+    SpikeClaim,
+    TripCommand,
+    WarnCommand,
+)
+from trading.errors import ControlApiError, CoreNotRunningError, CoreTimeoutError
+from trading.model.breaker import BreakerSnapshot
+from trading.model.decision import (
+    AgentDecision,
+    ProposalResult,
+    RiskPreview,
+    SpikeRunReport,
+    ToolExecution,
+    TradeProposal,
+)
+from trading.model.market import Bar, Book
+from trading.model.metrics import MarketSnapshot, SymbolStats
+from trading.model.order import OrderReport
+from trading.risk.shared_record import SharedRecordReader
+
+T = TypeVar("T")
+
+
+class HttpTradingClient:
+    """Typed calls to a running core. Safe to use from several threads.
+
+    With ``record_path`` the breaker is read from the core's shared-memory record (stale reads as
+    TRIGGERED); without it, over the socket.
+    """
+
+    def __init__(
+        self, socket_path: Path, record_path: Path | None = None, *, timeout_s: float = 10.0
+    ) -> None:
+        self._socket_path = socket_path
+        self._timeout_s = timeout_s
+        self._record = SharedRecordReader(record_path) if record_path else None
+        self._http = httpx.Client(
+            transport=httpx.HTTPTransport(uds=str(socket_path)),
+            base_url="http://core",
+            timeout=timeout_s,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._http.close()
+        if self._record:
+            self._record.close()
+
+    def breaker_snapshot(self) -> BreakerSnapshot:
+        if self._record is None:
+            return self.breaker().snapshot
+        return self._record.read()
+
+    def now_ms(self) -> int:
+        if self._record is None:
+            return self.market().time_ms
+        return self._record.market_now_ms()
+
+    def status(self) -> CoreStatus:
+        return self._get("/v1/status", CoreStatus)
+
+    def breaker(self) -> BreakerView:
+        return self._get("/v1/breaker", BreakerView)
+
+    def trip(self, command: TripCommand) -> CommandResult:
+        return self._post("/v1/breaker/trip", CommandResult, command)
+
+    def warn(self, command: WarnCommand) -> CommandResult:
+        return self._post("/v1/breaker/warn", CommandResult, command)
+
+    def recover(self, command: RecoverCommand) -> CommandResult:
+        return self._post("/v1/breaker/recover", CommandResult, command)
+
+    def clear(self, command: ClearCommand) -> CommandResult:
+        return self._post("/v1/breaker/clear", CommandResult, command)
+
+    def breaker_statistics(self) -> BreakerStatistics:
+        return self._get("/v1/breaker/statistics", BreakerStatistics)
+
+    def recovery_conditions(self) -> RecoveryConditions:
+        return self._get("/v1/breaker/recovery-conditions", RecoveryConditions)
+
+    def market(self) -> MarketSnapshot:
+        return self._get("/v1/market", MarketSnapshot)
+
+    def symbol_stats(self, symbol: str) -> SymbolStats:
+        return self._get(f"/v1/market/{symbol}", SymbolStats)
+
+    def bars(self, symbol: str, limit: int) -> tuple[Bar, ...]:
+        return self._get(f"/v1/market/{symbol}/bars", tuple[Bar, ...], limit=limit)
+
+    def order_book(self, symbol: str, depth: int) -> Book:
+        return self._get(f"/v1/market/{symbol}/book", Book, depth=depth)
+
+    def portfolio(self) -> Portfolio:
+        return self._get("/v1/portfolio", Portfolio)
+
+    def preview_trade(self, proposal: TradeProposal) -> RiskPreview:
+        return self._post("/v1/trades/preview", RiskPreview, proposal)
+
+    def propose_trade(self, proposal: TradeProposal) -> ProposalResult:
+        return self._post("/v1/trades", ProposalResult, proposal)
+
+    def cancel_order(self, client_order_id: str, reason: str) -> OrderReport:
+        path = f"/v1/orders/{client_order_id}/cancel"
+        return self._post(path, OrderReport, {"reason": reason})
+
+    def close_position(self, symbol: str, reason: str) -> ProposalResult:
+        return self._post(f"/v1/positions/{symbol}/close", ProposalResult, {"reason": reason})
+
+    def claim_spike(self, worker: str, timeout_s: float) -> SpikeClaim | None:
+        answer = self._send(
+            "POST",
+            "/v1/spikes/claim",
+            params={"worker": worker, "timeout_s": timeout_s},
+            timeout_s=timeout_s + self._timeout_s,
+        )
+        return SpikeClaim.model_validate_json(answer) if answer not in (b"null", b"") else None
+
+    def finish_spike_run(self, report: SpikeRunReport) -> None:
+        self._send("POST", "/v1/spikes/finish", body=report)
+
+    def record_decision(self, decision: AgentDecision) -> int:
+        answer = self._post("/v1/decisions", dict[str, int], decision)
+        return answer["id"]
+
+    def record_tool_execution(self, execution: ToolExecution) -> None:
+        self._send("POST", "/v1/tool-executions", body=execution)
+
+    def record_activity(self, entry: ActivityEntry) -> None:
+        self._send("POST", "/v1/activity", body=entry)
+
+    def worker_heartbeat(self, worker: str, detail: str) -> None:
+        self._send("POST", "/v1/workers/heartbeat", body={"worker": worker, "detail": detail})
+
+    def _get(self, path: str, kind: type[T], **params: int) -> T:
+        return _decode(kind, self._send("GET", path, params=params))
+
+    def _post(self, path: str, kind: type[T], body: BaseModel | dict[str, Any]) -> T:
+        return _decode(kind, self._send("POST", path, body=body))
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: BaseModel | dict[str, Any] | None = None,
+        params: dict[str, Any] | None = None,
+        timeout_s: float | None = None,
+    ) -> bytes:
+        content = body.model_dump_json().encode() if isinstance(body, BaseModel) else None
+        try:
+            response = self._http.request(
+                method,
+                path,
+                params=params,
+                content=content,
+                json=body if isinstance(body, dict) else None,
+                headers={"content-type": "application/json"} if content else None,
+                timeout=timeout_s or self._timeout_s,
+            )
+        except httpx.TimeoutException as error:
+            raise CoreTimeoutError(
+                f"the core did not answer {path} within {timeout_s or self._timeout_s:g} s"
+            ) from error
+        except httpx.TransportError as error:
+            raise CoreNotRunningError(
+                f"no core answers at {self._socket_path} ({error}); start one with "
+                "`python -m crews.run live`"
+            ) from error
+        if response.is_success:
+            return response.content
+        raise from_wire(response.status_code, _body_of(response))
+
+
+def _decode(kind: type[T], content: bytes) -> T:
+    try:
+        return TypeAdapter(kind).validate_json(content)
+    except ValueError as error:
+        raise ControlApiError(f"the core's answer is not understood: {error}") from error
+
+
+def _body_of(response: httpx.Response) -> dict[str, Any]:
+    try:
+        body = response.json()
+    except ValueError:
+        return {"message": response.text[:200]}
+    if isinstance(body, dict) and "detail" in body:  # FastAPI's own validation errors
+        return {"error": "ControlApiError", "message": f"request refused: {body['detail']}"}
+    return body if isinstance(body, dict) else {"message": str(body)}

@@ -1,0 +1,61 @@
+"""The loop on which orders live.
+
+The order path commits to disk before it sends; on a loop of its own it never holds up the feed,
+and a trip called from the feed's loop can wait for sends to reach the wire without deadlock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from typing import Any, Protocol, TypeVar
+
+T = TypeVar("T")
+
+
+class OrderLoop(Protocol):
+    """Runs coroutines of the order path; ``call`` may be awaited from the main loop."""
+
+    async def call(self, coroutine: Coroutine[Any, Any, T]) -> T: ...
+
+
+class SameLoop:
+    """The caller's own loop: for a replay, where everything happens in turn."""
+
+    async def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return await coroutine
+
+
+class OrderThread:
+    """An event loop on a thread of its own."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="orders", daemon=True)
+        self._thread.start()
+
+    async def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        return await asyncio.wrap_future(future)
+
+    def spawn(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        """Start ``coroutine`` on the order loop without waiting; it ends with ``stop``."""
+        asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+
+    def stop(self) -> None:
+        """Cancel what still runs there and end the thread."""
+        asyncio.run_coroutine_threadsafe(self._cancel_all(), self._loop).result(timeout=5)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(timeout=5)
+        self._loop.close()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_forever()
+
+    async def _cancel_all(self) -> None:
+        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

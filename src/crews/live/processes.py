@@ -1,0 +1,179 @@
+"""Child processes of a live run: started with their settings on standard input, watched, ended.
+
+A child reads one JSON line and then waits on its standard input: the end of file tells it that
+its parent is gone, whatever killed it. Nothing secret is ever on a command line.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from pydantic import BaseModel
+
+from trading.errors import SpikeguardError
+
+# What a worker, which runs model-driven code, must not find in its environment.
+EXCHANGE_KEY_PREFIX = "BINANCE_"
+
+
+class ChildFailedError(SpikeguardError):
+    """A child process did not start, or ended when it should not have."""
+
+
+@dataclass(slots=True)
+class Child:
+    """One child process. ``start`` may be called again after it has ended."""
+
+    name: str
+    module: str
+    arguments: tuple[str, ...]
+    settings: BaseModel
+    environment: Mapping[str, str]
+    log_path: Path
+    nice: int = 0
+    process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+
+    def start(self) -> None:
+        """Start the process and hand it its settings."""
+        self.log_path.parent.mkdir(parents=True, exist_ok=True)
+        with self.log_path.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", self.module, *self.arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=dict(self.environment),
+                # Ctrl-C in the terminal is the parent's to handle: it ends children in order.
+                start_new_session=True,
+            )
+        if self.nice:
+            with contextlib.suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, self.process.pid, self.nice)
+        assert self.process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # it died at once; `wait_ready` says so
+            self.process.stdin.write(self.settings.model_dump_json().encode() + b"\n")
+            self.process.stdin.flush()
+
+    def wait_ready(self, timeout_s: float) -> bytes:
+        """The first line the process prints.
+
+        Raises:
+            ChildFailedError: it ended, or printed nothing in time.
+        """
+        assert self.process is not None
+        assert self.process.stdout is not None
+        line = _read_line(self.process.stdout, timeout_s)
+        if line:
+            return line
+        ended = self.process.poll()
+        self.kill()
+        how = f"ended with code {ended}" if ended is not None else f"not ready in {timeout_s:g} s"
+        raise ChildFailedError(f"the {self.name} process {how}: {self.last_words()}")
+
+    @property
+    def is_alive(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    @property
+    def pid(self) -> int | None:
+        return self.process.pid if self.process else None
+
+    def last_words(self) -> str:
+        """The end of its log, for an error message."""
+        try:
+            lines = self.log_path.read_text(errors="replace").strip().splitlines()
+        except OSError:
+            return "no log"
+        return f"{lines[-1] if lines else 'it said nothing'} (log: {self.log_path})"
+
+    def stop(self, timeout_s: float) -> None:
+        """SIGTERM, then wait, then SIGKILL."""
+        if self.process is None:
+            return
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(timeout_s)
+            except subprocess.TimeoutExpired:
+                self.kill()
+        self._close_pipes()
+
+    def kill(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(5)
+        self._close_pipes()
+
+    def _close_pipes(self) -> None:
+        assert self.process is not None
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+
+
+@dataclass(slots=True)
+class RestartPolicy:
+    """Restarts with a doubling pause, from ``first_s`` to ``most_s``; a long life resets it."""
+
+    first_s: float = 0.5
+    most_s: float = 30.0
+    reset_after_s: float = 60.0
+    restarts: int = 0
+    _pause_s: float = 0.0
+    _started_at: float = field(default_factory=time.monotonic)
+    _next_at: float | None = None
+
+    def started(self) -> None:
+        self._started_at = time.monotonic()
+        self._next_at = None
+
+    def is_due(self) -> bool:
+        """Whether an ended process may be started again now. Call repeatedly."""
+        now = time.monotonic()
+        if self._next_at is None:
+            lived_s = now - self._started_at
+            longer = self._pause_s * 2 or self.first_s
+            self._pause_s = self.first_s if lived_s > self.reset_after_s else longer
+            self._pause_s = min(self._pause_s, self.most_s)
+            self._next_at = now + self._pause_s
+        if now < self._next_at:
+            return False
+        self.restarts += 1
+        return True
+
+
+def without_exchange_keys(environment: Mapping[str, str]) -> dict[str, str]:
+    """``environment`` as a worker may have it."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if not name.startswith(EXCHANGE_KEY_PREFIX)
+    }
+
+
+def _read_line(stream: IO[bytes], timeout_s: float) -> bytes:
+    deadline = time.monotonic() + timeout_s
+    with selectors.DefaultSelector() as selector:
+        selector.register(stream, selectors.EVENT_READ)
+        received = b""
+        while (remaining := deadline - time.monotonic()) > 0:
+            if not selector.select(remaining):
+                continue
+            chunk = os.read(stream.fileno(), 65_536)
+            if not chunk:
+                return b""
+            received += chunk
+            if b"\n" in received:
+                return received.split(b"\n", 1)[0]
+    return b""

@@ -1,0 +1,196 @@
+"""The terminal view of a running instance: one screen, drawn from one ``CoreStatus``."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from rich.console import Group, RenderableType
+from rich.layout import Layout
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from trading.api.schemas import CoreStatus, Portfolio, SpikeView
+from trading.clock import utc
+from trading.model.breaker import BreakerStatus, Latch
+from trading.model.metrics import Metric
+from trading.model.spike import SpikeDirection, SpikeStatus
+
+STATE_STYLE = {
+    BreakerStatus.SAFE: "bold white on green4",
+    BreakerStatus.WARNING: "bold black on yellow3",
+    BreakerStatus.TRIGGERED: "bold white on red3",
+    BreakerStatus.RECOVERING: "bold white on dodger_blue3",
+}
+LEVEL_STYLE = {"notice": "cyan", "warning": "yellow", "critical": "bold red"}
+SPIKE_STYLE = {
+    SpikeStatus.DETECTED: "yellow",
+    SpikeStatus.ANALYZED: "cyan",
+    SpikeStatus.TRADED: "green",
+    SpikeStatus.SKIPPED: "bright_black",
+}
+BAR_WIDTH = 18
+
+
+def render(status: CoreStatus) -> RenderableType:
+    """The whole screen for ``status``."""
+    layout = Layout()
+    layout.split_column(
+        Layout(_header(status), size=5),
+        Layout(name="middle", ratio=3),
+        Layout(name="bottom", ratio=4),
+    )
+    layout["middle"].split_row(
+        Layout(_metrics(status), ratio=5), Layout(_portfolio(status.portfolio), ratio=6)
+    )
+    layout["bottom"].split_row(
+        Layout(_spikes(status.spikes), ratio=5), Layout(_activity(status), ratio=6)
+    )
+    return layout
+
+
+def state_text(status: CoreStatus) -> Text:
+    """The breaker's state in its colour, with epoch, latch and stage."""
+    snapshot = status.breaker.snapshot
+    text = Text(f" {snapshot.status} ", style=STATE_STYLE[snapshot.status])
+    text.append(f"  epoch {snapshot.epoch}", style="default")
+    if snapshot.latch is Latch.MANUAL:
+        text.append("  MANUAL latch: an operator must clear it", style="bold red")
+    if snapshot.status is BreakerStatus.RECOVERING:
+        text.append(f"  stage {snapshot.stage}")
+    text.append(f"  size × {snapshot.size_multiplier:g}")
+    return text
+
+
+def _header(status: CoreStatus) -> Panel:
+    snapshot = status.breaker.snapshot
+    first = state_text(status)
+    second = Text()
+    if snapshot.reason and snapshot.status is not BreakerStatus.SAFE:
+        second.append(f"{snapshot.actor}: {snapshot.reason}", style="bold")
+    remaining_ms = (snapshot.cooldown_until_ms or 0) - status.time_ms
+    if snapshot.status is BreakerStatus.TRIGGERED and remaining_ms > 0:
+        second.append(f"   cool-down {remaining_ms / 60_000:.1f} min")
+    third = Text(overflow="ellipsis", no_wrap=True)
+    for component in status.components:
+        third.append("● " if component.ok else "✖ ", style="green" if component.ok else "bold red")
+        third.append(f"{component.name}  ", style="default" if component.ok else "red")
+    title = (
+        f"spikeguard · {status.venue}{' · dry run' if status.dry_run else ''} · "
+        f"{utc(status.time_ms):%Y-%m-%d %H:%M:%S} UTC · pid {status.process_id}"
+    )
+    return Panel(Group(first, second, third), title=title, title_align="left")
+
+
+def _metrics(status: CoreStatus) -> Panel:
+    market = status.breaker.market
+    table = Table.grid(padding=(0, 1), expand=True)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(justify="right", no_wrap=True)
+    if market is None:
+        return Panel(Text("no market data yet"), title="crash metrics", title_align="left")
+    for metric in market.metrics:
+        name = metric.name.replace("_drawdown_", " fall ").replace("_", " ")
+        if metric.ready:
+            value = f"{metric.value:.1f} of {metric.hard_limit:g} {metric.unit}"
+            table.add_row(name, _bar(metric), value)
+        else:
+            table.add_row(name, Text("─" * BAR_WIDTH, style="bright_black"), "filling")
+    health = "" if market.healthy else f" · UNSAFE DATA: {market.problem}"
+    return Panel(table, title=f"crash metrics{health}", title_align="left")
+
+
+def _bar(metric: Metric) -> Text:
+    """A bar up to the hard limit, with a tick where WARNING begins."""
+    share = max(0.0, min(metric.share_of_limit, 1.0))
+    filled = round(share * BAR_WIDTH)
+    soft_at = round(metric.soft_limit / metric.hard_limit * BAR_WIDTH) if metric.hard_limit else 0
+    style = "red" if share >= 1 else "yellow" if metric.value >= metric.soft_limit else "green"
+    text = Text()
+    for cell in range(BAR_WIDTH):
+        if cell < filled:
+            text.append("█", style=style)
+        else:
+            text.append("┊" if cell == soft_at else "·", style="bright_black")
+    return text
+
+
+def _portfolio(portfolio: Portfolio | None) -> Panel:
+    if portfolio is None:
+        return Panel(Text("account not read yet"), title="portfolio", title_align="left")
+    summary = Text(
+        f"equity {_money(portfolio.equity)} {portfolio.quote_asset}   "
+        f"free {_money(portfolio.free)}   exposure {_money(portfolio.exposure)}\n"
+    )
+    for label, value in (
+        ("realised ", portfolio.realized_pnl),
+        ("   open ", portfolio.unrealized_pnl),
+    ):
+        summary.append(label)
+        summary.append(f"{value:+,.2f}", style="green" if value >= 0 else "red")
+    table = Table(expand=True, box=None, padding=(0, 1), header_style="bright_black")
+    for column in ("", "symbol", "quantity", "price", "stop", "P&L"):
+        table.add_column(column, justify="left" if column in ("", "symbol") else "right")
+    for position in portfolio.positions:
+        price = portfolio.prices.get(position.symbol, position.average_entry_price)
+        pnl = position.unrealized_pnl(price)
+        table.add_row(
+            "held",
+            position.symbol,
+            f"{position.quantity.normalize():f}",
+            f"{position.average_entry_price:.6g}",
+            f"{position.stop_price:.6g}" if position.stop_price else "none",
+            Text(f"{pnl:+,.2f}", style="green" if pnl >= 0 else "red"),
+        )
+    for order in portfolio.open_orders:
+        order_price = order.limit_price or order.trigger_price
+        table.add_row(
+            "order",
+            order.symbol,
+            f"{order.quantity.normalize():f}",
+            f"{order_price:.6g}" if order_price else "market",
+            "",
+            f"{order.side} {order.type}",
+            style="cyan",
+        )
+    return Panel(Group(summary, table), title="equity, positions, orders", title_align="left")
+
+
+def _spikes(spikes: tuple[SpikeView, ...]) -> Panel:
+    table = Table(expand=True, box=None, padding=(0, 1), header_style="bright_black")
+    table.add_column("time", no_wrap=True)
+    table.add_column("symbol", no_wrap=True)
+    table.add_column("move", justify="right", no_wrap=True)
+    table.add_column("vol", justify="right", no_wrap=True)
+    table.add_column("conf", justify="right", no_wrap=True)
+    table.add_column("outcome", no_wrap=True, overflow="ellipsis")
+    for view in spikes:
+        spike = view.spike
+        arrow = "▲" if spike.direction is SpikeDirection.UP else "▼"
+        table.add_row(
+            f"{utc(spike.detected_at_ms):%H:%M:%S}",
+            spike.symbol,
+            Text(
+                f"{arrow} {spike.magnitude_pct:+.1f} % {spike.timeframe_minutes}m",
+                style="green" if spike.direction is SpikeDirection.UP else "red",
+            ),
+            f"×{spike.volume_multiple:.1f}",
+            f"{spike.confidence:.2f}",
+            Text(f"{view.status} {view.note}".rstrip(), style=SPIKE_STYLE[view.status]),
+        )
+    return Panel(table, title="spikes", title_align="left")
+
+
+def _activity(status: CoreStatus) -> Panel:
+    lines = Text(overflow="ellipsis", no_wrap=True)
+    for entry in status.activity:
+        lines.append(f"{utc(entry.time_ms):%H:%M:%S} ", style="bright_black")
+        lines.append(f"{entry.source:<11} ", style="magenta")
+        lines.append(f"{entry.text}\n", style=LEVEL_STYLE.get(entry.level, "default"))
+    counters = " · ".join(f"{name} {count}" for name, count in status.counters.items())
+    return Panel(lines, title="agents and events", subtitle=counters, title_align="left")
+
+
+def _money(value: Decimal) -> str:
+    return f"{value:,.2f}"

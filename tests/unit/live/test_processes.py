@@ -1,0 +1,100 @@
+"""Child processes of a live run."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from crews.live.processes import (
+    Child,
+    ChildFailedError,
+    RestartPolicy,
+    without_exchange_keys,
+)
+
+
+class Settings(BaseModel):
+    word: str = "hello"
+
+
+@pytest.fixture
+def child_module(tmp_path: Path) -> Path:
+    """A module on the child's path that echoes its settings and then waits for end of file."""
+    (tmp_path / "echoing.py").write_text(
+        "import sys\n"
+        "print(sys.stdin.readline().strip(), flush=True)\n"
+        "sys.stdin.read()\n"
+        "open('ended', 'w').close()\n"
+    )
+    (tmp_path / "dying.py").write_text("import sys\nsys.exit('no such key: x')\n")
+    return tmp_path
+
+
+def make_child(folder: Path, module: str) -> Child:
+    return Child(
+        name=module,
+        module=module,
+        arguments=(),
+        settings=Settings(),
+        environment={**os.environ, "PYTHONPATH": str(folder)},
+        log_path=folder / f"{module}.log",
+    )
+
+
+def test_a_child_gets_its_settings_on_standard_input(child_module: Path) -> None:
+    child = make_child(child_module, "echoing")
+    child.start()
+    try:
+        assert child.wait_ready(10) == b'{"word":"hello"}'
+        assert child.is_alive
+    finally:
+        child.stop(5)
+    assert not child.is_alive
+
+
+def test_a_child_that_dies_at_the_start_is_reported_with_its_last_words(
+    child_module: Path,
+) -> None:
+    child = make_child(child_module, "dying")
+    child.start()
+    with pytest.raises(ChildFailedError, match="no such key: x"):
+        child.wait_ready(10)
+
+
+def test_a_child_sees_the_end_of_its_parent(
+    child_module: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(child_module)
+    child = make_child(child_module, "echoing")
+    child.start()
+    child.wait_ready(10)
+    assert child.process is not None
+    assert child.process.stdin is not None
+    child.process.stdin.close()
+    child.process.wait(5)
+    assert (child_module / "ended").exists()
+    child.stop(1)
+
+
+def test_a_workers_environment_has_no_exchange_key() -> None:
+    cleaned = without_exchange_keys(
+        {"BINANCE_API_KEY": "k", "BINANCE_TESTNET_API_SECRET": "s", "OPENAI_API_KEY": "o"}
+    )
+    assert cleaned == {"OPENAI_API_KEY": "o"}
+
+
+def test_restarts_pause_longer_each_time() -> None:
+    policy = RestartPolicy(first_s=0.02, most_s=0.05)
+    pauses = []
+    for _ in range(3):
+        policy.started()
+        begun = time.monotonic()
+        while not policy.is_due():
+            time.sleep(0.001)
+        pauses.append(time.monotonic() - begun)
+    assert policy.restarts == 3
+    assert pauses[0] < pauses[1] < 1

@@ -95,7 +95,6 @@ CREATE TABLE breaker_state (
     triggered_at_ms INTEGER,
     cooldown_until_ms INTEGER,
     stage_entered_at_ms INTEGER,
-    easing_since_ms INTEGER,
     llm_only INTEGER NOT NULL DEFAULT 0 CHECK (llm_only IN (0, 1)),
     trip_times_ms TEXT NOT NULL,
     event_id INTEGER REFERENCES circuit_breaker_events (id),

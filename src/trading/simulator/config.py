@@ -1,0 +1,120 @@
+"""Configuration of the embedded exchange: balances, fees, the synthetic book, order filters."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+
+from pydantic import Field
+
+from trading.model.base import ConfigModel
+
+
+class UserEventOrder(StrEnum):
+    """When a user-stream event is sent, relative to the REST answer of the same order."""
+
+    BEFORE = "before"
+    AFTER = "after"
+    MIXED = "mixed"  # seeded coin toss for each order, as the real venue behaves
+
+
+class BookShapeConfig(ConfigModel):
+    """The synthetic book that surrounds the last traded price."""
+
+    levels: int = Field(default=20, ge=1, le=1000, description="Price levels on each side.")
+    spread_bps: Decimal = Field(
+        default=Decimal("2"),
+        ge=0,
+        le=1000,
+        description="Distance of best bid to best ask, in basis points; at least two ticks.",
+    )
+    level_spacing_bps: Decimal = Field(
+        default=Decimal("2"),
+        ge=0,
+        le=1000,
+        description="Distance between neighbouring levels, in basis points; at least one tick.",
+    )
+    level_notional: Decimal = Field(
+        default=Decimal("25000"),
+        gt=0,
+        description="Value resting on the best level of each side, in the quote asset.",
+    )
+    depth_decay: Decimal = Field(
+        default=Decimal("0.9"),
+        gt=0,
+        le=2,
+        description="Each further level holds this multiple of the value of the one before.",
+    )
+
+
+class OrderFilterConfig(ConfigModel):
+    """exchangeInfo filters that are the same for every pair."""
+
+    max_notional: Decimal = Field(
+        default=Decimal("9000000"), gt=0, description="Largest value of one order (quote asset)."
+    )
+    price_multiplier_up: Decimal = Field(
+        default=Decimal("5"),
+        gt=1,
+        description="PERCENT_PRICE_BY_SIDE: highest limit price, as a multiple of the 5 min VWAP.",
+    )
+    price_multiplier_down: Decimal = Field(
+        default=Decimal("0.2"),
+        gt=0,
+        lt=1,
+        description="PERCENT_PRICE_BY_SIDE: lowest limit price, as a multiple of the 5 min VWAP.",
+    )
+    max_open_orders: int = Field(
+        default=200, ge=1, description="MAX_NUM_ORDERS: open orders of one account on one pair."
+    )
+    max_open_trigger_orders: int = Field(
+        default=5,
+        ge=1,
+        description="MAX_NUM_ALGO_ORDERS: waiting stop-loss and take-profit orders on one pair.",
+    )
+
+
+class SimulatorConfig(ConfigModel):
+    """The embedded exchange."""
+
+    initial_balances: dict[str, Decimal] = Field(
+        default={"USDT": Decimal("10000")},
+        description="What a new account holds: asset to amount.",
+    )
+    maker_fee_rate: Decimal = Field(
+        default=Decimal("0.001"),
+        ge=0,
+        lt=1,
+        description="Fee of a resting order's fill, as a share of the received asset.",
+    )
+    taker_fee_rate: Decimal = Field(
+        default=Decimal("0.001"),
+        ge=0,
+        lt=1,
+        description="Fee of an order that takes liquidity, as a share of the received asset.",
+    )
+    latency_ms: int = Field(
+        default=0,
+        ge=0,
+        le=10_000,
+        description="Wall milliseconds between an order's arrival at the server and the engine.",
+    )
+    user_event_order: UserEventOrder = Field(
+        default=UserEventOrder.MIXED,
+        description="Whether user events are sent before or after the order's answer, or mixed.",
+    )
+    can_withdraw: bool = Field(
+        default=False, description="Whether the accounts' keys report the right to withdraw."
+    )
+    history_minutes: int = Field(
+        default=2880,
+        ge=240,
+        le=100_000,
+        description="One-minute bars kept for each pair, for klines and the 24 h ticker.",
+    )
+    book: BookShapeConfig = Field(
+        default_factory=BookShapeConfig, description="The synthetic book around the last price."
+    )
+    filters: OrderFilterConfig = Field(
+        default_factory=OrderFilterConfig, description="Order filters common to all pairs."
+    )

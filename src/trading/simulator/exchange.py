@@ -1,0 +1,355 @@
+"""``SimulatedExchange``: the embedded exchange as a plain object, without any network.
+
+The Binance-compatible server, the paper venue and the in-process venue of a replay all stand on
+this one class. Feed it the market with ``load_history`` and ``on_tick``; open accounts; submit,
+cancel and query orders. Everything happens synchronously and in the caller's thread; one lock
+makes calls from several threads safe. Listeners run under that lock and must not block.
+
+Every id is a counter, so the same calls give the same ids, fills and balances.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
+
+from trading.clock import Clock
+from trading.model.market import Bar, Book, BookLevel, Instrument, Tick
+from trading.model.order import Balance, OrderType, Side, TimeInForce
+from trading.simulator.accounts import Account, Ledger
+from trading.simulator.config import SimulatorConfig
+from trading.simulator.filters import check_order
+from trading.simulator.matching import MatchingEngine
+from trading.simulator.orders import ExchangeRejection, NewOrder, SimOrder, UserEvent
+from trading.simulator.tape import MINUTE_MS, Candle, DayFigures, Tape, TapeTrade
+
+UNKNOWN_ORDER = (-2011, "Unknown order sent.")
+NO_SUCH_ORDER = (-2013, "Order does not exist.")
+INVALID_SYMBOL = (-1121, "Invalid symbol.")
+VWAP_MINUTES = 5
+
+TradeListener = Callable[[TapeTrade], None]
+CandleListener = Callable[[str, Candle], None]
+UserListener = Callable[[UserEvent], None]
+
+
+class SimulatedExchange:
+    """A spot exchange around a market that is fed from outside.
+
+    Methods raise ``ExchangeRejection`` (Binance's code and message) for what the venue refuses.
+    """
+
+    def __init__(
+        self, config: SimulatorConfig, instruments: Iterable[Instrument], clock: Clock
+    ) -> None:
+        self.config = config
+        self.clock = clock
+        self._lock = threading.RLock()
+        self._ledger = Ledger()
+        self._instruments: dict[str, Instrument] = {}
+        self._engines: dict[str, MatchingEngine] = {}
+        self._tapes: dict[str, Tape] = {}
+        self._orders: dict[int, SimOrder] = {}
+        self._by_client_id: dict[tuple[str, str, str], SimOrder] = {}
+        self._last_order_id = 0
+        self._trade_ids: dict[str, int] = {}
+        self._trade_listeners: list[TradeListener] = []
+        self._candle_listeners: list[CandleListener] = []
+        self._user_listeners: list[UserListener] = []
+        for instrument in instruments:
+            self.add_instrument(instrument)
+
+    # Market --------------------------------------------------------------------------------
+
+    @property
+    def instruments(self) -> dict[str, Instrument]:
+        """Listed pairs by symbol."""
+        return self._instruments
+
+    def add_instrument(self, instrument: Instrument) -> None:
+        """List a pair (once)."""
+        symbol = instrument.symbol
+        if symbol in self._instruments:
+            return
+        self._instruments[symbol] = instrument
+        self._trade_ids[symbol] = 0
+        self._tapes[symbol] = Tape(symbol, self.config.history_minutes)
+        self._engines[symbol] = MatchingEngine(
+            instrument,
+            self.config,
+            self._ledger,
+            self._emit,
+            lambda: self._next_trade_id(symbol),
+        )
+
+    def load_history(self, symbol: str, bars: Iterable[Bar]) -> None:
+        """One-minute bars from before the first tick; the last close becomes the last price."""
+        with self._lock:
+            tape = self.tape(symbol)
+            tape.load(tuple(bars))
+            if tape.last_price is not None:
+                self._engines[symbol].book.move_to(self._price(symbol, tape.last_price))
+
+    def on_tick(self, tick: Tick) -> None:
+        """A trade on the tape: fills resting orders, pulls triggers, tells the listeners."""
+        symbol = tick.symbol
+        with self._lock:
+            engine = self._engines.get(symbol)
+            if engine is None:
+                return
+            trade_id = self._next_trade_id(symbol)
+            tape = self._tapes[symbol]
+            closed = tape.add(tick, trade_id)
+            engine.on_tape(
+                self._price(symbol, tick.price),
+                self._quantity(symbol, tick.quantity),
+                self.clock.now_ms(),
+            )
+            if closed is not None:
+                for on_candle in self._candle_listeners:
+                    on_candle(symbol, closed)
+            if tape.last is not None:
+                for on_trade in self._trade_listeners:
+                    on_trade(tape.last)
+
+    def last_price(self, symbol: str) -> float | None:
+        """Price of the last trade; None before any data."""
+        return self.tape(symbol).last_price
+
+    def tape(self, symbol: str) -> Tape:
+        """The symbol's trades and bars. Raises ExchangeRejection -1121 for an unlisted pair."""
+        tape = self._tapes.get(symbol)
+        if tape is None:
+            raise ExchangeRejection(*INVALID_SYMBOL)
+        return tape
+
+    def depth(self, symbol: str, limit: int = 20) -> Book:
+        """Synthetic book and accounts' orders together, best first."""
+        with self._lock:
+            self.tape(symbol)
+            bids, asks = (
+                tuple(
+                    BookLevel(price=price, quantity=quantity)
+                    for price, quantity in self._engines[symbol].levels(side, limit)
+                )
+                for side in (Side.BUY, Side.SELL)
+            )
+            return Book(symbol=symbol, time_ms=self.clock.now_ms(), bids=bids, asks=asks)
+
+    def bars(
+        self, symbol: str, minutes: int = 1, *, start_ms: int | None = None, limit: int = 500
+    ) -> tuple[Bar, ...]:
+        """Bars of ``minutes`` minutes, oldest first, the last one still open.
+
+        With ``start_ms`` the first ``limit`` bars from there on, else the newest ``limit``.
+        """
+        with self._lock:
+            candles = self.tape(symbol).aggregated(minutes)
+        if start_ms is not None:
+            candles = [candle for candle in candles if candle.open_time_ms >= start_ms][:limit]
+        return tuple(
+            Bar(
+                symbol=symbol,
+                open_time_ms=candle.open_time_ms,
+                interval_ms=minutes * MINUTE_MS,
+                open=candle.open,
+                high=candle.high,
+                low=candle.low,
+                close=candle.close,
+                volume=candle.volume,
+            )
+            for candle in candles[-limit:]
+        )
+
+    def day(self, symbol: str) -> DayFigures | None:
+        """24 h figures; None before any data."""
+        with self._lock:
+            return self.tape(symbol).day()
+
+    # Accounts and orders -------------------------------------------------------------------
+
+    def open_account(self, account_id: str, balances: dict[str, Decimal] | None = None) -> None:
+        """A new account, holding ``balances`` or the configured initial ones."""
+        held = self.config.initial_balances if balances is None else balances
+        self._ledger.accounts[account_id] = Account(account_id, dict(held))
+
+    def balances(self, account_id: str) -> dict[str, Balance]:
+        with self._lock:
+            return self._ledger.account(account_id).balances()
+
+    def submit(self, account_id: str, order: NewOrder, *, test_only: bool = False) -> SimOrder:
+        """Check, accept and match ``order``; returns its state after the match.
+
+        ``test_only`` stops after the checks. Raises ExchangeRejection.
+        """
+        with self._lock:
+            self._ledger.account(account_id)
+            self._check(account_id, order)
+            candidate = self._make_order(account_id, order)
+            if test_only:
+                return candidate
+            key = (account_id, order.symbol, candidate.client_order_id)
+            previous = self._by_client_id.get(key)
+            # Known before it is matched, so that a listener of its events can already query it.
+            self._orders[candidate.order_id] = self._by_client_id[key] = candidate
+            try:
+                self._engines[order.symbol].submit(candidate, candidate.created_ms)
+            except ExchangeRejection:
+                del self._orders[candidate.order_id], self._by_client_id[key]
+                if previous is not None:
+                    self._by_client_id[key] = previous
+                raise
+            self._last_order_id = candidate.order_id
+            return candidate
+
+    def cancel(
+        self,
+        account_id: str,
+        symbol: str,
+        *,
+        client_order_id: str | None = None,
+        order_id: int | None = None,
+        cancel_client_order_id: str | None = None,
+    ) -> SimOrder:
+        """Cancel one open order. Raises ExchangeRejection -2011 when unknown or done."""
+        with self._lock:
+            order = self._find(account_id, symbol, client_order_id, order_id)
+            if order is None or order.status.is_final:
+                raise ExchangeRejection(*UNKNOWN_ORDER)
+            self._engines[symbol].cancel(order, self.clock.now_ms(), cancel_client_order_id)
+            return order
+
+    def cancel_all(self, account_id: str, symbol: str) -> tuple[SimOrder, ...]:
+        """Cancel every open order of the account on ``symbol``; -2011 when there is none."""
+        with self._lock:
+            orders = self.open_orders(account_id, symbol)
+            if not orders:
+                raise ExchangeRejection(*UNKNOWN_ORDER)
+            now_ms = self.clock.now_ms()
+            for order in orders:
+                self._engines[symbol].cancel(order, now_ms, None)
+            return orders
+
+    def query(
+        self,
+        account_id: str,
+        symbol: str,
+        *,
+        client_order_id: str | None = None,
+        order_id: int | None = None,
+    ) -> SimOrder:
+        """The newest order of that id, open or done. Raises ExchangeRejection -2013."""
+        with self._lock:
+            self.tape(symbol)
+            order = self._find(account_id, symbol, client_order_id, order_id)
+            if order is None:
+                raise ExchangeRejection(*NO_SUCH_ORDER)
+            return order
+
+    def open_orders(self, account_id: str, symbol: str | None = None) -> tuple[SimOrder, ...]:
+        """Resting and waiting orders of the account, oldest first."""
+        with self._lock:
+            if symbol is not None:
+                self.tape(symbol)
+            engines = self._engines.values() if symbol is None else (self._engines[symbol],)
+            found = [o for e in engines for o in e.open_orders() if o.account_id == account_id]
+            return tuple(sorted(found, key=lambda order: order.order_id))
+
+    def all_orders(self, account_id: str, symbol: str) -> tuple[SimOrder, ...]:
+        """Every order the account ever had on ``symbol``, oldest first."""
+        with self._lock:
+            self.tape(symbol)
+            mine = (o for o in self._orders.values() if o.account_id == account_id)
+            return tuple(order for order in mine if order.symbol == symbol)
+
+    # Listeners -----------------------------------------------------------------------------
+
+    def add_trade_listener(self, listener: TradeListener) -> None:
+        """Called for every tick, after orders have been matched against it."""
+        self._trade_listeners.append(listener)
+
+    def add_candle_listener(self, listener: CandleListener) -> None:
+        """Called with (symbol, candle) when a one-minute candle is complete."""
+        self._candle_listeners.append(listener)
+
+    def add_user_listener(self, listener: UserListener) -> None:
+        """Called with every OrderEvent and BalanceEvent of every account, in order."""
+        self._user_listeners.append(listener)
+
+    # Inside --------------------------------------------------------------------------------
+
+    def _check(self, account_id: str, order: NewOrder) -> None:
+        tape = self.tape(order.symbol)
+        reference = tape.average_price(VWAP_MINUTES)
+        if reference is None:
+            raise ExchangeRejection(-2010, "Market is closed.")
+        mine = [
+            open_order
+            for open_order in self._engines[order.symbol].open_orders()
+            if open_order.account_id == account_id
+        ]
+        if any(other.client_order_id == order.client_order_id for other in mine):
+            raise ExchangeRejection(-2010, "Duplicate order sent.")
+        check_order(
+            order,
+            self._instruments[order.symbol],
+            self.config.filters,
+            reference_price=Decimal(repr(reference)),
+            open_orders=len(mine),
+            open_trigger_orders=sum(other.waits_for_trigger for other in mine),
+        )
+
+    def _make_order(self, account_id: str, order: NewOrder) -> SimOrder:
+        if order.quantity is None and order.quote_quantity is None:
+            raise ExchangeRejection(
+                -1102, "Mandatory parameter 'quantity' was not sent, was empty/null, or malformed."
+            )
+        if order.quote_quantity is not None and order.type is not OrderType.MARKET:
+            raise ExchangeRejection(-1106, "Parameter 'quoteOrderQty' sent when not required.")
+        now_ms = self.clock.now_ms()
+        order_id = self._last_order_id + 1
+        return SimOrder(
+            order_id=order_id,
+            account_id=account_id,
+            client_order_id=order.client_order_id or f"venue-{order_id}",
+            symbol=order.symbol,
+            side=order.side,
+            type=order.type,
+            quantity=order.quantity or Decimal(0),
+            quote_quantity=order.quote_quantity,
+            limit_price=order.limit_price,
+            trigger_price=order.trigger_price,
+            time_in_force=order.time_in_force or TimeInForce.GTC,
+            created_ms=now_ms,
+            updated_ms=now_ms,
+        )
+
+    def _find(
+        self, account_id: str, symbol: str, client_order_id: str | None, order_id: int | None
+    ) -> SimOrder | None:
+        if order_id is None:
+            return self._by_client_id.get((account_id, symbol, client_order_id or ""))
+        order = self._orders.get(order_id)
+        if order is None or order.account_id != account_id or order.symbol != symbol:
+            return None
+        if client_order_id is not None and order.client_order_id != client_order_id:
+            return None
+        return order
+
+    def _price(self, symbol: str, price: float) -> Decimal:
+        tick = self._instruments[symbol].tick_size
+        steps = (Decimal(repr(price)) / tick).to_integral_value(ROUND_HALF_EVEN)
+        return max(steps, Decimal(1)) * tick
+
+    def _quantity(self, symbol: str, quantity: float) -> Decimal:
+        step = self._instruments[symbol].step_size
+        return (Decimal(repr(quantity)) / step).to_integral_value(ROUND_DOWN) * step
+
+    def _next_trade_id(self, symbol: str) -> int:
+        self._trade_ids[symbol] += 1
+        return self._trade_ids[symbol]
+
+    def _emit(self, event: UserEvent) -> None:
+        for listener in self._user_listeners:
+            listener(event)

@@ -9,6 +9,8 @@ from pydantic import Field
 
 from trading.model.base import ValueModel
 from trading.model.breaker import Actor, BreakerSnapshot
+from trading.model.breaker import BreakerStatistics as BreakerStatistics
+from trading.model.breaker import RecoveryConditions as RecoveryConditions
 from trading.model.decision import SpikeRunReport
 from trading.model.metrics import MarketSnapshot
 from trading.model.order import Balance, OrderReport, Position
@@ -62,15 +64,6 @@ class CommandResult(ValueModel):
     snapshot: BreakerSnapshot
     in_flight: tuple[str, ...] = ()
     orders_cancelled: int = 0
-
-
-class RecoveryConditions(ValueModel):
-    """Each condition of recovery, met or not, with its value in words."""
-
-    met: bool
-    conditions: dict[str, bool]
-    explanations: dict[str, str]
-    cooldown_remaining_s: float
 
 
 class Portfolio(ValueModel):
@@ -136,18 +129,6 @@ class SpikeClaim(ValueModel):
     deadline_ms: int
     epoch: int
     now_ms: int
-
-
-class BreakerStatistics(ValueModel):
-    """Totals over the life of the store."""
-
-    trips: int
-    false_trips: int
-    trips_24h: int
-    total_downtime_seconds: float
-    total_capital_saved: Decimal
-    last_trip_at_ms: int | None
-    last_trip_reason: str | None
 
 
 RunReport = SpikeRunReport

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
@@ -78,6 +79,27 @@ class TripReceipt(ValueModel):
 
     def __bool__(self) -> bool:
         return True
+
+
+class RecoveryConditions(ValueModel):
+    """Each condition of recovery, met or not, with its value in words."""
+
+    met: bool
+    conditions: dict[str, bool]
+    explanations: dict[str, str]
+    cooldown_remaining_s: float
+
+
+class BreakerStatistics(ValueModel):
+    """Totals over the life of the store."""
+
+    trips: int
+    false_trips: int
+    trips_24h: int
+    total_downtime_seconds: float
+    total_capital_saved: Decimal
+    last_trip_at_ms: int | None
+    last_trip_reason: str | None
 
 
 JsonObject = dict[str, Any]

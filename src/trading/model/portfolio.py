@@ -1,0 +1,24 @@
+"""The account's money as the core sees it."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from trading.model.base import ValueModel
+from trading.model.order import Balance, OrderReport, Position
+
+
+class Portfolio(ValueModel):
+    """Money as it stands, in the quote asset unless said."""
+
+    quote_asset: str
+    equity: Decimal
+    free: Decimal
+    balances: tuple[Balance, ...]
+    positions: tuple[Position, ...]
+    open_orders: tuple[OrderReport, ...]
+    reserved_exposure: Decimal
+    exposure: Decimal
+    realized_pnl: Decimal
+    unrealized_pnl: Decimal
+    prices: dict[str, Decimal]

@@ -13,7 +13,7 @@ from trading.model.breaker import BreakerStatistics as BreakerStatistics
 from trading.model.breaker import RecoveryConditions as RecoveryConditions
 from trading.model.decision import SpikeRunReport
 from trading.model.metrics import MarketSnapshot
-from trading.model.order import Balance, OrderReport, Position
+from trading.model.portfolio import Portfolio as Portfolio
 from trading.model.spike import Spike, SpikeStatus
 
 
@@ -64,22 +64,6 @@ class CommandResult(ValueModel):
     snapshot: BreakerSnapshot
     in_flight: tuple[str, ...] = ()
     orders_cancelled: int = 0
-
-
-class Portfolio(ValueModel):
-    """Money as it stands, in the quote asset unless said."""
-
-    quote_asset: str
-    equity: Decimal
-    free: Decimal
-    balances: tuple[Balance, ...]
-    positions: tuple[Position, ...]
-    open_orders: tuple[OrderReport, ...]
-    reserved_exposure: Decimal
-    exposure: Decimal
-    realized_pnl: Decimal
-    unrealized_pnl: Decimal
-    prices: dict[str, Decimal]
 
 
 class SpikeView(ValueModel):

@@ -34,9 +34,11 @@ class ExchangeClient(Protocol):
     async def submit_order(self, request: OrderRequest, on_wire: Callable[[], None]) -> OrderReport:
         """Send one order once and wait for the venue's answer.
 
-        ``on_wire`` is called, at most once, when the request's bytes have been handed to the
-        socket: before that, a failure is definite (``ExchangeConnectionError``); after it, silence
-        is an unknown outcome.
+        ``on_wire`` is called, at most once, on the event loop, immediately before the request's
+        bytes are handed to the socket, with no await in between: before that, a failure is
+        definite (``ExchangeConnectionError``); after it, silence is an unknown outcome. It raises
+        ``TradingHaltedError`` when the breaker has fenced this send: then nothing may be sent,
+        and the error goes to the caller untranslated.
 
         Raises:
             OrderRejectedError: the venue refused it.

@@ -1,0 +1,136 @@
+"""``AppConfig``: the whole of ``config/crewai_config.yaml``.
+
+Every section is the configuration class of the part that uses it; nothing is declared twice.
+"""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from agents.config import AgentsConfig
+from crews.crew_config import CrewsConfig
+from trading.api.config import ApiConfig
+from trading.execution.config import ExecutionConfig
+from trading.market.config import CrashDetectionConfig, MarketConfig, SpikeDetectionConfig
+from trading.model.base import ConfigModel
+from trading.node.logs import LoggingConfig
+from trading.risk.breaker_config import CircuitBreakerConfig
+from trading.risk.redis_config import RedisConfig
+from trading.risk.risk_config import RiskConfig
+from trading.simulator.config import SimulatorConfig
+from trading.simulator.market_config import MarketGeneratorConfig
+from trading.storage.config import StorageConfig
+
+
+class ViewConfig(ConfigModel):
+    """The terminal view of `live`."""
+
+    refresh_ms: int = Field(
+        default=500, ge=100, le=10_000, description="Time between two drawings of the screen."
+    )
+
+
+class MonitoringConfig(ConfigModel):
+    """What is logged and shown."""
+
+    logging: LoggingConfig = Field(
+        default_factory=LoggingConfig, description="Logs of all processes."
+    )
+    view: ViewConfig = Field(default_factory=ViewConfig, description="The terminal view.")
+
+
+class PerformanceConfig(ConfigModel):
+    """Limits of the processes that `live` starts and watches."""
+
+    start_timeout_s: float = Field(
+        default=30.0,
+        ge=1,
+        le=600,
+        description="How long the exchange and the core may take to get ready, seconds.",
+    )
+    stop_timeout_s: float = Field(
+        default=10.0,
+        ge=1,
+        le=120,
+        description="How long a process may take to end in order before it is killed, seconds.",
+    )
+    restart_first_s: float = Field(
+        default=0.5,
+        ge=0.1,
+        le=60,
+        description="Pause before a dead worker's first restart, seconds; doubles each time.",
+    )
+    restart_max_s: float = Field(
+        default=30.0, ge=0.1, le=3600, description="Longest pause between restarts, seconds."
+    )
+
+
+class AppConfig(ConfigModel):
+    """The whole configuration."""
+
+    market: MarketConfig = Field(
+        default_factory=MarketConfig, description="The market: which pairs are watched and traded."
+    )
+    circuit_breaker: CircuitBreakerConfig = Field(
+        default_factory=CircuitBreakerConfig,
+        description="Circuit breaker: how long it halts, what it does to orders and positions, "
+        "how it recovers. What trips it is crash_detection, below.",
+    )
+    crash_detection: CrashDetectionConfig = Field(
+        default_factory=CrashDetectionConfig,
+        description="Crash detection: thresholds for BTC, ETH, the whole market and the data feed, "
+        "which trip the circuit breaker without asking anybody.",
+    )
+    spike_detection: SpikeDetectionConfig = Field(
+        default_factory=SpikeDetectionConfig,
+        description="Spike detection: thresholds per pair, kinds of spike, confidence.",
+    )
+    risk: RiskConfig = Field(
+        default_factory=RiskConfig, description="Risk management: sizes and limits of entries."
+    )
+    execution: ExecutionConfig = Field(
+        default_factory=ExecutionConfig,
+        description="Execution: how orders are sent, watched and resolved.",
+    )
+    agents: AgentsConfig = Field(
+        default_factory=AgentsConfig, description="The five agents and their language model."
+    )
+    crews: CrewsConfig = Field(
+        default_factory=CrewsConfig, description="Crew orchestration and worker processes."
+    )
+    storage: StorageConfig = Field(default_factory=StorageConfig, description="The SQLite store.")
+    api: ApiConfig = Field(default_factory=ApiConfig, description="The core's control API.")
+    redis: RedisConfig = Field(
+        default_factory=RedisConfig, description="Sharing the breaker through Redis."
+    )
+    monitoring: MonitoringConfig = Field(
+        default_factory=MonitoringConfig, description="Monitoring and logging."
+    )
+    performance: PerformanceConfig = Field(
+        default_factory=PerformanceConfig, description="Performance limits of the processes."
+    )
+    simulator: SimulatorConfig = Field(
+        default_factory=SimulatorConfig,
+        description="Testing mode: the embedded exchange behind venue sim and dry runs.",
+    )
+    market_generator: MarketGeneratorConfig = Field(
+        default_factory=MarketGeneratorConfig,
+        description="Testing mode: the generated market of venue sim, where no recorded data is "
+        "given.",
+    )
+
+    @model_validator(mode="after")
+    def _detector_and_breaker_agree(self) -> Self:
+        for key in ("warning_share", "easing_share"):
+            detector, breaker = (
+                getattr(self.crash_detection, key),
+                getattr(self.circuit_breaker, key),
+            )
+            if detector != breaker:
+                raise ValueError(
+                    f"crash_detection.{key} = {detector} and circuit_breaker.{key} = {breaker} "
+                    "must be equal"
+                )
+        return self

@@ -1,0 +1,87 @@
+"""Logging of every process: one line per event on standard error, for people or as JSON."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from enum import StrEnum
+from typing import TextIO
+
+from pydantic import Field
+
+from trading.model.base import ConfigModel
+
+
+class LogLevel(StrEnum):
+    DEBUG = "DEBUG"
+    INFO = "INFO"
+    WARNING = "WARNING"
+    ERROR = "ERROR"
+
+
+class LogFormat(StrEnum):
+    CONSOLE = "console"
+    JSON = "json"
+
+
+class LoggingConfig(ConfigModel):
+    """What the processes log. The supervisor sends each one's lines to a file of its own."""
+
+    level: LogLevel = Field(
+        default=LogLevel.INFO, description="Least important level that is logged."
+    )
+    format: LogFormat = Field(
+        default=LogFormat.CONSOLE,
+        description="console: one readable line per event; json: one JSON object per line.",
+    )
+    loggers: dict[str, LogLevel] = Field(
+        default={"httpx": LogLevel.WARNING, "websockets": LogLevel.WARNING},
+        description="Levels of single loggers and all below them, such as trading.execution.",
+    )
+
+
+def configure_logging(
+    config: LoggingConfig, process_name: str, stream: TextIO | None = None
+) -> None:
+    """Route the standard library's loggers and structlog's to ``stream`` (standard error).
+
+    Replaces whatever was configured before. ``process_name`` is stamped into every line.
+    """
+    import structlog
+
+    def stamp(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        event.setdefault("process", process_name)
+        return event
+
+    target = stream or sys.stderr
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        stamp,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    final: list[structlog.typing.Processor]
+    if config.format is LogFormat.JSON:
+        final = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    else:
+        final = [structlog.dev.ConsoleRenderer(colors=target.isatty())]
+    handler = logging.StreamHandler(target)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *final],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(config.level.value)
+    for name, level in config.loggers.items():
+        logging.getLogger(name).setLevel(level.value)

@@ -1,0 +1,92 @@
+"""What the screens show: the latest spikes, activity, signs of life, counters."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, OrderedDict, deque
+
+from trading.api.schemas import ActivityEntry, ComponentHealth, SpikeView
+from trading.clock import Clock
+from trading.model.spike import Spike, SpikeStatus
+
+SHOWN_SPIKES = 40
+SHOWN_ACTIVITY = 60
+
+
+class Board:
+    """Bounded memory of what happened lately. Safe to write from any thread."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._spikes: OrderedDict[str, SpikeView] = OrderedDict()
+        self._activity: deque[ActivityEntry] = deque(maxlen=SHOWN_ACTIVITY)
+        self._workers: dict[str, tuple[int, str]] = {}
+        self._counters: Counter[str] = Counter()
+
+    def say(self, source: str, text: str, level: str = "info") -> None:
+        """Add one line of activity, stamped with market time."""
+        self.add(
+            ActivityEntry(time_ms=self._clock.now_ms(), source=source, text=text, level=level)
+        )
+
+    def add(self, entry: ActivityEntry) -> None:
+        with self._lock:
+            self._activity.append(entry)
+
+    def count(self, name: str, amount: int = 1) -> None:
+        with self._lock:
+            self._counters[name] += amount
+
+    def show_spike(self, spike: Spike, status: SpikeStatus, note: str = "") -> None:
+        """Add or update a spike."""
+        with self._lock:
+            self._spikes[spike.id] = SpikeView(spike=spike, status=status, note=note)
+            while len(self._spikes) > SHOWN_SPIKES:
+                self._spikes.popitem(last=False)
+
+    def update_spike(self, spike_id: str, status: SpikeStatus, note: str = "") -> None:
+        """Change a shown spike; one that is no longer shown is ignored."""
+        with self._lock:
+            if (view := self._spikes.get(spike_id)) is not None:
+                self._spikes[spike_id] = SpikeView(spike=view.spike, status=status, note=note)
+
+    def worker_seen(self, worker: str, detail: str, monotonic_ms: int) -> None:
+        with self._lock:
+            self._workers[worker] = (monotonic_ms, detail)
+
+    def workers(self, monotonic_ms: int, lost_after_ms: int) -> tuple[ComponentHealth, ...]:
+        """Health of every worker seen so far."""
+        with self._lock:
+            seen = sorted(self._workers.items())
+        return tuple(
+            ComponentHealth(
+                name=name,
+                ok=monotonic_ms - at_ms < lost_after_ms,
+                detail=detail,
+                age_ms=monotonic_ms - at_ms,
+            )
+            for name, (at_ms, detail) in seen
+        )
+
+    def forget_worker(self, worker: str) -> None:
+        """A worker said goodbye."""
+        with self._lock:
+            self._workers.pop(worker, None)
+
+    @property
+    def spikes(self) -> tuple[SpikeView, ...]:
+        """Newest first."""
+        with self._lock:
+            return tuple(reversed(self._spikes.values()))
+
+    @property
+    def activity(self) -> tuple[ActivityEntry, ...]:
+        """Newest first."""
+        with self._lock:
+            return tuple(reversed(self._activity))
+
+    @property
+    def counters(self) -> dict[str, int]:
+        with self._lock:
+            return dict(self._counters)

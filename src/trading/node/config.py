@@ -1,0 +1,62 @@
+"""All that the core process is told at its start."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from trading.api.config import ApiConfig
+from trading.exchange.config import ExchangeConfig
+from trading.execution.config import ExecutionConfig
+from trading.market.config import CrashDetectionConfig, MarketConfig, SpikeDetectionConfig
+from trading.model.base import ValueModel
+from trading.node.logs import LoggingConfig
+from trading.risk.breaker_config import CircuitBreakerConfig
+from trading.risk.redis_config import RedisConfig
+from trading.risk.risk_config import RiskConfig
+from trading.simulator.config import SimulatorConfig
+from trading.storage.config import StorageConfig
+
+
+class SpikeQueueSettings(ValueModel):
+    """How long spikes wait for a crew, and how long a crew may take."""
+
+    capacity: int = Field(gt=0)
+    max_age_ms: int = Field(gt=0)
+    run_deadline_ms: int = Field(gt=0)
+
+
+class ClockSettings(ValueModel):
+    """Market time of a venue whose clock is not the wall's."""
+
+    start_ms: int
+    speed: float = Field(gt=0)
+    anchor_monotonic_ns: int
+
+
+class NodeConfig(ValueModel):
+    """The core's sections of the configuration."""
+
+    market: MarketConfig
+    crash_detection: CrashDetectionConfig
+    spike_detection: SpikeDetectionConfig
+    circuit_breaker: CircuitBreakerConfig
+    risk: RiskConfig
+    execution: ExecutionConfig
+    exchange: ExchangeConfig
+    simulator: SimulatorConfig
+    storage: StorageConfig
+    api: ApiConfig
+    redis: RedisConfig
+    logging: LoggingConfig
+    spike_queue: SpikeQueueSettings
+    crews_expected: bool
+
+
+class CoreLaunch(ValueModel):
+    """One line of JSON on the core's standard input. Keys of the venue come in its environment."""
+
+    config: NodeConfig
+    clock: ClockSettings | None = None  # None: wall time
+    tick_gap_ms: int = Field(default=0, ge=0)
+    market_name: str = ""
+    fresh_account: bool = False  # a simulated account that starts anew: nothing is carried over

@@ -1,0 +1,148 @@
+"""One core for one store: a lock that dies with its process, and where to find it."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from pydantic import ValidationError
+
+from trading.errors import ConfigurationError
+from trading.model.base import ValueModel
+
+# sun_path of a Unix socket address holds 108 bytes on Linux and 104 on macOS, one of them zero.
+LONGEST_SOCKET_PATH = 100
+
+
+class InstanceInfo(ValueModel):
+    """What core.json says about the core that runs, or ran last."""
+
+    pid: int
+    venue: str
+    account: str
+    dry_run: bool
+    store: str
+    operator_socket: str
+    worker_socket: str
+    breaker_record: str
+    started_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimePaths:
+    """Files of a running core, beside its store."""
+
+    directory: Path
+
+    @property
+    def info(self) -> Path:
+        return self.directory / "core.json"
+
+    @property
+    def lock(self) -> Path:
+        return self.directory / "core.lock"
+
+    @property
+    def breaker_record(self) -> Path:
+        return self.directory / "breaker.shm"
+
+    @property
+    def operator_socket(self) -> Path:
+        return self._socket("core.sock")
+
+    @property
+    def worker_socket(self) -> Path:
+        return self._socket("worker.sock")
+
+    def _socket(self, name: str) -> Path:
+        """In the directory itself, or, where that path is too long for a socket, a private
+        folder of the user's under the system's temporary one."""
+        path = self.directory.absolute() / name
+        if len(os.fsencode(path)) <= LONGEST_SOCKET_PATH:
+            return path
+        digest = hashlib.sha256(os.fsencode(self.directory.absolute())).hexdigest()[:16]
+        folder = Path(tempfile.gettempdir()) / f"spikeguard-{os.getuid()}-{digest}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if folder.stat().st_uid != os.getuid():
+            raise ConfigurationError(
+                f"api.runtime_directory: {self.directory} is too long for a socket and {folder} "
+                "belongs to somebody else; set a shorter directory"
+            )
+        return folder / name
+
+
+class InstanceLock:
+    """Held by the one core of a runtime directory for as long as it lives."""
+
+    def __init__(self, paths: RuntimePaths) -> None:
+        self._paths = paths
+        self._file: IO[str] | None = None
+
+    def acquire(self) -> None:
+        """Take the lock.
+
+        Raises:
+            ConfigurationError: another core holds it; names its process id.
+        """
+        self._paths.directory.mkdir(parents=True, exist_ok=True)
+        self._paths.directory.chmod(0o700)
+        handle = self._paths.lock.open("a+")
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            handle.seek(0)
+            holder = handle.read().strip() or "unknown"
+            handle.close()
+            raise ConfigurationError(
+                f"a core with process id {holder} already runs on {self._paths.directory}; "
+                "stop it first, or give this one its own storage.path and api.runtime_directory"
+            ) from error
+        handle.seek(0)
+        handle.truncate()
+        handle.write(str(os.getpid()))
+        handle.flush()
+        self._file = handle
+
+    def release(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def is_held(self) -> bool:
+        """Whether some process, this one included, holds the lock now."""
+        if self._file is not None:
+            return True
+        try:
+            handle = self._paths.lock.open("r")
+        except FileNotFoundError:
+            return False
+        with handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except OSError:
+                return True
+            return False
+
+
+def write_info(paths: RuntimePaths, info: InstanceInfo) -> None:
+    """Replace core.json at once, so that a reader never sees half of it."""
+    temporary = paths.info.with_suffix(".tmp")
+    temporary.write_text(info.model_dump_json(indent=2))
+    temporary.replace(paths.info)
+
+
+def running_instance(directory: Path) -> InstanceInfo | None:
+    """The core that runs on ``directory`` now, or None."""
+    paths = RuntimePaths(directory)
+    if not InstanceLock(paths).is_held():
+        return None
+    try:
+        return InstanceInfo.model_validate(json.loads(paths.info.read_text()))
+    except (OSError, ValueError, ValidationError):
+        return None  # it holds the lock and has not written its card yet

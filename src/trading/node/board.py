@@ -26,9 +26,7 @@ class Board:
 
     def say(self, source: str, text: str, level: str = "info") -> None:
         """Add one line of activity, stamped with market time."""
-        self.add(
-            ActivityEntry(time_ms=self._clock.now_ms(), source=source, text=text, level=level)
-        )
+        self.add(ActivityEntry(time_ms=self._clock.now_ms(), source=source, text=text, level=level))
 
     def add(self, entry: ActivityEntry) -> None:
         with self._lock:

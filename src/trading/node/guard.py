@@ -74,9 +74,7 @@ class Guard:
 
     def trip_feed_lost(self, reason: str) -> None:
         """The feed gave up or its process noticed a loss: unsafe from now on."""
-        self._breaker.trigger(
-            f"market feed lost: {reason}", actor=Actor.SYSTEM, rule=UNSAFE_DATA
-        )
+        self._breaker.trigger(f"market feed lost: {reason}", actor=Actor.SYSTEM, rule=UNSAFE_DATA)
 
     def _on_crash(self, event: CrashDetected) -> None:
         self._breaker.trigger(

@@ -1,0 +1,205 @@
+"""Settings of the way to a venue, and the hosts each venue may be reached at."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+from trading.errors import ConfigurationError
+from trading.model.base import ConfigModel
+
+VenueName = Literal["sim", "testnet", "binance"]
+
+# Loopback is allowed beside these: the embedded exchange, and local recording proxies.
+VENUE_HOSTS: dict[VenueName, frozenset[str]] = {
+    "sim": frozenset(),
+    "testnet": frozenset(
+        {
+            "testnet.binance.vision",
+            "stream.testnet.binance.vision",
+            "ws-api.testnet.binance.vision",
+        }
+    ),
+    "binance": frozenset(
+        {
+            "api.binance.com",
+            "api-gcp.binance.com",
+            "api1.binance.com",
+            "api2.binance.com",
+            "api3.binance.com",
+            "api4.binance.com",
+            "data-api.binance.vision",
+            "stream.binance.com",
+            "data-stream.binance.vision",
+            "ws-api.binance.com",
+        }
+    ),
+}
+
+
+class ApiCredentials(BaseModel):
+    """An API key and its secret. Never part of the configuration; read from the environment."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: SecretStr
+    secret: SecretStr
+
+
+class VenueEndpoints(ConfigModel):
+    """Where the venue listens. An empty URL stands for the venue's own address."""
+
+    rest_url: str = Field(
+        default="",
+        pattern=r"^(https?://[^/\s?#]+)?$",
+        description="REST host without a path, e.g. https://api.binance.com; empty: the venue's.",
+    )
+    stream_url: str = Field(
+        default="",
+        pattern=r"^(wss?://[^/\s?#]+)?$",
+        description="Market stream host, e.g. wss://stream.binance.com:9443; empty: the venue's.",
+    )
+    ws_api_url: str = Field(
+        default="",
+        pattern=r"^(wss?://[^\s?#]+)?$",
+        description="WebSocket API with its path (…/ws-api/v3); empty: the venue's.",
+    )
+
+    @property
+    def urls(self) -> tuple[str, str, str]:
+        return (self.rest_url, self.stream_url, self.ws_api_url)
+
+
+DEFAULT_ENDPOINTS: dict[VenueName, VenueEndpoints] = {
+    "sim": VenueEndpoints(),
+    "testnet": VenueEndpoints(
+        rest_url="https://testnet.binance.vision",
+        stream_url="wss://stream.testnet.binance.vision",
+        ws_api_url="wss://ws-api.testnet.binance.vision/ws-api/v3",
+    ),
+    "binance": VenueEndpoints(
+        rest_url="https://api.binance.com",
+        stream_url="wss://stream.binance.com:9443",
+        ws_api_url="wss://ws-api.binance.com/ws-api/v3",
+    ),
+}
+
+
+class ReconnectConfig(ConfigModel):
+    """How streams are watched and brought back. Retries never end."""
+
+    stale_after_ms: int = Field(
+        default=10_000,
+        ge=500,
+        le=600_000,
+        description="Silence on the market stream after which its socket is replaced (ms).",
+    )
+    first_delay_ms: int = Field(
+        default=100, ge=1, le=60_000, description="Pause before the first reconnection (ms)."
+    )
+    max_delay_ms: int = Field(
+        default=5_000,
+        ge=1,
+        le=600_000,
+        description="Longest pause between reconnections; the pause doubles up to it (ms).",
+    )
+    ping_interval_s: float = Field(
+        default=10.0,
+        gt=0,
+        le=60,
+        description="Ping sent this often on every socket; no pong in that time: replaced (s).",
+    )
+    connect_timeout_s: float = Field(
+        default=10.0, gt=0, le=60, description="Longest wait for a socket's handshake (s)."
+    )
+
+    @model_validator(mode="after")
+    def _delays_grow(self) -> ReconnectConfig:
+        if self.max_delay_ms < self.first_delay_ms:
+            raise ValueError(
+                f"max_delay_ms={self.max_delay_ms} must be at least first_delay_ms="
+                f"{self.first_delay_ms}"
+            )
+        return self
+
+
+class ExchangeConfig(ConfigModel):
+    """Which venue is traded, how, and with which patience."""
+
+    venue: VenueName = Field(
+        default="sim",
+        description="sim: embedded exchange; testnet: Binance testnet; binance: real money.",
+    )
+    dry_run: bool = Field(
+        default=False,
+        description="Live data, paper fills: no signed request leaves, no key is needed.",
+    )
+    i_understand_this_trades_real_money: bool = Field(
+        default=False,
+        description="Must be true before venue binance sends a real order.",
+    )
+    recv_window_ms: int = Field(
+        default=1000,
+        ge=100,
+        le=60_000,
+        description="The venue refuses our request when it arrives later than this (ms).",
+    )
+    request_timeout_s: float = Field(
+        default=5.0,
+        gt=0,
+        le=60,
+        description="Wait for an answer; for an order, silence then means an unknown outcome (s).",
+    )
+    time_resync_interval_s: float = Field(
+        default=300.0,
+        ge=1,
+        le=86_400,
+        description="How often the offset between our clock and the venue's is measured (s).",
+    )
+    endpoints: VenueEndpoints = Field(
+        default_factory=VenueEndpoints,
+        description="Other addresses than the venue's own; only its own hosts and loopback pass.",
+    )
+    reconnect: ReconnectConfig = Field(
+        default_factory=ReconnectConfig, description="Watchdog and back-off of the streams."
+    )
+
+    @model_validator(mode="after")
+    def _endpoints_belong_to_the_venue(self) -> ExchangeConfig:
+        for url in self.endpoints.urls:
+            host = urlsplit(url).hostname or ""
+            if url and not (is_loopback(host) or host in VENUE_HOSTS[self.venue]):
+                allowed = ", ".join(("loopback", *sorted(VENUE_HOSTS[self.venue])))
+                raise ValueError(f"{url} is no host of venue {self.venue}; allowed: {allowed}")
+        return self
+
+    def resolved_endpoints(self) -> VenueEndpoints:
+        """The addresses to use, the venue's own filled in.
+
+        Raises:
+            ConfigurationError: venue sim, whose addresses are only known once it runs, has none.
+        """
+        defaults = DEFAULT_ENDPOINTS[self.venue]
+        endpoints = VenueEndpoints(
+            rest_url=self.endpoints.rest_url or defaults.rest_url,
+            stream_url=self.endpoints.stream_url or defaults.stream_url,
+            ws_api_url=self.endpoints.ws_api_url or defaults.ws_api_url,
+        )
+        if not all(endpoints.urls):
+            raise ConfigurationError(
+                f"exchange.endpoints: venue {self.venue} needs rest_url, stream_url and ws_api_url"
+            )
+        return endpoints
+
+
+def is_loopback(host: str) -> bool:
+    """Whether ``host`` is this machine, by number or as localhost."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,298 @@
+"""The breaker's engine room: committing transitions, publishing them, surviving a failing store."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+
+from trading.clock import Clock
+from trading.errors import StoreCorruptError, StoreError
+from trading.model.breaker import Actor, BreakerSnapshot, BreakerStatus, Latch
+from trading.risk import breaker_rules as rules
+from trading.risk.breaker_config import CircuitBreakerConfig
+from trading.risk.breaker_listeners import ChangeNotifier, EntryBlock, TripBarrier, run_barriers
+from trading.risk.breaker_state import (
+    BreakerState,
+    RecoveryInputs,
+    Transition,
+    held_state,
+    initial_state,
+)
+from trading.risk.breaker_store import BreakerStore
+from trading.risk.shared_record import SharedRecordWriter
+
+logger = logging.getLogger(__name__)
+
+STORE_RULE = "store"  # the rule named by trips that a failing store causes
+RETRY_STORE_AFTER_MS = 5_000
+
+Trip = Callable[[BreakerState, tuple[str, ...], tuple[str, ...]], Transition]
+"""Makes the trip from a state, the orders in flight and the errors of failed barriers."""
+Rule = Callable[[BreakerState], Transition | None]
+
+
+class BreakerCore:
+    """State, lock and store of the breaker; its public face is ``CircuitBreaker``.
+
+    Methods named ``…_locked`` expect the lock to be held.
+    """
+
+    def __init__(
+        self,
+        config: CircuitBreakerConfig,
+        clock: Clock,
+        store: BreakerStore | None,
+        *,
+        record: SharedRecordWriter | None = None,
+        store_problem: str = "there is no store",
+    ) -> None:
+        """``store`` None means that there is none to be trusted: TRIGGERED and MANUAL."""
+        self._config = config
+        self._clock = clock
+        self._store = store
+        self._store_problem = store_problem
+        self._record = record
+        self._enforcing = config.enabled
+        self._lock = threading.Lock()
+        self._block = EntryBlock()
+        self._notifier = ChangeNotifier()
+        self._barriers: tuple[TripBarrier, ...] = ()
+        self._facts: RecoveryInputs | None = None  # of the last advance
+        self._pending_trip: Transition | None = None  # in force, and not stored yet
+        self._retry_store_at_ms = 0
+        self._state = initial_state(clock.now_ms())
+        self._snapshot = self._state.snapshot(config)
+        with self._lock:
+            if self._enforcing:
+                self._restore_locked()
+            else:
+                self._switch_off_locked()
+
+    def _restore_locked(self) -> None:
+        """Start from the stored state; TRIGGERED and MANUAL where there is none."""
+        if self._store is None:
+            reason = f"store: {self._store_problem}"
+            self._publish_locked(held_state(1, reason, self._clock.now_ms()))
+            return
+        try:
+            self._publish_locked(self._store.load())
+        except StoreError as error:
+            self._hold_for_lost_state_locked(self._store, error)
+
+    def _switch_off_locked(self) -> None:
+        """Follow the state machine for the record, and publish SAFE whatever it says."""
+        logger.critical("the circuit breaker is OFF by configuration: nothing will halt trading")
+        if self._store is not None:
+            try:
+                self._state = replace(self._state, epoch=self._store.load().epoch)
+            except StoreError as error:
+                logger.critical("the breaker is off and its store unreadable: %s", error)
+        self._show_locked(self._state.snapshot(self._config))
+
+    def _hold_for_lost_state_locked(self, store: BreakerStore, error: StoreError) -> None:
+        """The state row is missing or unreadable: halt, with an epoch above all that were."""
+        now_ms = self._clock.now_ms()
+        reason = f"store: {error}"
+        try:
+            epoch = store.events.highest_epoch() + 1
+        except StoreError:
+            epoch = 1
+        self._pending_trip = Transition(
+            "trip",
+            replace(initial_state(now_ms), epoch=epoch - 1),
+            held_state(epoch, reason, now_ms),
+            Actor.SYSTEM,
+            reason,
+            now_ms,
+            rule=STORE_RULE,
+        )
+        self._publish_locked(self._pending_trip.after)
+        try:
+            self._flush_pending_locked()
+        except StoreError:
+            logger.exception("the halt for the lost breaker state could not be stored")
+
+    def _run_trip(self, make: Trip) -> tuple[Transition, tuple[str, ...]]:
+        """Block entries, run the barriers, publish, commit; returns the trip and what is in flight.
+
+        A store that fails leaves the trip in force in memory, with the MANUAL latch.
+        """
+        self._block.begin_trip()
+        try:
+            in_flight, errors = run_barriers(self._barriers)
+            with self._lock:
+                transition = self._commit_trip_locked(lambda state: make(state, in_flight, errors))
+        finally:
+            self._block.end_trip()
+        self._notifier.deliver()
+        return transition, in_flight
+
+    def _commit_trip_locked(self, make: Callable[[BreakerState], Transition]) -> Transition:
+        previous, own = self._snapshot, self._state
+        transition = make(own)
+        self._publish_locked(transition.after)
+        try:
+            store = self._require_store()
+            stored = store.apply(lambda row: make(self._base(row, own)), self._config)
+        except StoreError as error:
+            logger.critical("a trip could not be stored; it holds in memory: %s", error)
+            transition = _held_in_memory(transition, error)
+            self._pending_trip = transition
+        else:
+            transition = stored if stored is not None else transition
+            self._pending_trip = None
+        self._publish_locked(transition.after)
+        self._notifier.enqueue(previous, self._snapshot)
+        return transition
+
+    def _trip_for_store(self, error: StoreError) -> None:
+        """A failing store is a trip with the MANUAL latch, once."""
+        state = self._state
+        if state.status is BreakerStatus.TRIGGERED and state.latch is Latch.MANUAL:
+            logger.error("the store failed while the breaker is latched: %s", error)
+            return
+        now_ms = self._clock.now_ms()
+        self._run_trip(
+            lambda base, _in_flight, _errors: rules.trip(
+                base,
+                self._config,
+                now_ms,
+                actor=Actor.SYSTEM,
+                reason=f"store lost: {error}",
+                rule=STORE_RULE,
+                latch=True,
+            )
+        )
+
+    def _record_trip(self, make: Trip) -> Transition:
+        """A trip of a breaker that is switched off: recorded, nothing else."""
+        with self._lock:
+            return self._record_locked(make(self._state, (), ()))
+
+    def _record_locked(self, transition: Transition) -> Transition:
+        details = {**transition.details, "enforced": False}
+        transition = replace(transition, details=details)
+        if self._store is not None:
+            try:
+                transition = self._store.record(transition)
+            except StoreError:
+                logger.exception("an event of the switched-off breaker could not be recorded")
+        self._state = transition.after
+        return transition
+
+    def _apply(self, rule: Rule) -> BreakerSnapshot:
+        """Store and publish the transition that ``rule`` makes of the stored state, if any.
+
+        What ``rule`` raises passes through and changes nothing; a StoreError trips first.
+        """
+        try:
+            with self._lock:
+                self._apply_locked(rule)
+        except StoreError as error:
+            self._trip_for_store(error)
+            raise
+        self._notifier.deliver()
+        return self._snapshot
+
+    def _apply_locked(self, rule: Rule) -> None:
+        if not self._enforcing:
+            transition = rule(self._state)
+            if transition is not None:
+                self._record_locked(transition)
+            return
+        self._flush_pending_locked()
+        previous, own = self._snapshot, self._state
+
+        def decide(row: BreakerState | None) -> Transition | None:
+            if row is None:
+                raise StoreCorruptError("the breaker's state vanished from the store")
+            return rule(self._base(row, own))
+
+        transition = self._require_store().apply(decide, self._config)
+        if transition is not None:
+            self._publish_locked(transition.after)
+            self._notifier.enqueue(previous, self._snapshot)
+
+    def _flush_pending_locked(self) -> None:
+        """Store the trip that could not be stored before. Raises StoreError when it still fails."""
+        pending = self._pending_trip
+        if pending is None:
+            return
+
+        def decide(row: BreakerState | None) -> Transition:
+            if row is None:
+                return pending
+            epoch = max(pending.after.epoch, row.epoch + 1)
+            return replace(pending, before=row, after=replace(pending.after, epoch=epoch))
+
+        previous = self._snapshot
+        stored = self._require_store().apply(decide, self._config)
+        self._pending_trip = None
+        if stored is not None:
+            self._publish_locked(stored.after)
+            self._notifier.enqueue(previous, self._snapshot)
+
+    def _store_pending_trip(self, now_ms: int) -> None:
+        """Try again, every few seconds, to store a trip that only memory holds."""
+        if self._pending_trip is None or now_ms < self._retry_store_at_ms:
+            return
+        try:
+            with self._lock:
+                self._flush_pending_locked()
+        except StoreError as error:
+            self._retry_store_at_ms = now_ms + RETRY_STORE_AFTER_MS
+            logger.error("the store still fails: %s", error)
+        else:
+            self._notifier.deliver()
+
+    def _adopt(self, stored: BreakerState) -> bool:
+        """Make another process's newer state ours; a halt goes through the barriers first."""
+        halts = stored.size_multiplier(self._config) <= 0
+        if halts:
+            self._block.begin_trip()
+            run_barriers(self._barriers)
+        try:
+            with self._lock:
+                newer = self._pending_trip is None and stored.revision > self._state.revision
+                if newer:
+                    previous = self._snapshot
+                    self._publish_locked(stored)
+                    self._notifier.enqueue(previous, self._snapshot)
+        finally:
+            if halts:
+                self._block.end_trip()
+        self._notifier.deliver()
+        return newer
+
+    def _base(self, row: BreakerState | None, own: BreakerState) -> BreakerState:
+        """The state to decide on: the stored one, unless ours is a trip that it lacks."""
+        if row is None:
+            return replace(own, latch=Latch.MANUAL)
+        if self._pending_trip is not None:
+            return replace(own, epoch=max(own.epoch, row.epoch), revision=row.revision)
+        return row
+
+    def _require_store(self) -> BreakerStore:
+        if self._store is None:
+            raise StoreError(self._store_problem)
+        return self._store
+
+    def _publish_locked(self, state: BreakerState) -> None:
+        self._state = state
+        self._show_locked(state.snapshot(self._config))
+
+    def _show_locked(self, snapshot: BreakerSnapshot) -> None:
+        """Make ``snapshot`` what this process and the workers read."""
+        self._snapshot = snapshot
+        self._block.publish(not snapshot.allows_entries)
+        if self._record is not None:
+            self._record.write(snapshot)
+
+
+def _held_in_memory(transition: Transition, error: StoreError) -> Transition:
+    cause = f"store: {error}"
+    after = transition.after
+    causes = after.causes if cause in after.causes else (*after.causes, cause)
+    return replace(transition, after=replace(after, latch=Latch.MANUAL, causes=causes))

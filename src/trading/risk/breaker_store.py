@@ -1,0 +1,293 @@
+"""The breaker's durable memory: its state row and its events, written in one transaction."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+from trading.clock import Clock, iso
+from trading.errors import StoreCorruptError
+from trading.model.breaker import Actor, BreakerStatus, Latch
+from trading.model.metrics import MarketSnapshot
+from trading.risk.breaker_config import CircuitBreakerConfig
+from trading.risk.breaker_state import BreakerState, Transition, initial_state
+from trading.storage.breaker_event_repository import (
+    TRIP_KINDS,
+    BreakerEventRepository,
+    BreakerEventRow,
+)
+from trading.storage.config import StorageConfig
+from trading.storage.database import (
+    create_database,
+    open_database,
+    transaction,
+    translated_errors,
+)
+from trading.storage.repository import from_json
+
+Decide = Callable[[BreakerState | None], Transition | None]
+
+_EVENT_STATUS = {
+    BreakerStatus.TRIGGERED: "triggered",
+    BreakerStatus.RECOVERING: "recovering",
+    BreakerStatus.SAFE: "cleared",
+    BreakerStatus.WARNING: "cleared",
+}
+
+_WRITE_STATE = """
+INSERT INTO breaker_state (id, revision, status, epoch, latch, stage, causes, reason, actor,
+    changed_at, changed_at_ms, triggered_at_ms, cooldown_until_ms, stage_entered_at_ms, llm_only,
+    trip_times_ms, event_id, size_multiplier)
+VALUES (1, :revision, :status, :epoch, :latch, :stage, :causes, :reason, :actor, :changed_at,
+    :changed_at_ms, :triggered_at_ms, :cooldown_until_ms, :stage_entered_at_ms, :llm_only,
+    :trip_times_ms, :event_id, :size_multiplier)
+ON CONFLICT (id) DO UPDATE SET revision = excluded.revision, status = excluded.status,
+    epoch = excluded.epoch, latch = excluded.latch, stage = excluded.stage,
+    causes = excluded.causes, reason = excluded.reason, actor = excluded.actor,
+    changed_at = excluded.changed_at, changed_at_ms = excluded.changed_at_ms,
+    triggered_at_ms = excluded.triggered_at_ms, cooldown_until_ms = excluded.cooldown_until_ms,
+    stage_entered_at_ms = excluded.stage_entered_at_ms, llm_only = excluded.llm_only,
+    trip_times_ms = excluded.trip_times_ms, event_id = excluded.event_id,
+    size_multiplier = excluded.size_multiplier
+"""
+
+
+def create_store(config: StorageConfig, clock: Clock) -> bool:
+    """Create an empty store whose breaker is SAFE; False when there is one already."""
+    state = initial_state(clock.now_ms())
+
+    def seed(connection: sqlite3.Connection) -> None:
+        _write_state(connection, state, CircuitBreakerConfig())
+
+    return create_database(config, seed)
+
+
+class BreakerStore:
+    """One connection, used under the breaker's lock."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._data_version = -1
+        self.events = BreakerEventRepository(connection)
+
+    @classmethod
+    def open(cls, config: StorageConfig, *, check: bool = True) -> BreakerStore:
+        """Open the existing store durably and make sure that it takes writes.
+
+        ``check`` reads the whole file for damage. Raises StoreError and its subclasses.
+        """
+        connection = open_database(config, durable=True, check=check)
+        try:
+            with transaction(connection, f"writing to the store {config.path}"):
+                connection.execute("UPDATE breaker_state SET revision = revision WHERE id = 1")
+        except BaseException:
+            connection.close()
+            raise
+        return cls(connection)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def load(self) -> BreakerState:
+        """The stored state.
+
+        Raises:
+            StoreCorruptError: the row is missing or makes no sense.
+            StoreError: it cannot be read.
+        """
+        state = self._read_state()
+        if state is None:
+            raise StoreCorruptError("the store has no breaker state")
+        return state
+
+    def load_if_changed(self, revision: int) -> BreakerState | None:
+        """The stored state when another connection stored a revision other than ``revision``.
+
+        Costs one PRAGMA while nobody else writes. Raises like ``load``.
+        """
+        with translated_errors("reading the breaker state"):
+            version = self._connection.execute("PRAGMA data_version").fetchone()[0]
+        if version == self._data_version:
+            return None
+        state = self.load()
+        self._data_version = version
+        return state if state.revision != revision else None
+
+    def apply(self, decide: Decide, config: CircuitBreakerConfig) -> Transition | None:
+        """Read the state, let ``decide`` make a transition of it, and store both in one go.
+
+        ``decide`` gets None where the row is missing or unreadable. What it raises passes through
+        and nothing is stored; None stores nothing. Raises StoreError when SQLite refuses.
+        """
+        with transaction(self._connection, "storing the breaker state"):
+            try:
+                stored = self._read_state()
+            except StoreCorruptError:
+                stored = None
+            transition = decide(stored)
+            if transition is None:
+                return None
+            revision = stored.revision if stored is not None else transition.before.revision
+            after = replace(transition.after, revision=revision + 1)
+            transition = self._write_event(replace(transition, after=after))
+            _write_state(self._connection, transition.after, config)
+        return transition
+
+    def record(self, transition: Transition) -> Transition:
+        """Store only the event, for a breaker that is switched off."""
+        with transaction(self._connection, "recording a breaker event"):
+            return self._write_event(transition)
+
+    def update_event(
+        self,
+        event_id: int,
+        *,
+        capital_saved: Decimal | None = None,
+        orders_cancelled: int | None = None,
+        positions_affected: int | None = None,
+        false_trigger: bool | None = None,
+        user_notified: bool | None = None,
+        note: str | None = None,
+    ) -> None:
+        """Fill in what became known after a transition; see ``BreakerEventRepository.update``."""
+        with transaction(self._connection, "updating a breaker event"):
+            self.events.update(
+                event_id,
+                capital_saved=capital_saved,
+                orders_cancelled=orders_cancelled,
+                positions_affected=positions_affected,
+                false_trigger=false_trigger,
+                user_notified=user_notified,
+                note=note,
+            )
+
+    def trip_record(self, event_id: int) -> dict[str, Any]:
+        """Rule, details and market of the episode's newest trip. Raises StoreError."""
+        row = self.events.latest_trip(event_id)
+        if row is None:
+            return {}
+        return {
+            "rule": row["rule"],
+            "details": from_json(row["trigger_details"]),
+            "market_snapshot": from_json(row["market_snapshot"]),
+        }
+
+    def _write_event(self, transition: Transition) -> Transition:
+        episode_id = transition.before.event_id
+        if transition.kind in TRIP_KINDS and episode_id is None:
+            transition = replace(transition, kind="trip")
+        elif transition.kind == "trip":
+            episode_id = None
+        event_id = self.events.insert(_event_row(transition, episode_id))
+        if transition.kind == "trip":
+            return replace(transition, after=replace(transition.after, event_id=event_id))
+        if episode_id is None:
+            return transition
+        if transition.kind == "recovery":
+            self.events.mark_recovering(episode_id, transition.now_ms, transition.conditions)
+        elif transition.kind == "relapse":
+            self.events.mark_triggered(episode_id)
+        elif transition.kind == "clear":
+            override = bool(transition.details.get("override"))
+            note = f"override by operator: {transition.reason}" if override else ""
+            self.events.mark_cleared(episode_id, transition.now_ms, note)
+        return transition
+
+    def _read_state(self) -> BreakerState | None:
+        with translated_errors("reading the breaker state"):
+            row = self._connection.execute("SELECT * FROM breaker_state WHERE id = 1").fetchone()
+        if row is None:
+            return None
+        try:
+            return BreakerState(
+                status=BreakerStatus(row["status"]),
+                epoch=row["epoch"],
+                latch=Latch(row["latch"]),
+                changed_at_ms=row["changed_at_ms"],
+                stage=row["stage"],
+                causes=tuple(json.loads(row["causes"])),
+                reason=row["reason"],
+                actor=Actor(row["actor"]),
+                triggered_at_ms=row["triggered_at_ms"],
+                cooldown_until_ms=row["cooldown_until_ms"],
+                stage_entered_at_ms=row["stage_entered_at_ms"],
+                llm_only=bool(row["llm_only"]),
+                trip_times_ms=tuple(json.loads(row["trip_times_ms"])),
+                event_id=row["event_id"],
+                revision=row["revision"],
+            )
+        except (ValueError, TypeError) as error:
+            raise StoreCorruptError(f"the stored breaker state makes no sense: {error}") from error
+
+
+def _write_state(
+    connection: sqlite3.Connection, state: BreakerState, config: CircuitBreakerConfig
+) -> None:
+    connection.execute(
+        _WRITE_STATE,
+        {
+            "revision": state.revision,
+            "status": state.status.value,
+            "epoch": state.epoch,
+            "latch": state.latch.value,
+            "stage": state.stage,
+            "causes": json.dumps(state.causes),
+            "reason": state.reason,
+            "actor": state.actor.value,
+            "changed_at": iso(state.changed_at_ms),
+            "changed_at_ms": state.changed_at_ms,
+            "triggered_at_ms": state.triggered_at_ms,
+            "cooldown_until_ms": state.cooldown_until_ms,
+            "stage_entered_at_ms": state.stage_entered_at_ms,
+            "llm_only": int(state.llm_only),
+            "trip_times_ms": json.dumps(state.trip_times_ms),
+            "event_id": state.event_id,
+            "size_multiplier": state.size_multiplier(config),
+        },
+    )
+
+
+def _event_row(transition: Transition, episode_id: int | None) -> BreakerEventRow:
+    market = transition.market
+    details = transition.details
+    return BreakerEventRow(
+        time_ms=transition.now_ms,
+        kind=transition.kind,
+        epoch=transition.after.epoch,
+        from_status=transition.before.status.value,
+        to_status=transition.after.status.value,
+        actor=transition.actor.value,
+        reason=transition.reason,
+        trigger_type=transition.actor.value if transition.kind in TRIP_KINDS else transition.kind,
+        status=_EVENT_STATUS[transition.after.status],
+        rule=transition.rule,
+        episode_id=episode_id,
+        btc_price=_price(market, "BTC"),
+        eth_price=_price(market, "ETH"),
+        btc_drop_pct=_largest(market, "btc_drawdown"),
+        eth_drop_pct=_largest(market, "eth_drawdown"),
+        market_cap_drop_pct=_largest(market, "market_index"),
+        liquidations_1h=details.get("liquidations_1h_usd"),
+        fear_greed_index=details.get("fear_greed_index"),
+        details=details,
+        market_snapshot=market.model_dump(mode="json") if market is not None else None,
+    )
+
+
+def _price(market: MarketSnapshot | None, asset: str) -> float | None:
+    if market is None:
+        return None
+    return next(
+        (price for symbol, price in market.prices.items() if symbol.startswith(asset)), None
+    )
+
+
+def _largest(market: MarketSnapshot | None, prefix: str) -> float | None:
+    if market is None:
+        return None
+    values = [m.value for m in market.metrics if m.ready and m.name.startswith(prefix)]
+    return max(values, default=None)

@@ -22,9 +22,6 @@ from pydantic import BaseModel
 
 from trading.errors import SpikeguardError
 
-# What a worker, which runs model-driven code, must not find in its environment.
-EXCHANGE_KEY_PREFIX = "BINANCE_"
-
 
 class ChildFailedError(SpikeguardError):
     """A child process did not start, or ended when it should not have."""
@@ -96,12 +93,17 @@ class Child:
             return "no log"
         return f"{lines[-1] if lines else 'it said nothing'} (log: {self.log_path})"
 
+    def signal_end(self) -> None:
+        """Ask it to end, without waiting."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+
     def stop(self, timeout_s: float) -> None:
         """SIGTERM, then wait, then SIGKILL."""
         if self.process is None:
             return
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
+            self.signal_end()
             try:
                 self.process.wait(timeout_s)
             except subprocess.TimeoutExpired:
@@ -151,15 +153,6 @@ class RestartPolicy:
             return False
         self.restarts += 1
         return True
-
-
-def without_exchange_keys(environment: Mapping[str, str]) -> dict[str, str]:
-    """``environment`` as a worker may have it."""
-    return {
-        name: value
-        for name, value in environment.items()
-        if not name.startswith(EXCHANGE_KEY_PREFIX)
-    }
 
 
 def _read_line(stream: IO[bytes], timeout_s: float) -> bytes:

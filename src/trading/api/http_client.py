@@ -83,9 +83,8 @@ class HttpTradingClient:
         return self._record.read()
 
     def now_ms(self) -> int:
-        if self._record is None:
-            return self.market().time_ms
-        return self._record.market_now_ms()
+        recorded = self._record.now_ms() if self._record is not None else None
+        return self.status().time_ms if recorded is None else recorded
 
     def status(self) -> CoreStatus:
         return self._get("/v1/status", CoreStatus)

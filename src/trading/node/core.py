@@ -93,7 +93,7 @@ class TradingCore:
         return BreakerView(
             snapshot=self._breaker.snapshot,
             market=self._parts.guard.snapshot,
-            blockers=self._breaker.recovery_blockers(),
+            blockers=self._breaker.blockers(),
         )
 
     async def trip(self, command: TripCommand) -> CommandResult:
@@ -109,8 +109,15 @@ class TradingCore:
         )
 
     async def warn(self, command: WarnCommand) -> CommandResult:
-        applied = self._breaker.set_warning(command.reason, command.details, actor=command.actor)
-        return self._result("WARNING set" if applied else "a warning stands already", bool(applied))
+        before = self._breaker.snapshot
+        self._breaker.set_warning(
+            command.reason,
+            command.details,
+            actor=command.actor,
+            market_snapshot=self._parts.guard.snapshot,
+        )
+        applied = self._breaker.snapshot.status is not before.status
+        return self._result("WARNING set" if applied else "a warning stands already", applied)
 
     async def recover(self, command: RecoverCommand) -> CommandResult:
         self._breaker.start_recovery(
@@ -142,7 +149,7 @@ class TradingCore:
         return self._breaker.get_stats()
 
     async def recovery_conditions(self) -> RecoveryConditions:
-        return self._breaker.recovery_report()
+        return self._breaker.recovery_conditions()
 
     # Market --------------------------------------------------------------------------------
 
@@ -172,8 +179,6 @@ class TradingCore:
     async def propose_trade(self, proposal: TradeProposal) -> ProposalResult:
         result = await self._parts.orders.call(self._parts.execution.propose(proposal))
         self._board.count("refusals" if result.outcome is ProposalOutcome.REFUSED else "entries")
-        if result.outcome is ProposalOutcome.REFUSED:
-            self._board.say("orders", f"entry {proposal.symbol} refused: {result.reason}", "notice")
         return result
 
     async def cancel_order(self, client_order_id: str, reason: str) -> OrderReport:

@@ -1,0 +1,62 @@
+"""What must be right before a live run starts anything: no network, clear errors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from crews.config_loader import LoadedConfig
+from trading.clock import SystemClock
+from trading.errors import ConfigurationError, StoreMissingError
+from trading.node.instance import running_instance
+from trading.risk.breaker_store import create_store
+
+
+def check_before_start(loaded: LoadedConfig) -> None:
+    """Refuse what must not start; create the store on the first use of venue sim.
+
+    Raises:
+        ConfigurationError: a second instance, real money without confirmation, or no key.
+        StoreMissingError: a real venue without a store, or a store that has disappeared.
+    """
+    config = loaded.config
+    running = running_instance(Path(config.api.runtime_directory))
+    if running is not None:
+        raise ConfigurationError(
+            f"a core already runs on {config.api.runtime_directory} with process id {running.pid} "
+            f"(venue {running.venue}); stop it first"
+        )
+    _check_venue(loaded)
+    _check_store(loaded)
+
+
+def _check_venue(loaded: LoadedConfig) -> None:
+    exchange = loaded.config.exchange
+    if exchange.venue == "sim" or exchange.dry_run:
+        return
+    if exchange.venue == "binance" and not exchange.i_understand_this_trades_real_money:
+        raise ConfigurationError(
+            f"{loaded.path}: exchange.i_understand_this_trades_real_money = false: venue binance "
+            "sends real orders; set it to true, or use --dry-run, --venue testnet or --venue sim"
+        )
+    if loaded.environment.binance_credentials(exchange.venue) is None:
+        prefix = "BINANCE_TESTNET_API" if exchange.venue == "testnet" else "BINANCE_API"
+        raise ConfigurationError(
+            f"environment: {prefix}_KEY and {prefix}_SECRET are not set; venue {exchange.venue} "
+            "needs both (or use --dry-run)"
+        )
+
+
+def _check_store(loaded: LoadedConfig) -> None:
+    """A store that was there once and is gone is not created again: its halt would be forgotten."""
+    config = loaded.config
+    path = config.storage.path
+    if path.exists():
+        return
+    was_used = Path(config.api.runtime_directory, "core.json").exists()
+    if config.exchange.venue == "sim" and not was_used:
+        create_store(config.storage, SystemClock())
+        return
+    why = "it was there before and is gone" if was_used else "venues other than sim want it made"
+    raise StoreMissingError(
+        f"no store at {path} ({why}); `python -m crews.run init` makes a new one on purpose"
+    )

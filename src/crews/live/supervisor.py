@@ -1,0 +1,245 @@
+"""Starts the processes of a live run in order, keeps them alive, ends them in order.
+
+exchange (venue sim) → core → crew workers. The core guards without workers and is never waited
+for by the others: a worker that dies is started again after a growing pause, a core that dies
+likewise, and while it is away its shared-memory record goes stale, which every worker reads as
+TRIGGERED. Without its exchange a simulated run has no market and ends.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from crews.config_loader import LoadedConfig
+from crews.environment import core_environment, worker_environment
+from crews.live.options import LiveOptions
+from crews.live.processes import Child, ChildFailedError, RestartPolicy
+from crews.worker_config import WorkerConfig, WorkerRole
+from trading.exchange.config import EndpointsConfig
+from trading.node.config import ClockSettings, CoreLaunch, NodeConfig, SpikeQueueSettings
+from trading.node.instance import RuntimePaths
+from trading.simulator.server.config import ExchangeServerConfig
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Watched:
+    """A child that is started again when it dies."""
+
+    child: Child
+    policy: RestartPolicy = field(default_factory=RestartPolicy)
+
+
+class Supervisor:
+    """The processes of one live run."""
+
+    def __init__(self, loaded: LoadedConfig, options: LiveOptions) -> None:
+        self._loaded = loaded
+        self._config = loaded.config
+        self._options = options
+        self._paths = RuntimePaths(Path(self._config.api.runtime_directory))
+        self._logs = self._paths.directory / "logs"
+        self._exchange: Child | None = None
+        self._core: Watched | None = None
+        self._workers: list[Watched] = []
+        self._notes: list[str] = []
+
+    @property
+    def paths(self) -> RuntimePaths:
+        return self._paths
+
+    def start(self) -> None:
+        """Start everything that is needed.
+
+        Raises:
+            ChildFailedError: the exchange or the core did not become ready; what had started is
+                stopped again.
+        """
+        try:
+            self._start_all()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start_all(self) -> None:
+        venue = self._config.exchange.venue
+        environment = core_environment(self._loaded.environment, venue)
+        market: dict[str, Any] = {}
+        if venue == "sim":
+            market = self._start_exchange()
+            environment["BINANCE_SIM_API_KEY"] = market["api_key"]
+            environment["BINANCE_SIM_API_SECRET"] = market["api_secret"]
+        core = Watched(
+            self._child("core", "trading.node", self._core_launch(market), environment),
+            self._policy(),
+        )
+        core.child.start()
+        self._core = core
+        core.child.wait_ready(self._config.performance.start_timeout_s)
+        core.policy.started()
+        if self._config.crews.enabled:
+            self._start_workers()
+
+    def _start_exchange(self) -> dict[str, Any]:
+        """Start the embedded exchange; its ready line says where it is and who may trade there."""
+        generator = self._config.market_generator
+        if self._options.scenario is not None:
+            generator = type(generator).model_validate(
+                {**generator.model_dump(), "scenario": self._options.scenario}
+            )
+        settings = ExchangeServerConfig(
+            speed=self._options.speed,
+            data_dir=str(self._options.data) if self._options.data else None,
+            window=self._options.window,
+            simulator=self._config.simulator,
+            generator=generator.model_copy(update={"symbols": self._config.market.symbols}),
+        )
+        plain = {k: v for k, v in os.environ.items() if not k.startswith(("BINANCE_", "OPENAI_"))}
+        self._exchange = self._child("exchange", "trading.simulator.server", settings, plain)
+        self._exchange.start()
+        ready: dict[str, Any] = json.loads(
+            self._exchange.wait_ready(self._config.performance.start_timeout_s)
+        )
+        return ready
+
+    def _core_launch(self, market: dict[str, Any]) -> CoreLaunch:
+        config = self._config
+        exchange = config.exchange
+        if market:
+            exchange = exchange.model_copy(
+                update={
+                    "endpoints": EndpointsConfig(
+                        rest_url=market["rest_url"],
+                        stream_url=market["ws_url"],
+                        ws_api_url=market["ws_api_url"],
+                    )
+                }
+            )
+        spike_crew = config.crews.spike_trading
+        symbols = market.get("symbols")
+        return CoreLaunch(
+            config=NodeConfig(
+                market=config.market.model_copy(update={"symbols": tuple(symbols)})
+                if symbols
+                else config.market,
+                crash_detection=config.crash_detection,
+                spike_detection=config.spike_detection,
+                circuit_breaker=config.circuit_breaker,
+                risk=config.risk,
+                execution=config.execution,
+                exchange=exchange,
+                simulator=config.simulator,
+                storage=config.storage,
+                api=config.api,
+                redis=config.redis,
+                logging=config.monitoring.logging,
+                spike_queue=SpikeQueueSettings(
+                    capacity=spike_crew.queue_size,
+                    max_age_ms=round(spike_crew.max_spike_age_s * 1000),
+                    run_deadline_ms=round(spike_crew.run_deadline_s * 1000),
+                ),
+                crews_expected=config.crews.enabled,
+            ),
+            clock=ClockSettings.model_validate(market["clock"]) if market else None,
+            tick_gap_ms=market.get("tick_gap_ms", 0),
+            market_name=market.get("market", ""),
+            fresh_account=bool(market),
+        )
+
+    def _start_workers(self) -> None:
+        environment = worker_environment(self._loaded.environment)
+        for role in (WorkerRole.GUARDIAN, WorkerRole.SPIKE):
+            settings = WorkerConfig(
+                role=role,
+                agents=self._config.agents,
+                crews=self._config.crews,
+                socket_path=self._paths.worker_socket,
+                record_path=self._paths.breaker_record,
+                logging=self._config.monitoring.logging,
+            )
+            worker = Watched(
+                self._child(
+                    f"{role} worker",
+                    "crews.worker",
+                    settings,
+                    environment,
+                    nice=self._config.crews.worker.nice,
+                ),
+                self._policy(),
+            )
+            self._workers.append(worker)
+            worker.child.start()
+            worker.policy.started()
+
+    def check(self) -> None:
+        """Look at every process; restart the dead that are due. Call a few times a second.
+
+        Raises:
+            ChildFailedError: the embedded exchange is gone.
+        """
+        if self._exchange is not None and not self._exchange.is_alive:
+            raise ChildFailedError(f"the embedded exchange ended: {self._exchange.last_words()}")
+        for watched in (self._core, *self._workers):
+            if watched is None or watched.child.is_alive or not watched.policy.is_due():
+                continue
+            self._notes.append(
+                f"{watched.child.name} ended ({watched.child.last_words()}); started again"
+            )
+            watched.child.stop(0)
+            if watched is self._core:
+                self._not_a_fresh_account(watched.child)
+            watched.child.start()
+            watched.policy.started()
+
+    def _not_a_fresh_account(self, core: Child) -> None:
+        """The exchange lived on, and with it the account: a restarted core adopts what is there."""
+        assert isinstance(core.settings, CoreLaunch)
+        core.settings = core.settings.model_copy(update={"fresh_account": False})
+
+    def take_notes(self) -> list[str]:
+        """What `check` did since the last call, for the screen."""
+        notes, self._notes = self._notes, []
+        return notes
+
+    def stop(self) -> None:
+        """End workers, then the core (it cancels open entries), then the exchange."""
+        timeout_s = self._config.performance.stop_timeout_s
+        for worker in self._workers:
+            worker.child.signal_end()
+        if self._core is not None:
+            self._core.child.stop(timeout_s)
+        for worker in self._workers:
+            worker.child.stop(timeout_s)
+        if self._exchange is not None:
+            self._exchange.stop(timeout_s)
+
+    def _child(
+        self,
+        name: str,
+        module: str,
+        settings: BaseModel,
+        environment: dict[str, str],
+        *,
+        nice: int = 0,
+    ) -> Child:
+        return Child(
+            name=name,
+            module=module,
+            arguments=(),
+            settings=settings,
+            environment=environment,
+            log_path=self._logs / f"{name.replace(' ', '-')}.log",
+            nice=nice,
+        )
+
+    def _policy(self) -> RestartPolicy:
+        limits = self._config.performance
+        return RestartPolicy(first_s=limits.restart_first_s, most_s=limits.restart_max_s)

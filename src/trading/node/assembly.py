@@ -1,0 +1,181 @@
+"""Puts the core together, for the live process and for a replay alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from trading.clock import Clock
+from trading.events import (
+    BreakerChanged,
+    EntryRefused,
+    EventBus,
+    FillReceived,
+    OrderUpdated,
+    PositionChanged,
+)
+from trading.exchange.protocols import ExchangeClient
+from trading.execution.service import ExecutionService
+from trading.market.engine import MarketEngine
+from trading.model.breaker import BreakerSnapshot, BreakerStatus
+from trading.model.market import Instrument
+from trading.node.board import Board
+from trading.node.config import NodeConfig
+from trading.node.core import CoreParts, TradingCore
+from trading.node.guard import Guard
+from trading.node.order_thread import OrderLoop
+from trading.node.records import Records
+from trading.node.spikes import SpikeDesk
+from trading.risk.circuit_breaker import CircuitBreaker, install_circuit_breaker
+from trading.risk.shared_record import SharedRecordWriter
+
+# A core that has just started gets this long for its first tick before silence is a trip.
+START_GRACE_MS = 30_000
+
+_LEVELS = {
+    BreakerStatus.SAFE: "notice",
+    BreakerStatus.WARNING: "warning",
+    BreakerStatus.TRIGGERED: "critical",
+    BreakerStatus.RECOVERING: "notice",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What differs between a live core and a replayed one."""
+
+    clock: Clock
+    wait_clock: Clock  # measures waits for the venue
+    bus: EventBus
+    client: ExchangeClient
+    instruments: Mapping[str, Instrument]
+    orders: OrderLoop
+    tick_gap_ms: int
+    inline_records: bool
+    record: SharedRecordWriter | None
+
+
+def assemble(config: NodeConfig, around: Surroundings) -> TradingCore:
+    """Build everything over the existing store; nothing is started and no network is used.
+
+    Raises:
+        StoreError: the store cannot be opened for records.
+    """
+    clock, bus = around.clock, around.bus
+    breaker = CircuitBreaker.open(
+        config.circuit_breaker, clock, config.storage, record=around.record
+    )
+    install_circuit_breaker(breaker)
+    market = MarketEngine(
+        config.market,
+        config.spike_detection,
+        config.crash_detection,
+        clock,
+        bus,
+        tick_gap_ms=around.tick_gap_ms,
+    )
+    board = Board(clock)
+    records = Records(config.storage, inline=around.inline_records)
+    guard: Guard
+
+    execution = ExecutionService(
+        client=around.client,
+        breaker=breaker,
+        breaker_config=config.circuit_breaker,
+        clock=clock,
+        wait_clock=around.wait_clock,
+        bus=bus,
+        risk=config.risk,
+        execution=config.execution,
+        database=config.storage.path,
+        price=market.last_price,
+        instruments=around.instruments,
+        data_fresh=lambda: guard.data_is_fresh(),
+        quote_asset=config.market.quote_asset,
+    )
+    guard = Guard(
+        market,
+        breaker,
+        bus,
+        unknown_orders=lambda: execution.unknown_orders,
+        reconciled=lambda: execution.reconciled,
+        start_grace_ms=START_GRACE_MS,
+    )
+    spikes = SpikeDesk(
+        config.spike_queue,
+        clock,
+        bus,
+        breaker,
+        records,
+        board,
+        check_breaker=config.spike_detection.check_circuit_breaker,
+        crews_expected=config.crews_expected,
+    )
+    _tell(board, bus, breaker, spikes)
+    return TradingCore(
+        CoreParts(
+            config=config,
+            clock=clock,
+            market=market,
+            breaker=breaker,
+            guard=guard,
+            execution=execution,
+            client=around.client,
+            orders=around.orders,
+            records=records,
+            spikes=spikes,
+            board=board,
+        )
+    )
+
+
+def _tell(board: Board, bus: EventBus, breaker: CircuitBreaker, spikes: SpikeDesk) -> None:
+    """Put what happens on the board, and breaker changes on the bus."""
+
+    def breaker_changed(previous: BreakerSnapshot, current: BreakerSnapshot) -> None:
+        change = BreakerChanged(previous, current)
+        spikes.on_breaker_change(change)
+        if (previous.status, previous.epoch, previous.stage) != (
+            current.status,
+            current.epoch,
+            current.stage,
+        ):
+            stage = f" stage {current.stage}" if current.status is BreakerStatus.RECOVERING else ""
+            board.say(
+                "breaker",
+                f"{previous.status} → {current.status}{stage} (epoch {current.epoch}), "
+                f"{current.actor}: {current.reason}",
+                _LEVELS[current.status],
+            )
+        bus.publish(change)
+
+    def order_updated(event: OrderUpdated) -> None:
+        report = event.report
+        price = report.average_price or report.limit_price or report.trigger_price
+        at = f" at {price:.6g}" if price is not None else ""
+        board.say(
+            "orders",
+            f"{event.purpose.lower()} {report.side} {report.quantity.normalize():f} "
+            f"{report.symbol}{at}: {report.status}",
+        )
+
+    def position_changed(event: PositionChanged) -> None:
+        position = event.position
+        if event.closed:
+            board.say(
+                "positions",
+                f"{position.symbol} closed, P&L {position.realized_pnl:+.2f}",
+                "notice",
+            )
+
+    def fill_received(event: FillReceived) -> None:
+        board.count("fills")
+
+    def entry_refused(event: EntryRefused) -> None:
+        board.say("risk", f"{event.symbol} refused by {event.rule}: {event.reason}", "notice")
+
+    breaker.subscribe(breaker_changed)
+    bus.subscribe(OrderUpdated, order_updated)
+    bus.subscribe(PositionChanged, position_changed)
+    bus.subscribe(FillReceived, fill_received)
+    bus.subscribe(EntryRefused, entry_refused)

@@ -1,0 +1,298 @@
+"""The core process: feed, guard and control API on the main loop, orders on a thread of its own.
+
+It reads one line of settings from standard input, prints one line when it is ready, and runs until
+SIGTERM, SIGINT or the end of its standard input, whichever comes first. It then cancels open
+entries, leaves protective stops where they are, and closes the store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from trading.clock import Clock, ScaledClock, SystemClock
+from trading.errors import AuthenticationError, ConfigurationError, StoreError
+from trading.events import EventBus
+from trading.exchange.config import ApiCredentials, ExchangeConfig
+from trading.exchange.factory import create_venue
+from trading.exchange.protocols import ExchangeClient, Venue
+from trading.model.market import Tick
+from trading.node.assembly import Surroundings, assemble
+from trading.node.config import CoreLaunch, NodeConfig
+from trading.node.core import TradingCore
+from trading.node.instance import InstanceInfo, InstanceLock, RuntimePaths, write_info
+from trading.node.order_thread import OrderThread
+from trading.node.servers import control_api
+from trading.risk.redis_mirror import RedisBreakerMirror
+from trading.risk.shared_record import SharedRecordWriter
+
+log = logging.getLogger(__name__)
+
+BEAT_INTERVAL_S = 0.1
+GUARD_INTERVAL_S = 0.25
+CREDENTIAL_NAMES = {
+    "sim": ("BINANCE_SIM_API_KEY", "BINANCE_SIM_API_SECRET"),
+    "testnet": ("BINANCE_TESTNET_API_KEY", "BINANCE_TESTNET_API_SECRET"),
+    "binance": ("BINANCE_API_KEY", "BINANCE_API_SECRET"),
+}
+
+
+class CoreFeed:
+    """The feed's listener: every tick goes through the market engine at once."""
+
+    def __init__(self, core: TradingCore) -> None:
+        self._market = core.parts.market
+        self._board = core.parts.board
+
+    def on_tick(self, tick: Tick) -> None:
+        self._market.on_tick(tick)
+
+    def on_feed_connected(self) -> None:
+        self._board.say("feed", "market stream connected")
+
+    def on_feed_lost(self, reason: str) -> None:
+        # Not a trip by itself: silence beyond its limit is one, and the guard measures that.
+        self._board.say("feed", f"market stream lost: {reason}; reconnecting", "warning")
+
+
+async def run_core(launch: CoreLaunch, environment: Mapping[str, str]) -> None:
+    """The core process from start to end.
+
+    Raises:
+        ConfigurationError: a second core, missing keys, or a key that may withdraw.
+        StoreError: no usable store.
+        ExchangeError: the venue cannot be reached or refuses the key.
+    """
+    config = launch.config
+    paths = RuntimePaths(Path(config.api.runtime_directory))
+    ended = _end_of_run()
+    async with AsyncExitStack() as stack:
+        lock = InstanceLock(paths)
+        lock.acquire()
+        stack.callback(lock.release)
+        if not config.storage.path.exists():
+            raise StoreError(f"no store at {config.storage.path}; `crews.run init` makes one")
+        clock = _clock(launch)
+        venue = create_venue(
+            config.exchange,
+            _credentials(config.exchange, environment),
+            clock,
+            simulator=config.simulator,
+        )
+        orders = OrderThread()
+        stack.callback(orders.stop)
+        await orders.call(venue.client.connect())
+        stack.push_async_callback(_quietly, orders.call, venue.client.close())
+        await orders.call(_check_account(venue.client, config.exchange))
+        instruments = await orders.call(venue.client.instruments(config.market.symbols))
+        config = _only_listed(config, set(instruments))
+        record = SharedRecordWriter(paths.breaker_record)
+        stack.callback(record.close)
+        core = assemble(
+            config,
+            Surroundings(
+                clock=clock,
+                wait_clock=SystemClock(),
+                bus=EventBus(),
+                client=venue.client,
+                instruments=instruments,
+                orders=orders,
+                tick_gap_ms=launch.tick_gap_ms,
+                inline_records=False,
+                record=record,
+            ),
+        )
+        stack.callback(core.parts.records.close)
+        if config.redis.enabled:
+            await _join_redis(core, environment, stack)
+        await _backfill(core, venue, orders, config)
+        if launch.fresh_account:
+            await orders.call(core.parts.execution.forget_account("the simulated account is new"))
+        await orders.call(core.parts.execution.start())
+        stack.push_async_callback(_quietly, orders.call, core.parts.execution.stop())
+        await stack.enter_async_context(control_api(core, config.api, paths))
+        write_info(paths, _info(config, core, paths))
+        await stack.enter_async_context(_running(core, venue, orders, ended))
+        core.parts.board.say("core", f"ready on venue {config.exchange.venue} {launch.market_name}")
+        print(json.dumps({"ready": True, "pid": os.getpid()}), flush=True)  # noqa: T201 - the line its parent waits for
+        await ended.wait()
+        log.info("ending: cancelling open entries")
+
+
+@asynccontextmanager
+async def _running(
+    core: TradingCore, venue: Venue, orders: OrderThread, ended: asyncio.Event
+) -> AsyncIterator[None]:
+    """Everything that runs all the time. A duty that fails for good ends the core: its workers
+    and the next start then read a halt, which is what nobody watching means."""
+    execution = core.parts.execution
+    orders.spawn(venue.user_stream.run(execution.on_report, execution.on_gap))
+    orders.spawn(_order_duties(core))
+    duties: tuple[Coroutine[Any, Any, None], ...] = (
+        venue.feed.run(core.parts.config.market.symbols, CoreFeed(core)),
+        _guard(core),
+        _beat(core),
+    )
+    tasks = [asyncio.create_task(duty) for duty in duties]
+
+    def on_end(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.critical("a duty of the core failed", exc_info=error)
+            core.parts.guard.trip_feed_lost(str(error))
+            ended.set()
+
+    for task in tasks:
+        task.add_done_callback(on_end)
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _guard(core: TradingCore) -> None:
+    while True:
+        core.parts.guard.advance(core.now_ms())
+        core.parts.spikes.advance()
+        await asyncio.sleep(GUARD_INTERVAL_S)
+
+
+async def _beat(core: TradingCore) -> None:
+    """The heartbeat that workers read: proof that this very loop still turns."""
+    while True:
+        core.parts.breaker.beat(core.now_ms())
+        await asyncio.sleep(BEAT_INTERVAL_S)
+
+
+async def _order_duties(core: TradingCore) -> None:
+    while True:
+        try:
+            await core.parts.execution.advance(core.now_ms())
+        except asyncio.CancelledError:
+            raise
+        except Exception:  # noqa: BLE001 - whatever it is, the duties must go on, and it is seen
+            log.exception("an order duty failed")
+        await asyncio.sleep(BEAT_INTERVAL_S)
+
+
+async def _backfill(
+    core: TradingCore, venue: Venue, orders: OrderThread, config: NodeConfig
+) -> None:
+    """Fill the windows from the venue's bars, so that they mean something from the start on."""
+    minutes = config.market.history_minutes
+    if minutes == 0:
+        return
+    for symbol in config.market.symbols:
+        bars = await orders.call(venue.client.bars(symbol, "1m", limit=minutes))
+        core.parts.market.on_bar_history(symbol, bars)
+
+
+async def _check_account(client: ExchangeClient, exchange: ExchangeConfig) -> None:
+    """A key that may withdraw has no business here."""
+    account = await client.account()
+    if not account.can_trade:
+        raise AuthenticationError(f"the account on venue {exchange.venue} may not trade")
+    if exchange.venue == "binance" and not exchange.dry_run and account.can_withdraw:
+        raise ConfigurationError(
+            "environment: BINANCE_API_KEY may withdraw; make a key without that right"
+        )
+
+
+async def _join_redis(
+    core: TradingCore, environment: Mapping[str, str], stack: AsyncExitStack
+) -> None:
+    mirror = RedisBreakerMirror(
+        core.parts.config.redis, core.parts.breaker, password=environment.get("REDIS_PASSWORD")
+    )
+    await mirror.connect()
+    task = asyncio.create_task(mirror.run())
+
+    async def leave() -> None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await mirror.close()
+
+    stack.push_async_callback(leave)
+
+
+def _only_listed(config: NodeConfig, listed: set[str]) -> NodeConfig:
+    """Pairs that the venue does not list are left out, with a warning; BTC and ETH must be."""
+    missing = [symbol for symbol in config.market.symbols if symbol not in listed]
+    for leader in (config.market.btc_symbol, config.market.eth_symbol):
+        if leader in missing:
+            raise ConfigurationError(
+                f"market.symbols: venue {config.exchange.venue} does not list {leader}, which the "
+                "crash rules watch"
+            )
+    if not missing:
+        return config
+    log.warning("not listed on venue %s: %s", config.exchange.venue, ", ".join(missing))
+    symbols = tuple(symbol for symbol in config.market.symbols if symbol in listed)
+    return config.model_copy(
+        update={"market": config.market.model_copy(update={"symbols": symbols})}
+    )
+
+
+def _credentials(exchange: ExchangeConfig, environment: Mapping[str, str]) -> ApiCredentials | None:
+    if exchange.dry_run:
+        return None
+    names = CREDENTIAL_NAMES[exchange.venue]
+    values = [environment.get(name, "") for name in names]
+    if not all(values):
+        raise ConfigurationError(f"environment: {' and '.join(names)} are not set")
+    return ApiCredentials.model_validate({"key": values[0], "secret": values[1]})
+
+
+def _clock(launch: CoreLaunch) -> Clock:
+    if launch.clock is None:
+        return SystemClock()
+    return ScaledClock(launch.clock.start_ms, launch.clock.speed, launch.clock.anchor_monotonic_ns)
+
+
+def _info(config: NodeConfig, core: TradingCore, paths: RuntimePaths) -> InstanceInfo:
+    return InstanceInfo(
+        pid=os.getpid(),
+        venue=config.exchange.venue,
+        account=core.parts.client.venue,
+        dry_run=config.exchange.dry_run,
+        store=str(config.storage.path),
+        operator_socket=str(paths.operator_socket),
+        worker_socket=str(paths.worker_socket),
+        breaker_record=str(paths.breaker_record),
+        started_at_ms=core.now_ms(),
+    )
+
+
+def _end_of_run() -> asyncio.Event:
+    """Set by SIGTERM, SIGINT, or the end of standard input: the parent is gone."""
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for sig in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(sig, ended.set)
+
+    def on_input() -> None:
+        if not os.read(sys.stdin.fileno(), 4096):
+            loop.remove_reader(sys.stdin.fileno())
+            ended.set()
+
+    loop.add_reader(sys.stdin.fileno(), on_input)
+    return ended
+
+
+async def _quietly(call: Any, coroutine: Coroutine[Any, Any, Any]) -> None:
+    """One step of the way down: a failure is logged and the next step still runs."""
+    with contextlib.suppress(asyncio.CancelledError):
+        try:
+            await call(coroutine)
+        except Exception:  # noqa: BLE001 - whatever it is, the rest of the end must still happen
+            log.exception("a step of the shutdown failed")

@@ -1,0 +1,184 @@
+"""One-minute bars of one pair, and what is usual for it."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from itertools import islice
+
+from trading.market.windows import WINDOW_MINUTES
+from trading.model.market import Bar
+
+MINUTE_MS = 60_000
+MIN_BASELINE_SAMPLES = 30  # below this, a mean and a deviation say nothing
+
+
+class Moments:
+    """Mean and standard deviation of the last ``size`` samples, O(1) a sample."""
+
+    __slots__ = ("_samples", "_since_exact", "_squares", "_sum")
+
+    def __init__(self, size: int) -> None:
+        self._samples: deque[float] = deque(maxlen=size)
+        self._sum = 0.0
+        self._squares = 0.0
+        self._since_exact = 0
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def add(self, sample: float) -> None:
+        samples = self._samples
+        if len(samples) == samples.maxlen:
+            oldest = samples[0]
+            self._sum -= oldest
+            self._squares -= oldest * oldest
+        samples.append(sample)
+        self._sum += sample
+        self._squares += sample * sample
+        self._since_exact += 1
+        if self._since_exact > 10_000:  # before rounding errors of running sums add up
+            self._sum = math.fsum(samples)
+            self._squares = math.fsum(value * value for value in samples)
+            self._since_exact = 0
+
+    @property
+    def mean(self) -> float:
+        return self._sum / len(self._samples) if self._samples else 0.0
+
+    @property
+    def deviation(self) -> float:
+        """Population standard deviation; 0 with fewer than two samples."""
+        count = len(self._samples)
+        if count < 2:
+            return 0.0
+        mean = self._sum / count
+        return math.sqrt(max(0.0, self._squares / count - mean * mean))
+
+
+class MinuteBars:
+    """Bars built from trades, with rolling statistics of the closed ones.
+
+    A minute without a trade is a flat bar without volume, as Binance counts it.
+    """
+
+    def __init__(self, symbol: str, baseline_minutes: int) -> None:
+        self._symbol = symbol
+        self._baseline_minutes = baseline_minutes
+        self._reset()
+
+    def _reset(self) -> None:
+        size = self._baseline_minutes
+        self._closed: deque[Bar] = deque(maxlen=max(size, WINDOW_MINUTES[-1]) + 1)
+        self._returns = [Moments(size) for _ in WINDOW_MINUTES]
+        self._volatility = [Moments(minutes) for minutes in WINDOW_MINUTES]
+        self._volumes = Moments(size)
+        self._open_ms = -1
+        self._next_ms = -1
+        self._o = self._h = self._l = self._c = self._v = 0.0
+
+    @property
+    def closed_count(self) -> int:
+        return len(self._closed)
+
+    @property
+    def next_minute_ms(self) -> int:
+        """Start of the next bar; grows whenever a bar is closed."""
+        return self._next_ms
+
+    def add(self, time_ms: int, price: float, quantity: float) -> None:
+        """Take a trade; times must not fall."""
+        if time_ms >= self._next_ms:
+            self._open(time_ms, price, price, price, price, quantity)
+            return
+        self._v += quantity
+        self._c = price
+        if price > self._h:
+            self._h = price
+        elif price < self._l:
+            self._l = price
+
+    def load(self, bars: list[Bar]) -> None:
+        """Merge bars of the past with what is here; minutes that saw trades here keep their own."""
+        merged = {bar.open_time_ms: bar for bar in bars}
+        merged.update(
+            (bar.open_time_ms, bar) for bar in self.last(self.closed_count + 1) if bar.volume
+        )
+        self._reset()
+        for _, bar in sorted(merged.items()):
+            self._open(bar.open_time_ms, bar.open, bar.high, bar.low, bar.close, bar.volume)
+
+    def last(self, count: int) -> tuple[Bar, ...]:
+        """The last bars, oldest first, the open one included."""
+        if self._open_ms < 0 or count <= 0:
+            return ()
+        skipped = max(0, len(self._closed) - (count - 1))
+        return (*islice(self._closed, skipped, None), self._current())
+
+    def z_score(self, window: int, return_fraction: float) -> float:
+        """A return of the window's length against the pair's own; 0 without enough past."""
+        moments = self._returns[window]
+        deviation = moments.deviation
+        if len(moments) < MIN_BASELINE_SAMPLES or deviation == 0.0:
+            return 0.0
+        return (return_fraction - moments.mean) / deviation
+
+    def has_baseline(self, window: int) -> bool:
+        return len(self._returns[window]) >= MIN_BASELINE_SAMPLES
+
+    def volatility_pct(self, window: int) -> float:
+        """Standard deviation of the one-minute returns in the window's closed minutes, in %."""
+        return self._volatility[window].deviation * 100.0
+
+    def volume_multiple(self, window: int, volume: float) -> float:
+        """A window's volume against the mean of the baseline; 0 without enough past."""
+        usual = self._volumes.mean * WINDOW_MINUTES[window]
+        if len(self._volumes) < MIN_BASELINE_SAMPLES or usual <= 0.0:
+            return 0.0
+        return volume / usual
+
+    def closed_volumes(self) -> list[float]:
+        """Volumes of the closed minutes of the baseline, oldest first."""
+        skipped = max(0, len(self._closed) - self._baseline_minutes)
+        return [bar.volume for bar in islice(self._closed, skipped, None)]
+
+    def _open(
+        self, time_ms: int, opened: float, high: float, low: float, close: float, volume: float
+    ) -> None:
+        start_ms = time_ms // MINUTE_MS * MINUTE_MS
+        if self._open_ms >= 0:
+            self._close()
+            self._fill_gap(start_ms)
+        self._open_ms = start_ms
+        self._next_ms = start_ms + MINUTE_MS
+        self._o, self._h, self._l, self._c, self._v = opened, high, low, close, volume
+
+    def _fill_gap(self, until_ms: int) -> None:
+        missing = (until_ms - self._next_ms) // MINUTE_MS
+        if missing > self._baseline_minutes:
+            self._reset()  # too long ago to say what is usual
+            return
+        close = self._c
+        for _ in range(missing):
+            self._open_ms, self._next_ms = self._next_ms, self._next_ms + MINUTE_MS
+            self._o = self._h = self._l = self._c = close
+            self._v = 0.0
+            self._close()
+
+    def _close(self) -> None:
+        closed = self._closed
+        closed.append(self._current())
+        count = len(closed)
+        for window, minutes in enumerate(WINDOW_MINUTES):
+            if count > minutes:
+                move = self._c / closed[-1 - minutes].close - 1.0
+                self._returns[window].add(move)
+                if window == 0:
+                    for moments in self._volatility:
+                        moments.add(move)
+        self._volumes.add(self._v)
+
+    def _current(self) -> Bar:
+        return Bar(
+            self._symbol, self._open_ms, MINUTE_MS, self._o, self._h, self._l, self._c, self._v
+        )

@@ -1,0 +1,111 @@
+"""The journal: an order is durable before it is sent, and no intent is sent twice."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Callable, Mapping
+
+from trading.errors import DecisionRejectedError, StoreError, TradingHaltedError
+from trading.model.breaker import BreakerStatus
+from trading.storage.database import transaction
+from trading.storage.order_repository import FillRepository, OrderRecord, OrderRepository
+from trading.storage.position_repository import PositionRepository, SpikeLookup, TradeRepository
+
+PREFIX = "sg-"
+HASH_DIGITS = 32  # with the prefix 35 characters; the venue takes 36
+
+
+def intent_hash(identity: Mapping[str, str]) -> str:
+    """SHA-256 of what makes an intent this one and no other, in hexadecimal."""
+    canonical = json.dumps(dict(identity), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def client_order_id(digest: str) -> str:
+    """The order id that goes to the venue for an intent: the same intent, the same id."""
+    return PREFIX + digest[:HASH_DIGITS]
+
+
+def entry_identity(venue: str, spike_id: str, symbol: str) -> dict[str, str]:
+    """One spike is entered once on a venue, whatever size or price a retry asks for."""
+    return {"kind": "entry", "venue": venue, "spike": spike_id, "symbol": symbol}
+
+
+def exit_identity(venue: str, entry_id: str, purpose: str, number: int) -> dict[str, str]:
+    """The ``number``-th order that protects or closes an entry."""
+    return {
+        "kind": "exit",
+        "venue": venue,
+        "entry": entry_id,
+        "purpose": purpose,
+        "number": str(number),
+    }
+
+
+class Journal:
+    """Owns the repositories of the order path over one durable connection.
+
+    ``obey_breaker`` False (a breaker switched off by configuration) skips the breaker's row.
+    """
+
+    def __init__(
+        self, connection: sqlite3.Connection, venue: str, *, obey_breaker: bool = True
+    ) -> None:
+        self._connection = connection
+        self._obey_breaker = obey_breaker
+        self.venue = venue
+        self.orders = OrderRepository(connection, venue)
+        self.fills = FillRepository(connection)
+        self.positions = PositionRepository(connection, venue)
+        self.trades = TradeRepository(connection, venue)
+        self.spikes = SpikeLookup(connection)
+
+    def open_entry(self, record: OrderRecord) -> None:
+        """Make an entry durable, in the transaction that reads the breaker's row.
+
+        Another process on the same store may have tripped: its commit stands either before this
+        transaction, which then refuses, or after it, and then it finds this order to resolve.
+
+        Raises:
+            TradingHaltedError: the stored breaker blocks entries.
+            DecisionRejectedError: the stored epoch is another, or the intent is journalled already.
+            StoreError: not durable; nothing may be sent.
+        """
+        with transaction(self._connection, "journalling an entry"):
+            if self._obey_breaker:
+                self._check_breaker_row(record.epoch)
+            if self.orders.by_intent(record.intent_hash) is not None:
+                raise DecisionRejectedError("duplicate_intent", f"{record.id} was made before")
+            self.orders.insert(record)
+
+    def open_reduction(self, record: OrderRecord) -> None:
+        """Make a protective or closing order durable. Raises StoreError."""
+        with transaction(self._connection, "journalling an exit"):
+            self.orders.insert(record)
+
+    def write(self, what: str, *writes: Callable[[], object]) -> None:
+        """Several writes in one durable transaction. Raises StoreError."""
+        with transaction(self._connection, what):
+            for write in writes:
+                write()
+
+    def next_exit_number(self, entry_id: str) -> int:
+        return self.orders.children(entry_id) + 1
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _check_breaker_row(self, epoch: int) -> None:
+        row = self._connection.execute(
+            "SELECT status, epoch, size_multiplier FROM breaker_state WHERE id = 1"
+        ).fetchone()
+        if row is None:
+            raise StoreError("the breaker's state is missing from the store")
+        if row["status"] == BreakerStatus.TRIGGERED or row["size_multiplier"] <= 0:
+            raise TradingHaltedError(f"the stored breaker is {row['status']}")
+        if row["epoch"] != epoch:
+            raise DecisionRejectedError(
+                "epoch", f"decided under epoch {epoch}, the stored one is {row['epoch']}"
+            )

@@ -1,0 +1,195 @@
+"""Open positions, closed trades, and what a closed trade says of its spike."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from decimal import Decimal
+
+from trading.clock import iso
+from trading.model.order import ZERO, Position
+from trading.storage.repository import Repository, to_text
+
+
+@dataclass(frozen=True, slots=True)
+class PositionRow:
+    """An open position as stored, with the sums it is made of."""
+
+    entry_id: str
+    position: Position
+    bought_quantity: Decimal
+    bought_notional: Decimal
+    sold_quantity: Decimal
+    sold_notional: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedTrade:
+    """A round trip. ``pnl`` is what it earned in the quote asset, all fees taken off."""
+
+    entry_id: str
+    symbol: str
+    quantity: Decimal
+    entry_price: Decimal
+    exit_price: Decimal
+    pnl: Decimal
+    fees: Decimal
+    exit_reason: str
+    spike_id: str | None
+    opened_at_ms: int
+    closed_at_ms: int
+
+
+class PositionRepository(Repository):
+    """The open positions of one venue; one row per symbol and opening."""
+
+    def __init__(self, connection: sqlite3.Connection, venue: str) -> None:
+        super().__init__(connection)
+        self._venue = venue
+
+    def save(self, row: PositionRow, now_ms: int) -> None:
+        position = row.position
+        self._execute(
+            "INSERT INTO positions (venue, symbol, quantity, average_entry_price, bought_quantity,"
+            " bought_notional, sold_quantity, sold_notional, stop_price, take_profit_price,"
+            " stop_client_order_id, realized_pnl, fees_paid, entry_client_order_id, spike_event_id,"
+            " opened_at, opened_at_ms, updated_at, updated_at_ms)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (venue, symbol, opened_at_ms) DO UPDATE SET quantity = excluded.quantity,"
+            " average_entry_price = excluded.average_entry_price,"
+            " bought_quantity = excluded.bought_quantity,"
+            " bought_notional = excluded.bought_notional,"
+            " sold_quantity = excluded.sold_quantity, sold_notional = excluded.sold_notional,"
+            " stop_price = excluded.stop_price, take_profit_price = excluded.take_profit_price,"
+            " stop_client_order_id = excluded.stop_client_order_id,"
+            " realized_pnl = excluded.realized_pnl, fees_paid = excluded.fees_paid,"
+            " updated_at = excluded.updated_at, updated_at_ms = excluded.updated_at_ms",
+            (
+                self._venue,
+                position.symbol,
+                to_text(position.quantity),
+                to_text(position.average_entry_price),
+                to_text(row.bought_quantity),
+                to_text(row.bought_notional),
+                to_text(row.sold_quantity),
+                to_text(row.sold_notional),
+                to_text(position.stop_price),
+                to_text(position.take_profit_price),
+                position.stop_client_order_id,
+                to_text(position.realized_pnl),
+                to_text(position.fees_paid),
+                row.entry_id,
+                position.spike_id,
+                iso(position.opened_at_ms),
+                position.opened_at_ms,
+                iso(now_ms),
+                now_ms,
+            ),
+        )
+
+    def remove(self, entry_id: str) -> None:
+        self._execute(
+            "DELETE FROM positions WHERE venue = ? AND entry_client_order_id = ?",
+            (self._venue, entry_id),
+        )
+
+    def open(self) -> list[PositionRow]:
+        """All open positions, oldest first."""
+        rows = self._rows(
+            "SELECT * FROM positions WHERE venue = ? ORDER BY opened_at_ms, id", (self._venue,)
+        )
+        return [
+            PositionRow(
+                entry_id=row["entry_client_order_id"],
+                position=Position(
+                    symbol=row["symbol"],
+                    quantity=Decimal(row["quantity"]),
+                    average_entry_price=Decimal(row["average_entry_price"]),
+                    opened_at_ms=row["opened_at_ms"],
+                    stop_price=_decimal(row["stop_price"]),
+                    take_profit_price=_decimal(row["take_profit_price"]),
+                    realized_pnl=Decimal(row["realized_pnl"]),
+                    fees_paid=Decimal(row["fees_paid"]),
+                    spike_id=row["spike_event_id"],
+                    stop_client_order_id=row["stop_client_order_id"],
+                ),
+                bought_quantity=Decimal(row["bought_quantity"]),
+                bought_notional=Decimal(row["bought_notional"]),
+                sold_quantity=Decimal(row["sold_quantity"]),
+                sold_notional=Decimal(row["sold_notional"]),
+            )
+            for row in rows
+        ]
+
+
+class TradeRepository(Repository):
+    """Closed round trips of one venue."""
+
+    def __init__(self, connection: sqlite3.Connection, venue: str) -> None:
+        super().__init__(connection)
+        self._venue = venue
+
+    def add(self, trade: ClosedTrade) -> int:
+        """Store ``trade`` and the outcome of its spike; returns the trade's id.
+
+        When a late fill reopens and closes the same entry again, its row is brought up to date.
+        """
+        values = {
+            "venue": self._venue,
+            "symbol": trade.symbol,
+            "quantity": to_text(trade.quantity),
+            "entry_price": to_text(trade.entry_price),
+            "exit_price": to_text(trade.exit_price),
+            "pnl": to_text(trade.pnl),
+            "fees": to_text(trade.fees),
+            "exit_reason": trade.exit_reason,
+            "entry_client_order_id": trade.entry_id,
+            "spike_event_id": trade.spike_id,
+            "opened_at": iso(trade.opened_at_ms),
+            "opened_at_ms": trade.opened_at_ms,
+            "closed_at": iso(trade.closed_at_ms),
+            "closed_at_ms": trade.closed_at_ms,
+        }
+        known = self._row(
+            "SELECT id FROM trades WHERE venue = ? AND entry_client_order_id = ?",
+            (self._venue, trade.entry_id),
+        )
+        if known is None:
+            trade_id = self._insert("trades", values)
+        else:
+            trade_id = int(known["id"])
+            assignments = ", ".join(f"{name} = :{name}" for name in values)
+            self._execute(
+                f"UPDATE trades SET {assignments} WHERE id = :id", {**values, "id": trade_id}
+            )
+        if trade.spike_id is not None:
+            self._execute(
+                "UPDATE spike_events SET trade_id = ?, outcome = ?, pnl = ?, status = 'traded'"
+                " WHERE id = ?",
+                (
+                    trade_id,
+                    "profitable" if trade.pnl > 0 else "unprofitable",
+                    to_text(trade.pnl),
+                    trade.spike_id,
+                ),
+            )
+        return trade_id
+
+    def total_pnl(self) -> Decimal:
+        rows = self._rows("SELECT pnl FROM trades WHERE venue = ?", (self._venue,))
+        return sum((Decimal(row["pnl"]) for row in rows), ZERO)
+
+
+class SpikeLookup(Repository):
+    """What validation needs to know of a spike."""
+
+    def find(self, spike_id: str) -> tuple[str, int] | None:
+        """(symbol, detected_at_ms), or None when no such spike is recorded."""
+        row = self._row(
+            "SELECT trading_pair, timestamp_ms FROM spike_events WHERE id = ?", (spike_id,)
+        )
+        return (row["trading_pair"], int(row["timestamp_ms"])) if row is not None else None
+
+
+def _decimal(text: str | None) -> Decimal | None:
+    return Decimal(text) if text is not None else None

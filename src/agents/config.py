@@ -111,7 +111,8 @@ class RulePolicyConfig(ConfigModel):
         default=3.0,
         gt=0,
         le=50,
-        description="Stop distance as a multiple of the 1-minute volatility of the last hour.",
+        description="Stop distance as a multiple of the volatility over 15 minutes (that of "
+        "1-minute returns × √15).",
     )
     min_stop_loss_pct: float = Field(
         default=1.0, gt=0, lt=50, description="Nearest stop the rules propose, % of the price."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -113,8 +113,8 @@ class GetPortfolio(TradingTool):
         }
 
 
-def _approved_notional(run: RunContext, trade: TradeArguments) -> Decimal:
-    """What the newest matching approval in this run allows.
+def _approved_request(run: RunContext, trade: TradeArguments) -> Decimal:
+    """The notional to ask the core for: never above what was evaluated and approved in this run.
 
     Raises:
         DecisionRejectedError: stability or risk was not checked in this run, or said no, or the
@@ -131,9 +131,7 @@ def _approved_notional(run: RunContext, trade: TradeArguments) -> Decimal:
             raise DecisionRejectedError(
                 "risk", f"{name} {getattr(trade, name)} is not the approved {approval[name]}"
             )
-    asked = Decimal(str(trade.notional))
-    allowed = Decimal(str(approval["approved_notional"]))
-    return min(asked, allowed).quantize(Decimal("0.00000001"), ROUND_DOWN)
+    return min(Decimal(str(trade.notional)), Decimal(str(approval["requested_notional"])))
 
 
 class PlaceEntryOrder(TradingTool):
@@ -147,7 +145,7 @@ class PlaceEntryOrder(TradingTool):
 
     def perform(self, arguments: TradeArguments, snapshot: BreakerSnapshot) -> dict[str, Any]:
         run, spike = require_spike_run(arguments.symbol)
-        notional = _approved_notional(run, arguments)
+        notional = _approved_request(run, arguments)
         proposal = build_proposal(run, spike, arguments, self._client.now_ms(), notional)
         if not run.claim_order():
             raise DecisionRejectedError("one_order", "this run has already proposed its entry")

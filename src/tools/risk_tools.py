@@ -53,6 +53,7 @@ class EvaluateTradeRisk(TradingTool):
         proposal = build_proposal(run, spike, arguments, self._client.now_ms(), notional)
         return {
             "symbol": spike.symbol,
+            "requested_notional": arguments.notional,
             "stop_loss_pct": arguments.stop_loss_pct,
             "take_profit_pct": arguments.take_profit_pct,
             **_preview_fields(self._client.preview_trade(proposal)),
@@ -86,7 +87,16 @@ class CalculatePositionSize(TradingTool):
         )
         proposal = build_proposal(run, spike, probe, self._client.now_ms(), ceiling)
         preview = self._client.preview_trade(proposal)
-        return {"symbol": spike.symbol, "free": float(portfolio.free), **_preview_fields(preview)}
+        # The engine applies the breaker's multiplier to whatever is asked of it, so the size to ask
+        # for is the one before it.
+        multiplier = Decimal(str(preview.size_multiplier))
+        request = preview.notional / multiplier if multiplier > 0 else Decimal(0)
+        return {
+            "symbol": spike.symbol,
+            "free": float(portfolio.free),
+            "notional_to_request": float(min(request, ceiling).quantize(_CENT, ROUND_DOWN)),
+            **_preview_fields(preview),
+        }
 
 
 class CheckMarketStability(TradingTool):

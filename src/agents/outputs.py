@@ -1,0 +1,143 @@
+"""What each agent hands over. Abstaining is a value of the type, never a missing answer."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class AgentOutput(BaseModel):
+    """Base: no unknown fields, no infinities. ``task`` says what kind of output it is."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    confidence: float = Field(ge=0, le=1, description="How sure you are, 0 to 1.")
+    reasoning: str = Field(
+        min_length=1, max_length=3000, description="Why, with the numbers it rests on."
+    )
+
+    @property
+    def decision(self) -> str:
+        """The output in a word or two, as it is recorded."""
+        raise NotImplementedError
+
+
+class SpikeDetectionReport(AgentOutput):
+    """The scanner's: is the reported spike there in the data?"""
+
+    task: Literal["spike_detection"] = "spike_detection"
+    symbol: str
+    confirmed: bool = Field(description="False when the numbers do not bear it out.")
+    direction: Literal["up", "down"]
+    magnitude_pct: float = Field(description="Signed move in %, as in the spike data.")
+
+    @property
+    def decision(self) -> str:
+        return "confirmed" if self.confirmed else "not confirmed"
+
+
+class StabilityReport(AgentOutput):
+    """The guardian's: is the market as a whole calm enough?"""
+
+    task: Literal["stability_check"] = "stability_check"
+    stable: bool = Field(description="False forbids an entry in this run.")
+    share_of_limit: float = Field(
+        ge=0, description="Share of its hard limit that the worst crash metric has used."
+    )
+    concerns: list[str] = Field(default_factory=list, max_length=10)
+
+    @property
+    def decision(self) -> str:
+        return "stable" if self.stable else "unsafe"
+
+
+class ContextAnalysis(AgentOutput):
+    """The analyzer's: what kind of move is it?"""
+
+    task: Literal["context_analysis"] = "context_analysis"
+    symbol: str
+    classification: Literal["momentum", "pump_and_dump", "market_move", "unclear"]
+    favourable: bool = Field(description="False when an entry is not worth its risk.")
+    isolated_share: float = Field(
+        ge=0, le=1, description="Share of the move that the market does not explain."
+    )
+    pump_and_dump_likelihood: float = Field(ge=0, le=1)
+
+    @property
+    def decision(self) -> str:
+        return f"{self.classification}, {'favourable' if self.favourable else 'not favourable'}"
+
+
+class RiskEvaluation(AgentOutput):
+    """The assessor's: size, stop and target, or a veto."""
+
+    task: Literal["risk_evaluation"] = "risk_evaluation"
+    symbol: str
+    approved: bool
+    notional: float = Field(ge=0, description="To request, in the quote asset; 0 with a veto.")
+    stop_loss_pct: float = Field(ge=0, lt=50)
+    take_profit_pct: float = Field(ge=0, lt=500)
+
+    @property
+    def decision(self) -> str:
+        return "approved" if self.approved else "vetoed"
+
+
+class ExecutionDecision(AgentOutput):
+    """The executor's: entered through its tool, or abstained."""
+
+    task: Literal["execution"] = "execution"
+    symbol: str
+    action: Literal["enter", "abstain"]
+    client_order_id: str | None = Field(
+        default=None, description="As place_entry_order answered; null when abstaining."
+    )
+
+    @property
+    def decision(self) -> str:
+        return self.action
+
+
+class GuardianAssessment(AgentOutput):
+    """The guardian crew's view of the market and what it did about it."""
+
+    task: Literal["guardian_assessment"] = "guardian_assessment"
+    action: Literal["none", "warn", "trip", "recommend_recovery", "recommend_clear"]
+    risk_level: Literal["calm", "elevated", "high", "crash"]
+    share_of_limit: float = Field(ge=0)
+    concerns: list[str] = Field(default_factory=list, max_length=10)
+
+    @property
+    def decision(self) -> str:
+        return f"{self.action} ({self.risk_level})"
+
+
+class IncidentReport(AgentOutput):
+    """The guardian crew's account of a trip, for the operator."""
+
+    task: Literal["incident_report"] = "incident_report"
+    title: str = Field(min_length=1, max_length=200)
+    summary: str = Field(min_length=1, max_length=3000)
+    causes: list[str] = Field(max_length=10)
+    recommendation: str = Field(min_length=1, max_length=1000)
+
+    @property
+    def decision(self) -> str:
+        return self.title
+
+
+OUTPUTS: dict[str, type[AgentOutput]] = {
+    "spike_detection": SpikeDetectionReport,
+    "stability_check": StabilityReport,
+    "context_analysis": ContextAnalysis,
+    "risk_evaluation": RiskEvaluation,
+    "execution": ExecutionDecision,
+    "guardian_assessment": GuardianAssessment,
+    "incident_report": IncidentReport,
+}
+
+
+def as_record(output: AgentOutput) -> dict[str, Any]:
+    """``output`` as it is stored."""
+    return output.model_dump(mode="json")

@@ -127,15 +127,18 @@ class SimulatedExchange:
     def depth(self, symbol: str, limit: int = 20) -> Book:
         """Synthetic book and accounts' orders together, best first."""
         with self._lock:
-            self.tape(symbol)
+            levels = self.levels(symbol, limit)
             bids, asks = (
-                tuple(
-                    BookLevel(price=price, quantity=quantity)
-                    for price, quantity in self._engines[symbol].levels(side, limit)
-                )
+                tuple(BookLevel(price=price, quantity=quantity) for price, quantity in levels[side])
                 for side in (Side.BUY, Side.SELL)
             )
             return Book(symbol=symbol, time_ms=self.clock.now_ms(), bids=bids, asks=asks)
+
+    def levels(self, symbol: str, limit: int) -> dict[Side, list[tuple[Decimal, Decimal]]]:
+        """Like ``depth``, as plain (price, quantity) pairs."""
+        with self._lock:
+            self.tape(symbol)
+            return {side: self._engines[symbol].levels(side, limit) for side in Side}
 
     def bars(
         self, symbol: str, minutes: int = 1, *, start_ms: int | None = None, limit: int = 500

@@ -1,0 +1,58 @@
+"""/control/*: what tests may ask of the server beyond Binance's protocol. Off by default."""
+
+from __future__ import annotations
+
+import orjson
+from aiohttp import web
+from pydantic import Field, ValidationError
+
+from trading.model.base import ValueModel
+from trading.simulator.server.context import CONTEXT
+
+
+class ShockRequest(ValueModel):
+    """Move one symbol, or "all", by ``pct`` per cent within ``duration_s`` of market time."""
+
+    symbol: str = "all"
+    pct: float = Field(gt=-100, le=1000, allow_inf_nan=False)
+    duration_s: float = Field(default=0, ge=0, allow_inf_nan=False)
+
+
+def add_control_routes(app: web.Application) -> None:
+    app.router.add_post("/control/shock", _shock)
+    app.router.add_get("/control/received", _received)
+    app.router.add_post("/control/drop", _drop)
+    app.router.add_post("/control/lose_order_answers", _lose_order_answers)
+
+
+async def _shock(request: web.Request) -> web.Response:
+    context = request.app[CONTEXT]
+    try:
+        shock = ShockRequest.model_validate_json(await request.read())
+    except ValidationError as error:
+        return web.json_response({"error": str(error)}, status=400)
+    symbol = None if shock.symbol == "all" else shock.symbol
+    if symbol is not None and symbol not in context.exchange.instruments:
+        return web.json_response({"error": f"{symbol} is not listed"}, status=400)
+    now_ms = context.exchange.clock.now_ms()
+    context.shock.add(symbol, shock.pct, now_ms, shock.duration_s)
+    return web.json_response({"at_ms": now_ms})
+
+
+async def _received(request: web.Request) -> web.Response:
+    """Every order post so far: wall and monotonic time of arrival, parameters, accepted or not."""
+    received = list(request.app[CONTEXT].desk.received)
+    return web.Response(body=orjson.dumps(received), content_type="application/json")
+
+
+async def _drop(request: web.Request) -> web.Response:
+    """Cut WebSockets: ?kind=market, ?kind=user, or all."""
+    kind = request.query.get("kind")
+    return web.json_response({"dropped": request.app[CONTEXT].connections.drop(kind)})
+
+
+async def _lose_order_answers(request: web.Request) -> web.Response:
+    """Execute the next ?count= orders without ever answering them."""
+    context = request.app[CONTEXT]
+    context.faults.lost_order_answers = int(request.query.get("count", "1"))
+    return web.json_response({"lost_order_answers": context.faults.lost_order_answers})

@@ -1,0 +1,297 @@
+"""Market data in Binance's JSON: REST answers and stream payloads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trading.model.market import Instrument
+from trading.model.order import OrderType, Side
+from trading.simulator.config import OrderFilterConfig
+from trading.simulator.exchange import SimulatedExchange
+from trading.simulator.server.config import RateLimitConfig
+from trading.simulator.server.order_wire import STP_MODE, Json, num
+from trading.simulator.tape import MINUTE_MS, Candle, DayFigures, TapeTrade
+
+INTERVAL_MINUTES = {
+    "1m": 1,
+    "3m": 3,
+    "5m": 5,
+    "15m": 15,
+    "30m": 30,
+    "1h": 60,
+    "2h": 120,
+    "4h": 240,
+    "6h": 360,
+    "8h": 480,
+    "12h": 720,
+    "1d": 1440,
+}
+
+
+def exchange_info_symbol(instrument: Instrument, filters: OrderFilterConfig) -> Json:
+    return {
+        "symbol": instrument.symbol,
+        "status": "TRADING" if instrument.trading else "BREAK",
+        "baseAsset": instrument.base_asset,
+        "baseAssetPrecision": 8,
+        "quoteAsset": instrument.quote_asset,
+        "quotePrecision": 8,
+        "quoteAssetPrecision": 8,
+        "baseCommissionPrecision": 8,
+        "quoteCommissionPrecision": 8,
+        "orderTypes": sorted(order_type.value for order_type in OrderType),
+        "icebergAllowed": False,
+        "ocoAllowed": False,
+        "otoAllowed": False,
+        "opoAllowed": False,
+        "quoteOrderQtyMarketAllowed": True,
+        "allowTrailingStop": False,
+        "cancelReplaceAllowed": False,
+        "amendAllowed": False,
+        "pegInstructionsAllowed": False,
+        "isSpotTradingAllowed": True,
+        "isMarginTradingAllowed": False,
+        "filters": _filters(instrument, filters),
+        "permissions": [],
+        "permissionSets": [["SPOT"]],
+        "defaultSelfTradePreventionMode": STP_MODE,
+        "allowedSelfTradePreventionModes": [STP_MODE],
+    }
+
+
+def _filters(instrument: Instrument, config: OrderFilterConfig) -> list[Json]:
+    up, down = str(config.price_multiplier_up), str(config.price_multiplier_down)
+    return [
+        {
+            "filterType": "PRICE_FILTER",
+            "minPrice": num(instrument.tick_size),
+            "maxPrice": num(0),
+            "tickSize": num(instrument.tick_size),
+        },
+        {
+            "filterType": "LOT_SIZE",
+            "minQty": num(instrument.min_quantity),
+            "maxQty": num(instrument.max_quantity),
+            "stepSize": num(instrument.step_size),
+        },
+        {
+            "filterType": "PERCENT_PRICE_BY_SIDE",
+            "bidMultiplierUp": up,
+            "bidMultiplierDown": down,
+            "askMultiplierUp": up,
+            "askMultiplierDown": down,
+            "avgPriceMins": 5,
+        },
+        {
+            "filterType": "NOTIONAL",
+            "minNotional": num(instrument.min_notional),
+            "applyMinToMarket": True,
+            "maxNotional": num(config.max_notional),
+            "applyMaxToMarket": False,
+            "avgPriceMins": 5,
+        },
+        {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": config.max_open_orders},
+        {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": config.max_open_trigger_orders},
+    ]
+
+
+def rate_limits(config: RateLimitConfig) -> list[Json]:
+    rows = (
+        ("REQUEST_WEIGHT", "MINUTE", 1, config.weight_per_minute),
+        ("ORDERS", "SECOND", 10, config.orders_per_10s),
+        ("ORDERS", "DAY", 1, config.orders_per_day),
+    )
+    keys = ("rateLimitType", "interval", "intervalNum", "limit")
+    return [dict(zip(keys, row, strict=True)) for row in rows]
+
+
+def kline_row(candle: Candle, minutes: int) -> list[Any]:
+    """The twelve columns of a REST kline."""
+    return [
+        candle.open_time_ms,
+        num(candle.open),
+        num(candle.high),
+        num(candle.low),
+        num(candle.close),
+        num(candle.volume),
+        candle.open_time_ms + minutes * MINUTE_MS - 1,
+        num(candle.quote_volume),
+        candle.trades,
+        num(candle.taker_buy_volume),
+        num(candle.taker_buy_quote),
+        "0",
+    ]
+
+
+def kline_event(symbol: str, interval: str, candle: Candle, now_ms: int, *, closed: bool) -> Json:
+    return {
+        "e": "kline",
+        "E": now_ms,
+        "s": symbol,
+        "k": {
+            "t": candle.open_time_ms,
+            "T": candle.open_time_ms + INTERVAL_MINUTES[interval] * MINUTE_MS - 1,
+            "s": symbol,
+            "i": interval,
+            "f": candle.first_trade_id,
+            "L": candle.last_trade_id,
+            "o": num(candle.open),
+            "c": num(candle.close),
+            "h": num(candle.high),
+            "l": num(candle.low),
+            "v": num(candle.volume),
+            "n": candle.trades,
+            "x": closed,
+            "q": num(candle.quote_volume),
+            "V": num(candle.taker_buy_volume),
+            "Q": num(candle.taker_buy_quote),
+            "B": "0",
+        },
+    }
+
+
+def trade_row(trade: TapeTrade) -> Json:
+    tick = trade.tick
+    return {
+        "id": trade.trade_id,
+        "price": num(tick.price),
+        "qty": num(tick.quantity),
+        "quoteQty": num(tick.price * tick.quantity),
+        "time": tick.time_ms,
+        "isBuyerMaker": tick.is_seller_aggressor,
+        "isBestMatch": True,
+    }
+
+
+def aggregate_trade_row(trade: TapeTrade) -> Json:
+    tick = trade.tick
+    return {
+        "a": trade.aggregate_id,
+        "p": num(tick.price),
+        "q": num(tick.quantity),
+        "f": trade.trade_id,
+        "l": trade.trade_id,
+        "T": tick.time_ms,
+        "m": tick.is_seller_aggressor,
+        "M": True,
+    }
+
+
+def aggregate_trade_event(trade: TapeTrade, now_ms: int) -> Json:
+    row = aggregate_trade_row(trade)
+    return {"e": "aggTrade", "E": max(now_ms, trade.tick.time_ms), "s": trade.tick.symbol, **row}
+
+
+def trade_event(trade: TapeTrade, now_ms: int) -> Json:
+    tick = trade.tick
+    return {
+        "e": "trade",
+        "E": max(now_ms, tick.time_ms),
+        "s": tick.symbol,
+        "t": trade.trade_id,
+        "p": num(tick.price),
+        "q": num(tick.quantity),
+        "T": tick.time_ms,
+        "m": tick.is_seller_aggressor,
+        "M": True,
+    }
+
+
+def mini_ticker_event(symbol: str, day: DayFigures, now_ms: int) -> Json:
+    return {
+        "e": "24hrMiniTicker",
+        "E": now_ms,
+        "s": symbol,
+        "c": num(day.close),
+        "o": num(day.open),
+        "h": num(day.high),
+        "l": num(day.low),
+        "v": num(day.volume),
+        "q": num(day.quote_volume),
+    }
+
+
+def day_ticker(exchange: SimulatedExchange, symbol: str, *, mini: bool) -> Json | None:
+    """The 24 h ticker; None before any data."""
+    day = exchange.day(symbol)
+    if day is None:
+        return None
+    tape = exchange.tape(symbol)
+    last_id = tape.last.trade_id if tape.last else 0
+    row: Json = {
+        "symbol": symbol,
+        "openPrice": num(day.open),
+        "highPrice": num(day.high),
+        "lowPrice": num(day.low),
+        "lastPrice": num(day.close),
+        "volume": num(day.volume),
+        "quoteVolume": num(day.quote_volume),
+        "openTime": day.open_time_ms,
+        "closeTime": exchange.clock.now_ms(),
+        "firstId": max(0, last_id - day.trades + 1),
+        "lastId": last_id,
+        "count": day.trades,
+    }
+    if mini:
+        return row
+    change = day.close - day.open
+    row |= {
+        "priceChange": num(change),
+        "priceChangePercent": f"{100 * change / day.open:.3f}",
+        "weightedAvgPrice": num(day.quote_volume / day.volume if day.volume else day.close),
+        "prevClosePrice": num(day.open),
+        "lastQty": num(tape.last.tick.quantity if tape.last else 0),
+    }
+    best = book_ticker(exchange, symbol)
+    return row | {name: best[name] for name in ("bidPrice", "bidQty", "askPrice", "askQty")}
+
+
+def book_ticker(exchange: SimulatedExchange, symbol: str) -> Json:
+    row: Json = {"symbol": symbol}
+    levels = exchange.levels(symbol, 1)
+    for name, side in (("bid", Side.BUY), ("ask", Side.SELL)):
+        best = levels[side][0] if levels[side] else (None, None)
+        row[f"{name}Price"], row[f"{name}Qty"] = num(best[0]), num(best[1])
+    return row
+
+
+def depth_levels(
+    exchange: SimulatedExchange, symbol: str, limit: int
+) -> dict[str, list[list[str]]]:
+    """``bids`` and ``asks`` as pairs of strings, best first."""
+    levels = exchange.levels(symbol, limit)
+    return {
+        name: [[num(price), num(quantity)] for price, quantity in levels[side]]
+        for name, side in (("bids", Side.BUY), ("asks", Side.SELL))
+    }
+
+
+def ticker_event(exchange: SimulatedExchange, symbol: str, now_ms: int) -> Json | None:
+    """The 24 h ticker as a stream event."""
+    row = day_ticker(exchange, symbol, mini=False)
+    if row is None:
+        return None
+    names = {
+        "p": "priceChange",
+        "P": "priceChangePercent",
+        "w": "weightedAvgPrice",
+        "x": "prevClosePrice",
+        "c": "lastPrice",
+        "Q": "lastQty",
+        "b": "bidPrice",
+        "B": "bidQty",
+        "a": "askPrice",
+        "A": "askQty",
+        "o": "openPrice",
+        "h": "highPrice",
+        "l": "lowPrice",
+        "v": "volume",
+        "q": "quoteVolume",
+        "O": "openTime",
+        "C": "closeTime",
+        "F": "firstId",
+        "L": "lastId",
+        "n": "count",
+    }
+    event = {short: row[long] for short, long in names.items()}
+    return {"e": "24hrTicker", "E": now_ms, "s": symbol, **event}

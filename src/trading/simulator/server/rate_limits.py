@@ -1,0 +1,114 @@
+"""Request weight and order counts, in windows aligned to wall time as on the venue."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from trading.simulator.server.config import RateLimitConfig
+from trading.simulator.server.wire_errors import WireError
+
+MINUTE_S = 60
+TEN_SECONDS_S = 10
+DAY_S = 86_400
+
+
+@dataclass(slots=True)
+class Window:
+    """A counter that starts again at every multiple of ``length_s``."""
+
+    length_s: int
+    started: int = -1
+    count: int = 0
+
+    def at(self, now_s: float) -> Window:
+        started = int(now_s) // self.length_s
+        if started != self.started:
+            self.started, self.count = started, 0
+        return self
+
+    def seconds_left(self, now_s: float) -> int:
+        return max(1, int((self.started + 1) * self.length_s - now_s) + 1)
+
+
+class RateLimiter:
+    """Counts and refuses: 429 past a limit, 418 for who goes on calling in spite of it."""
+
+    def __init__(self, config: RateLimitConfig, now_s: Callable[[], float] = time.time) -> None:
+        self._config = config
+        self._now_s = now_s
+        self._weights: dict[str, Window] = {}
+        self._orders_10s: dict[str, Window] = {}
+        self._orders_day: dict[str, Window] = {}
+        self._refused: dict[str, Window] = {}
+        self._banned_until_s: dict[str, float] = {}
+
+    def charge(self, ip: str, weight: int) -> int:
+        """Add ``weight``; returns what the IP has used this minute. Raises WireError 429 or 418."""
+        now = self._now_s()
+        banned_until = self._banned_until_s.get(ip, 0.0)
+        if now < banned_until:
+            raise self._banned(banned_until, now)
+        window = self._weights.setdefault(ip, Window(MINUTE_S)).at(now)
+        window.count += weight
+        if window.count <= self._config.weight_per_minute:
+            return window.count
+        refused = self._refused.setdefault(ip, Window(MINUTE_S)).at(now)
+        refused.count += 1
+        if refused.count > self._config.calls_before_ban:
+            self._banned_until_s[ip] = now + self._config.ban_s
+            raise self._banned(now + self._config.ban_s, now)
+        limit = self._config.weight_per_minute
+        raise WireError(
+            -1003,
+            f"Too much request weight used; current limit is {limit} request weight per 1 MINUTE."
+            " Please use WebSocket Streams for live updates to avoid polling the API.",
+            status=429,
+            retry_after_s=window.seconds_left(now),
+        )
+
+    def used_weight(self, ip: str) -> int:
+        return self._weights.setdefault(ip, Window(MINUTE_S)).at(self._now_s()).count
+
+    def check_orders(self, account_id: str) -> None:
+        """Raises WireError -1015 when the account may not send another order now."""
+        now = self._now_s()
+        for windows, length_s, limit, name in (
+            (self._orders_10s, TEN_SECONDS_S, self._config.orders_per_10s, "10 SECOND"),
+            (self._orders_day, DAY_S, self._config.orders_per_day, "1 DAY"),
+        ):
+            window = windows.setdefault(account_id, Window(length_s)).at(now)
+            if window.count >= limit:
+                raise WireError(
+                    -1015,
+                    f"Too many new orders; current limit is {limit} orders per {name}.",
+                    status=429,
+                    retry_after_s=window.seconds_left(now),
+                )
+
+    def count_order(self, account_id: str, change: int = 1) -> None:
+        """A new order was accepted (+1), or an order had its first fill (-1)."""
+        for window in self._order_windows(account_id):
+            window.count = max(0, window.count + change)
+
+    def order_counts(self, account_id: str) -> tuple[int, int]:
+        """Orders in the current 10 seconds and on the current day."""
+        ten_seconds, day = self._order_windows(account_id)
+        return ten_seconds.count, day.count
+
+    def _order_windows(self, account_id: str) -> tuple[Window, Window]:
+        now = self._now_s()
+        return (
+            self._orders_10s.setdefault(account_id, Window(TEN_SECONDS_S)).at(now),
+            self._orders_day.setdefault(account_id, Window(DAY_S)).at(now),
+        )
+
+    def _banned(self, until_s: float, now_s: float) -> WireError:
+        return WireError(
+            -1003,
+            f"Way too much request weight used; IP banned until {int(until_s * 1000)}."
+            " Please use WebSocket Streams for live updates to avoid bans.",
+            status=418,
+            retry_after_s=max(1, int(until_s - now_s) + 1),
+        )

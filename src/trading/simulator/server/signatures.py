@@ -1,0 +1,115 @@
+"""Who sent a request: API key, timestamp window and HMAC-SHA256 signature.
+
+The signature is checked over the bytes as they came (percent-encoding untouched): query string
+and body joined without a separator, minus the ``signature`` pair. On the WebSocket API the payload
+is all parameters sorted by name, not percent-encoded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from urllib.parse import parse_qsl
+
+from trading.simulator.server.wire_errors import WireError, key_refused, mandatory
+
+DEFAULT_RECV_WINDOW_MS = 5000
+MAX_RECV_WINDOW_MS = 60_000
+MAX_AHEAD_MS = 1000
+KEY_LENGTH_BOUNDS = (8, 128)
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key, its secret and the account it opens."""
+
+    key: str
+    secret: str
+    account_id: str
+    can_withdraw: bool = False
+
+
+def hmac_hex(secret: str, payload: str) -> str:
+    """HMAC-SHA256 of ``payload``, in hex."""
+    return hmac.new(secret.encode(), payload.encode(), hashlib.sha256).hexdigest()
+
+
+def rest_payload(query: str, body: str) -> str:
+    """What a REST request signs, from its raw query string and raw form body."""
+    return _without_signature(query) + _without_signature(body)
+
+
+def ws_payload(params: Mapping[str, object]) -> str:
+    """What a WebSocket API request signs, from its parameters."""
+    pairs = sorted((name, value) for name, value in params.items() if name != "signature")
+    return "&".join(f"{name}={_ws_text(value)}" for name, value in pairs)
+
+
+def parse_request(query: str, body: str) -> dict[str, str]:
+    """Parameters of query and body, decoded; on a duplicate the query wins."""
+    values = dict(parse_qsl(body, keep_blank_values=True))
+    values.update(parse_qsl(query, keep_blank_values=True))
+    return values
+
+
+class KeyRing:
+    """The API keys of the exchange."""
+
+    def __init__(self, keys: tuple[ApiKey, ...]) -> None:
+        self._keys = {key.key: key for key in keys}
+
+    def find(self, key: str | None) -> ApiKey:
+        """Raises WireError: -2014 without a plausible key, -2015 for an unknown one."""
+        shortest, longest = KEY_LENGTH_BOUNDS
+        if key is None or not shortest <= len(key) <= longest:
+            raise WireError(-2014, "API-key format invalid.", status=401)
+        found = self._keys.get(key)
+        if found is None:
+            raise key_refused()
+        return found
+
+    def verify(self, key: str | None, params: Mapping[str, str], payload: str) -> ApiKey:
+        """The key's owner, once key, timestamp and signature are in order. Raises WireError."""
+        api_key = self.find(key)
+        check_timestamp(params, time.time_ns() // 1_000_000)
+        signature = params.get("signature")
+        if not signature:
+            raise mandatory("signature")
+        expected = hmac_hex(api_key.secret, payload)
+        if not hmac.compare_digest(signature.lower().encode(), expected.encode()):
+            raise WireError(-1022, "Signature for this request is not valid.")
+        return api_key
+
+
+def check_timestamp(params: Mapping[str, str], now_ms: int) -> None:
+    """Accept iff timestamp < now + 1000 and now - timestamp <= recvWindow. Raises WireError."""
+    text = params.get("timestamp")
+    if not text or not text.isdigit():
+        raise mandatory("timestamp")
+    timestamp = int(text)
+    if timestamp > 10**14:
+        timestamp //= 1000  # microseconds are allowed too
+    try:
+        window = Decimal(params.get("recvWindow") or DEFAULT_RECV_WINDOW_MS)
+    except InvalidOperation as error:
+        raise mandatory("recvWindow") from error
+    if window > MAX_RECV_WINDOW_MS:
+        raise WireError(-1131, "recvWindow must be less than 60000")
+    if timestamp >= now_ms + MAX_AHEAD_MS:
+        raise WireError(-1021, "Timestamp for this request was 1000ms ahead of the server's time.")
+    if now_ms - timestamp > window:
+        raise WireError(-1021, "Timestamp for this request is outside of the recvWindow.")
+
+
+def _without_signature(pairs: str) -> str:
+    return "&".join(pair for pair in pairs.split("&") if not pair.startswith("signature="))
+
+
+def _ws_text(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)

@@ -1,0 +1,193 @@
+"""Market streams: who listens to what, and what is sent when."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from typing import Any
+
+import orjson
+
+from trading.model.order import Side
+from trading.simulator.exchange import SimulatedExchange
+from trading.simulator.orders import OrderEvent, UserEvent
+from trading.simulator.server import market_wire
+from trading.simulator.server.connection import Connection
+from trading.simulator.server.order_wire import Json, num
+from trading.simulator.server.stream_names import StreamKind, StreamSpec, parse_stream
+from trading.simulator.tape import Candle, TapeTrade
+
+BEAT_S = 0.1
+DIFF_DEPTH_LEVELS = 1000
+
+
+class DepthDiff:
+    """The changes of one symbol's book since the last event of one depth stream."""
+
+    def __init__(self, version: int, levels: dict[Side, dict[str, str]]) -> None:
+        self._version = version
+        self._levels = levels
+
+    def advance(self, version: int, levels: dict[Side, dict[str, str]]) -> Json | None:
+        """Update ids and changed levels; None when nothing has changed."""
+        if version == self._version:
+            return None
+        changes = {
+            side: [
+                [price, new.get(price, num(None))]
+                for price in {**self._levels[side], **new}
+                if new.get(price) != self._levels[side].get(price)
+            ]
+            for side, new in levels.items()
+        }
+        first, self._version, self._levels = self._version + 1, version, levels
+        return {"U": first, "u": version, "b": changes[Side.BUY], "a": changes[Side.SELL]}
+
+
+class MarketStreams:
+    """Subscriptions by stream name; real-time streams are sent on each tick, others by ``run``."""
+
+    def __init__(self, exchange: SimulatedExchange) -> None:
+        self._exchange = exchange
+        self._listeners: dict[str, set[Connection]] = {}
+        self._timed: dict[str, StreamSpec] = {}
+        self._diffs: dict[str, DepthDiff] = {}
+        self._versions: defaultdict[str, int] = defaultdict(int)
+        self._changed: set[str] = set()
+        exchange.add_trade_listener(self._on_trade)
+        exchange.add_candle_listener(self._on_candle)
+        exchange.add_user_listener(self._on_user_event)
+
+    def subscribe(self, connection: Connection, name: str) -> None:
+        """An unknown name is accepted and stays silent, as on the venue."""
+        connection.streams.add(name)
+        self._listeners.setdefault(name, set()).add(connection)
+        spec = parse_stream(name)
+        if spec is None or (spec.symbol and spec.symbol not in self._exchange.instruments):
+            return
+        if spec.period:
+            self._timed[name] = spec
+        if spec.kind is StreamKind.DEPTH and name not in self._diffs:
+            version, levels = self._versions[spec.symbol], self._depth(spec.symbol)
+            self._diffs[name] = DepthDiff(version, levels)
+
+    def unsubscribe(self, connection: Connection, name: str) -> None:
+        connection.streams.discard(name)
+        listeners = self._listeners.get(name, set())
+        listeners.discard(connection)
+        if not listeners:
+            self._listeners.pop(name, None)
+            self._timed.pop(name, None)
+            self._diffs.pop(name, None)
+
+    def forget(self, connection: Connection) -> None:
+        """The connection is gone."""
+        for name in list(connection.streams):
+            self.unsubscribe(connection, name)
+
+    def book_version(self, symbol: str) -> int:
+        """``lastUpdateId`` of a snapshot taken now; lies inside some depth event's U..u."""
+        return self._versions[symbol]
+
+    async def run(self) -> None:
+        """Send the timed streams until cancelled."""
+        beat = 0
+        while True:
+            await asyncio.sleep(BEAT_S)
+            beat += 1
+            for name, spec in list(self._timed.items()):
+                if beat % spec.period == 0:
+                    payload = self._timed_payload(spec)
+                    if payload is not None:
+                        self._publish(name, payload)
+            if beat % 10 == 0:
+                self._changed.clear()
+
+    def _on_trade(self, trade: TapeTrade) -> None:
+        symbol = trade.tick.symbol
+        self._versions[symbol] += 1
+        self._changed.add(symbol)
+        lower = symbol.lower()
+        now_ms = self._exchange.clock.now_ms()
+        if (name := f"{lower}@aggTrade") in self._listeners:
+            self._publish(name, market_wire.aggregate_trade_event(trade, now_ms))
+        if (name := f"{lower}@trade") in self._listeners:
+            self._publish(name, market_wire.trade_event(trade, now_ms))
+        self._publish_book_ticker(symbol)
+
+    def _on_user_event(self, event: UserEvent) -> None:
+        if isinstance(event, OrderEvent):
+            self._versions[event.order.symbol] += 1
+            self._publish_book_ticker(event.order.symbol)
+
+    def _publish_book_ticker(self, symbol: str) -> None:
+        name = f"{symbol.lower()}@bookTicker"
+        if name in self._listeners:
+            row = market_wire.book_ticker(self._exchange, symbol)
+            best = dict(zip("sbBaA", row.values(), strict=True))
+            self._publish(name, {"u": self._versions[symbol], **best})
+
+    def _on_candle(self, symbol: str, candle: Candle) -> None:
+        prefix = f"{symbol.lower()}@kline_"
+        end_minute = candle.open_time_ms // 60_000 + 1
+        for name in [name for name in self._timed if name.startswith(prefix)]:
+            interval = self._timed[name].interval
+            minutes = market_wire.INTERVAL_MINUTES[interval]
+            if end_minute % minutes:
+                continue
+            # The last candle already belongs to the minute that follows.
+            whole = self._exchange.tape(symbol).aggregated(minutes)[-2]
+            now_ms = self._exchange.clock.now_ms()
+            self._publish(
+                name, market_wire.kline_event(symbol, interval, whole, now_ms, closed=True)
+            )
+
+    def _timed_payload(self, spec: StreamSpec) -> Any:
+        now_ms = self._exchange.clock.now_ms()
+        symbol = spec.symbol
+        if spec.kind is StreamKind.ALL_MINI_TICKERS:
+            days = ((name, self._exchange.day(name)) for name in sorted(self._changed))
+            rows = [market_wire.mini_ticker_event(s, day, now_ms) for s, day in days if day]
+            return rows or None
+        if spec.kind is StreamKind.PARTIAL_DEPTH:
+            levels = market_wire.depth_levels(self._exchange, symbol, spec.levels)
+            return {"lastUpdateId": self._versions[symbol], **levels}
+        if spec.kind is StreamKind.DEPTH:
+            changes = self._diffs[spec.name].advance(self._versions[symbol], self._depth(symbol))
+            head = {"e": "depthUpdate", "E": now_ms, "s": symbol}
+            return None if changes is None else head | changes
+        tape = self._exchange.tape(symbol)
+        if not tape.candles:
+            return None
+        if spec.kind is StreamKind.KLINE:
+            candle = tape.aggregated(market_wire.INTERVAL_MINUTES[spec.interval])[-1]
+            return market_wire.kline_event(symbol, spec.interval, candle, now_ms, closed=False)
+        if spec.kind is StreamKind.AVG_PRICE:
+            price = num(tape.average_price(5))
+            trade_ms = tape.last.tick.time_ms if tape.last else now_ms
+            head = {"e": "avgPrice", "E": now_ms, "s": symbol, "i": "5m"}
+            return head | {"w": price, "T": trade_ms}
+        day = self._exchange.day(symbol)
+        if day is None:
+            return None
+        if spec.kind is StreamKind.MINI_TICKER:
+            return market_wire.mini_ticker_event(symbol, day, now_ms)
+        return market_wire.ticker_event(self._exchange, symbol, now_ms)
+
+    def _depth(self, symbol: str) -> dict[Side, dict[str, str]]:
+        levels = self._exchange.levels(symbol, DIFF_DEPTH_LEVELS)
+        return {
+            side: {num(price): num(quantity) for price, quantity in rows}
+            for side, rows in levels.items()
+        }
+
+    def _publish(self, name: str, payload: Any) -> None:
+        data = orjson.dumps(payload)
+        wrapped: bytes | None = None
+        for connection in self._listeners.get(name, ()):
+            if not connection.combined:
+                connection.send_bytes(data)
+                continue
+            if wrapped is None:
+                wrapped = b'{"stream":"%b","data":%b}' % (name.encode(), data)
+            connection.send_bytes(wrapped)

@@ -1,0 +1,106 @@
+"""User data: engine events to the sockets that subscribed to an account."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections import defaultdict
+from collections.abc import Callable
+
+import orjson
+
+from trading.simulator.config import UserEventOrder
+from trading.simulator.exchange import SimulatedExchange
+from trading.simulator.orders import OrderEvent, UserEvent
+from trading.simulator.server import order_wire
+from trading.simulator.server.connection import Connection
+from trading.simulator.server.wire_errors import WireError
+
+
+class UserEventHub:
+    """Subscriptions of connections to accounts.
+
+    While an order is being answered its events are held, and then sent before or after the answer
+    (``UserEventOrder``); both happen on the real venue and a client must survive both.
+    """
+
+    def __init__(self, exchange: SimulatedExchange, order: UserEventOrder, seed: int) -> None:
+        self._exchange = exchange
+        self._order = order
+        self._random = random.Random(seed)
+        self._execution_ids = itertools.count(1)
+        self._subscriptions: defaultdict[str, dict[Connection, int]] = defaultdict(dict)
+        self._next_ids: defaultdict[Connection, int] = defaultdict(int)
+        self._holds: defaultdict[str, int] = defaultdict(int)
+        self._held: defaultdict[str, list[bytes]] = defaultdict(list)
+        exchange.add_user_listener(self._on_event)
+
+    def subscribe(self, connection: Connection, account_id: str) -> int:
+        """Returns the subscription's id on this connection. Raises WireError -2035 if it is on."""
+        subscribers = self._subscriptions[account_id]
+        if connection in subscribers:
+            raise WireError(-2035, "User Data Stream subscription already active.")
+        subscribers[connection] = self._next_ids[connection]
+        self._next_ids[connection] += 1
+        return subscribers[connection]
+
+    def unsubscribe(self, connection: Connection, subscription_id: int | None = None) -> None:
+        """End one subscription of the connection, or all. Raises WireError -2036 if unknown."""
+        found = False
+        for subscribers in self._subscriptions.values():
+            if connection in subscribers and subscription_id in (None, subscribers[connection]):
+                del subscribers[connection]
+                found = True
+        if subscription_id is not None and not found:
+            raise WireError(-2036, "User Data Stream subscription not found.")
+
+    def forget(self, connection: Connection) -> None:
+        """The connection is gone."""
+        self.unsubscribe(connection)
+        self._next_ids.pop(connection, None)
+
+    def subscriptions(self, connection: Connection) -> list[int]:
+        found = (subs.get(connection) for subs in self._subscriptions.values())
+        return sorted(subscription for subscription in found if subscription is not None)
+
+    def sends_before_answer(self) -> bool:
+        """Whether the events of the order now being handled go out before its answer."""
+        if self._order is UserEventOrder.MIXED:
+            return self._random.random() < 0.5
+        return self._order is UserEventOrder.BEFORE
+
+    def hold(self, account_id: str) -> Callable[[], None]:
+        """Keep the account's events back until the returned function is called."""
+        self._holds[account_id] += 1
+
+        def release() -> None:
+            self._holds[account_id] -= 1
+            if self._holds[account_id] == 0:
+                for event in self._held.pop(account_id, []):
+                    self._send(account_id, event)
+
+        return release
+
+    async def flush(self, account_id: str) -> None:
+        """Wait until the events sent so far are on the wire."""
+        for connection in list(self._subscriptions[account_id]):
+            await connection.flush()
+
+    def _on_event(self, event: UserEvent) -> None:
+        account_id = event.account_id
+        if not self._subscriptions[account_id]:
+            return
+        sent_ms = max(self._exchange.clock.now_ms(), event.time_ms)
+        if isinstance(event, OrderEvent):
+            payload = order_wire.execution_report(event, next(self._execution_ids), sent_ms)
+        else:
+            payload = order_wire.account_position(event, sent_ms)
+        encoded = orjson.dumps(payload)
+        if self._holds[account_id]:
+            self._held[account_id].append(encoded)
+        else:
+            self._send(account_id, encoded)
+
+    def _send(self, account_id: str, event: bytes) -> None:
+        for connection, subscription_id in self._subscriptions[account_id].items():
+            connection.send_bytes(b'{"subscriptionId":%d,"event":%b}' % (subscription_id, event))

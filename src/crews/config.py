@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from agents.config import AgentsConfig
 from crews.crew_config import CrewsConfig
 from trading.api.config import ApiConfig
+from trading.exchange.config import ExchangeConfig
 from trading.execution.config import ExecutionConfig
 from trading.market.config import CrashDetectionConfig, MarketConfig, SpikeDetectionConfig
 from trading.model.base import ConfigModel
@@ -70,6 +71,10 @@ class PerformanceConfig(ConfigModel):
 class AppConfig(ConfigModel):
     """The whole configuration."""
 
+    exchange: ExchangeConfig = Field(
+        default_factory=ExchangeConfig,
+        description="The venue: embedded exchange, testnet or real money; testing mode dry_run.",
+    )
     market: MarketConfig = Field(
         default_factory=MarketConfig, description="The market: which pairs are watched and traded."
     )

@@ -17,11 +17,17 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import to_jsonable_python
 
 from crews.config import AppConfig
-from crews.environment import Environment, load_environment
+from crews.environment import (
+    Environment,
+    core_environment,
+    load_environment,
+    worker_environment,
+)
 from crews.strict_yaml import YamlDocument, read_yaml
 from trading.errors import ConfigurationError
 
 DEFAULT_PATH = Path("config/crewai_config.yaml")
+ENV_FILE = ".env"
 CHECKOUT = Path(__file__).resolve().parents[2]
 SECRET_WORDS = ("key", "secret", "password", "token")
 
@@ -41,6 +47,16 @@ class LoadedConfig:
     base: Path
     origins: Mapping[str, str]
 
+    def core_environment(self) -> dict[str, str]:
+        """Environment for the core process: the venue's own key, and none of the model's."""
+        model_key = self.config.agents.llm.api_key_env
+        return core_environment(self.environment, self.config.exchange.venue, model_key)
+
+    def worker_environment(self) -> dict[str, str]:
+        """Environment for a crew worker: the model's key, and nothing of the exchange's."""
+        model_key = self.config.agents.llm.api_key_env
+        return worker_environment(self.environment, self.base / ENV_FILE, model_key)
+
 
 def load_config(
     path: Path | None = None, overrides: Mapping[str, tuple[str, Any]] | None = None
@@ -54,7 +70,7 @@ def load_config(
         ConfigurationError: naming the origin, the key, the value and what is allowed.
     """
     base = _base(path)
-    environment = load_environment(base / ".env")
+    environment = load_environment(base / ENV_FILE)
     file = base / (path or environment.CREWAI_CONFIG_PATH or DEFAULT_PATH)
     document = read_yaml(file)
     replaced = {**environment.config_values(), **(overrides or {})}

@@ -145,16 +145,15 @@ def _problem(problem: Any, env_file: Path) -> str:
     return f"{origin}: {name} = {value}{replaced}: {problem['msg']}"
 
 
-# Variables that no process but the core may see.
-EXCHANGE_SECRETS = tuple(name for name in Environment.model_fields if name.startswith("BINANCE_"))
+def core_environment(environment: Environment, venue: str, model_key: str) -> dict[str, str]:
+    """Variables for the core process: the venue's own key, and none of the model's.
 
-
-def core_environment(environment: Environment, venue: str) -> dict[str, str]:
-    """Environment for the core process: the venue's own key, and no key of a model."""
+    ``model_key`` is the name of the variable that holds the model's key.
+    """
     result = {
         name: value
         for name, value in os.environ.items()
-        if name not in EXCHANGE_SECRETS and name != "OPENAI_API_KEY"
+        if not name.startswith("BINANCE_") and name not in ("OPENAI_API_KEY", model_key)
     }
     if (credentials := environment.binance_credentials(venue)) is not None:
         prefix = "BINANCE_TESTNET_API" if venue == "testnet" else "BINANCE_API"
@@ -165,15 +164,15 @@ def core_environment(environment: Environment, venue: str) -> dict[str, str]:
     return result
 
 
-def worker_environment(environment: Environment) -> dict[str, str]:
-    """Environment for a crew worker: the model's key, and nothing of the exchange's."""
+def worker_environment(environment: Environment, env_file: Path, model_key: str) -> dict[str, str]:
+    """Variables for a crew worker: the model's key, and nothing of the exchange's."""
     result = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith("BINANCE_") and name != "REDIS_PASSWORD"
     }
-    if environment.OPENAI_API_KEY is not None:
-        result["OPENAI_API_KEY"] = environment.OPENAI_API_KEY.get_secret_value()
+    if not result.get(model_key) and (key := _names_in(env_file).get(model_key)):
+        result[model_key] = key
     if environment.OPENAI_BASE_URL is not None:
         result["OPENAI_BASE_URL"] = environment.OPENAI_BASE_URL
     return result

@@ -1,0 +1,185 @@
+"""``live``, ``replay`` and ``status``."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic_core import to_jsonable_python
+
+from crews.cli.output import JsonFlag, facts, print_json, show
+from crews.cli.state import loaded_config
+
+
+class VenueName(StrEnum):
+    SIM = "sim"
+    TESTNET = "testnet"
+    BINANCE = "binance"
+
+
+def live(
+    context: typer.Context,
+    venue: Annotated[
+        VenueName | None,
+        typer.Option(
+            help="sim: the embedded exchange, no key needed; testnet: Binance's test exchange; "
+            "binance: real money. Default: as configured."
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Live data, paper fills; no signed request leaves.")
+    ] = False,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            file_okay=False,
+            help="Folder of recorded market data to play on venue sim.",
+        ),
+    ] = None,
+    window: Annotated[
+        str | None, typer.Option(help="Which window of --data to play, such as 2020-03-12.")
+    ] = None,
+    scenario: Annotated[
+        str | None,
+        typer.Option(help="Generated market on venue sim: default, calm, flash_crash, …"),
+    ] = None,
+    speed: Annotated[
+        float,
+        typer.Option(min=0.01, max=1000, help="Market seconds per second, on venue sim."),
+    ] = 1.0,
+    duration: Annotated[
+        float | None, typer.Option(min=0.1, help="End by itself after this many seconds.")
+    ] = None,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="Log lines instead of the screen.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON status per second instead of the screen.")
+    ] = False,
+) -> None:
+    """Trade, with a screen that shows what happens; Ctrl-C cancels open entries and ends.
+
+    Examples:
+
+    - `spikeguard live` — embedded exchange, generated market, no key
+
+    - `spikeguard live --scenario flash_crash --speed 5` — see a crash handled, five times as fast
+
+    - `spikeguard live --data ../data --window 2020-03-12` — a recorded crash, in real time
+
+    - `spikeguard live --venue binance --dry-run` — Binance's market, paper fills
+
+    Real money needs `--venue binance`, BINANCE_API_KEY and BINANCE_API_SECRET of a key without the
+    right to withdraw, and `exchange.i_understand_this_trades_real_money: true` in the file.
+    """
+    from crews.preflight import require_permission_to_trade
+
+    overrides: dict[str, tuple[str, Any]] = {}
+    if venue is not None:
+        overrides["exchange.venue"] = ("--venue", venue.value)
+    if dry_run:
+        overrides["exchange.dry_run"] = ("--dry-run", True)
+    if scenario is not None:
+        overrides["market_generator.scenario"] = ("--scenario", scenario)
+    loaded = loaded_config(context, overrides)
+    is_sim = loaded.config.exchange.venue == "sim"
+    if not is_sim and (data or window or scenario or speed != 1):
+        raise typer.BadParameter("--data, --window, --scenario and --speed go with venue sim")
+    if window and not data:
+        raise typer.BadParameter("--window names a part of --data; give both")
+    require_permission_to_trade(loaded)
+    from crews.live import run_live
+    from crews.live.options import LiveOptions
+
+    run_live(
+        loaded,
+        LiveOptions(
+            venue=venue,
+            dry_run=dry_run,
+            data=data,
+            window=window,
+            scenario=scenario,
+            speed=speed,
+            duration_s=duration,
+            json_lines=as_json,
+            plain=plain,
+        ),
+    )
+
+
+def replay(
+    context: typer.Context,
+    data: Annotated[
+        Path,
+        typer.Option(exists=True, file_okay=False, help="Folder of recorded market data."),
+    ],
+    window: Annotated[
+        str | None, typer.Option(help="Name or date of a recorded window, such as 2020-03-12.")
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option("--from", help="Begin, ISO 8601 in UTC: 2021-05-19T00:00.")
+    ] = None,
+    end: Annotated[str | None, typer.Option("--to", help="End, ISO 8601 in UTC.")] = None,
+    without_crews: Annotated[
+        bool,
+        typer.Option("--without-crews", help="Detectors, breaker and gateway only; much faster."),
+    ] = False,
+    trace: Annotated[
+        Path | None, typer.Option(help="Write the trace whose hash is reported to this file.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Run recorded data through the same detectors, crews and gateway, as fast as it goes.
+
+    Deterministic: the same input gives the same trace and hash.
+
+    Examples:
+
+    - `spikeguard replay --data ../data --window 2020-03-12 --json`
+
+    - `spikeguard replay --data ../data --from 2021-05-19T00:00 --to 2021-05-20T00:00`
+    """
+    from crews.replay import run_replay
+    from crews.replay.options import ReplayOptions
+
+    if (window is None) == (start is None or end is None) or (window and (start or end)):
+        raise typer.BadParameter("choose the span by --window, or by both --from and --to")
+    report: dict[str, Any] = run_replay(
+        loaded_config(context),
+        ReplayOptions(
+            data=data,
+            window=window,
+            start=start,
+            end=end,
+            without_crews=without_crews,
+            trace=trace,
+        ),
+    )
+    if as_json:
+        print_json(report)
+    else:
+        show(facts({key: _text(value) for key, value in report.items()}))
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(to_jsonable_python(value))
+
+
+def status(context: typer.Context, as_json: JsonFlag = False) -> None:
+    """Show the running instance: breaker, equity, positions, orders, spikes, components.
+
+    Exits with 3 when none is running.
+    """
+    from crews.cli.core import running_core
+    from crews.cli.status_text import breaker_table, instance_table
+
+    with running_core(loaded_config(context).config) as client:
+        core = client.status()
+    if as_json:
+        print_json(core)
+    else:
+        show(breaker_table(core.breaker, core.time_ms), instance_table(core))

@@ -1,0 +1,86 @@
+"""The breaker of a store that no running core holds: the same commands as on a running one."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from crews.config import AppConfig
+from trading.api.schemas import (
+    BreakerView,
+    ClearCommand,
+    CommandResult,
+    RecoverCommand,
+    TripCommand,
+    WarnCommand,
+)
+from trading.clock import SystemClock
+from trading.errors import StoreError, StoreMissingError
+from trading.risk.circuit_breaker import CircuitBreaker
+
+
+class StoredBreaker:
+    """Opens the store; closes it on leaving the context.
+
+    Raises:
+        StoreMissingError: there is none at the configured path.
+    """
+
+    def __init__(self, config: AppConfig) -> None:
+        if not config.storage.path.exists():
+            raise StoreMissingError(
+                f"no core is running and there is no store at {config.storage.path}; "
+                "`python -m crews.run init` creates one"
+            )
+        self._breaker = CircuitBreaker.open(
+            config.circuit_breaker, SystemClock(), config.storage, check=False
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._breaker.close()
+
+    def breaker(self) -> BreakerView:
+        return BreakerView(
+            snapshot=self._breaker.snapshot, blockers=self._breaker.blockers(), running=False
+        )
+
+    def trip(self, command: TripCommand) -> CommandResult:
+        receipt = self._breaker.trigger(
+            command.reason, command.details, actor=command.actor, rule=command.rule
+        )
+        if not self._breaker.get_full_state()["stored"]:
+            raise StoreError(
+                f"the trip could not be stored ({self._breaker.snapshot.reason}); a core that "
+                "starts on this store halts, and needs an operator"
+            )
+        return self._result(f"TRIGGERED with epoch {receipt.epoch} in the store", applied=True)
+
+    def warn(self, command: WarnCommand) -> CommandResult:
+        before = self._breaker.snapshot.status
+        after = self._breaker.set_warning(command.reason, command.details, actor=command.actor)
+        changed = after.status is not before
+        message = "WARNING set in the store" if changed else "a warning stands already"
+        return self._result(message, applied=changed)
+
+    def recover(self, command: RecoverCommand) -> CommandResult:
+        self._breaker.start_recovery(
+            actor=command.actor, reason=command.reason, epoch=command.epoch
+        )
+        return self._result("recovery started at stage 0 in the store", applied=True)
+
+    def clear(self, command: ClearCommand) -> CommandResult:
+        after = self._breaker.clear(
+            actor=command.actor, reason=command.reason, epoch=command.epoch, force=command.force
+        )
+        return self._result(f"now {after.status} in the store", applied=True)
+
+    def _result(self, message: str, *, applied: bool) -> CommandResult:
+        return CommandResult(applied=applied, message=message, snapshot=self._breaker.snapshot)

@@ -1,0 +1,153 @@
+"""The checks behind `doctor`. Each looks at one thing and says what it found."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from crews.checks import Check, Level
+from crews.config_loader import ENV_FILE, LoadedConfig
+from crews.preflight import require_permission_to_trade
+from crews.venue_diagnosis import check_venue
+from trading.errors import ConfigurationError, SpikeguardError, StoreError, StoreMissingError
+
+if TYPE_CHECKING:
+    from agents.llm_choice import LlmChoice
+
+MODEL_TIMEOUT_S = 5.0
+
+
+def diagnose(loaded: LoadedConfig) -> list[Check]:
+    """Run every check; one that fails does not keep the others from running."""
+    checks: list[Callable[[LoadedConfig], list[Check]]] = [
+        _check_configuration,
+        _check_env_file,
+        _check_instance,
+        _check_store,
+        _check_redis,
+        _check_model,
+        check_venue,
+    ]
+    return [finding for check in checks for finding in check(loaded)]
+
+
+def _check_configuration(loaded: LoadedConfig) -> list[Check]:
+    findings = [Check("configuration", Level.OK, f"{loaded.path} is valid")]
+    if not loaded.config.circuit_breaker.enabled:
+        detail = "switched off (circuit_breaker.enabled): nothing would halt a crash"
+        findings.append(Check("circuit breaker", Level.FAIL, detail))
+    try:
+        require_permission_to_trade(loaded)
+    except ConfigurationError as error:
+        findings.append(Check("permission to trade", Level.FAIL, str(error)))
+    return findings
+
+
+def _check_env_file(loaded: LoadedConfig) -> list[Check]:
+    file = loaded.base / ENV_FILE
+    if not file.is_file():
+        return []
+    mode = file.stat().st_mode & 0o077
+    if mode:
+        detail = f"{file} is readable by others than you; chmod 600 {file}"
+        return [Check("secrets", Level.WARNING, detail)]
+    return [Check("secrets", Level.OK, f"{file} is readable by you alone")]
+
+
+def _check_instance(loaded: LoadedConfig) -> list[Check]:
+    from crews.cli.core import find_core
+
+    instance = find_core(loaded.config)
+    if instance is None:
+        return [Check("running core", Level.OK, "none")]
+    detail = f"process {instance.pid}, venue {instance.venue}, account {instance.account}"
+    return [Check("running core", Level.OK, detail)]
+
+
+def _check_store(loaded: LoadedConfig) -> list[Check]:
+    """Opens it as the core would, reading the whole file for damage."""
+    from trading.risk.breaker_store import BreakerStore
+
+    storage = loaded.config.storage
+    try:
+        store = BreakerStore.open(storage)
+    except StoreMissingError:
+        if loaded.config.exchange.venue == "sim":
+            detail = f"none yet at {storage.path}; the first run on venue sim creates it"
+            return [Check("store", Level.WARNING, detail)]
+        detail = f"none at {storage.path}; `python -m crews.run init` creates it"
+        return [Check("store", Level.FAIL, detail)]
+    except StoreError as error:
+        return [Check("store", Level.FAIL, str(error))]
+    try:
+        state = store.load()
+    except StoreError as error:
+        return [Check("store", Level.FAIL, str(error))]
+    finally:
+        store.close()
+    detail = f"{storage.path} is intact; breaker {state.status}, epoch {state.epoch}"
+    return [Check("store", Level.OK, detail)]
+
+
+def _check_redis(loaded: LoadedConfig) -> list[Check]:
+    config = loaded.config.redis
+    if not config.enabled:
+        return []
+    from redis.exceptions import RedisError
+
+    from trading.risk.redis_mirror import redis_client
+
+    password = loaded.environment.REDIS_PASSWORD
+    client = redis_client(config, password.get_secret_value() if password else None)
+
+    async def ping() -> None:
+        try:
+            await client.ping()
+        finally:
+            await client.aclose()
+
+    try:
+        asyncio.run(ping())
+    except (RedisError, OSError, TimeoutError) as error:
+        return [Check("redis", Level.FAIL, f"{config.address} does not answer: {error}")]
+    return [Check("redis", Level.OK, f"{config.address} answers")]
+
+
+def _check_model(loaded: LoadedConfig) -> list[Check]:
+    if not loaded.config.crews.enabled:
+        return [Check("language model", Level.OK, "not used: crews.enabled is false")]
+    from agents.llm_choice import choose_llm
+
+    try:
+        choice = choose_llm(loaded.config.agents.llm, loaded.worker_environment())
+    except SpikeguardError as error:
+        return [Check("language model", Level.FAIL, str(error))]
+    if choice.is_rules:
+        return [Check("language model", Level.OK, f"{choice.label}: no key is set, none is needed")]
+    return [_ask_endpoint(choice)]
+
+
+def _ask_endpoint(choice: LlmChoice) -> Check:
+    """List the endpoint's models: proves address and key without a paid call."""
+    import httpx
+
+    url = f"{(choice.base_url or '').rstrip('/')}/models"
+    started = time.perf_counter()
+    try:
+        answer = httpx.get(
+            url, headers={"Authorization": f"Bearer {choice.api_key}"}, timeout=MODEL_TIMEOUT_S
+        )
+        listed = answer.json().get("data", []) if answer.is_success else []
+    except (httpx.HTTPError, ValueError, AttributeError) as error:
+        return Check("language model", Level.FAIL, f"{url}: {error or type(error).__name__}")
+    took_ms = (time.perf_counter() - started) * 1000
+    if answer.status_code in (401, 403):
+        return Check("language model", Level.FAIL, f"{url} refuses the key")
+    if not answer.is_success:
+        return Check("language model", Level.FAIL, f"{url} answers {answer.status_code}")
+    if listed and choice.model not in {model.get("id") for model in listed}:
+        detail = f"{url} does not list the model {choice.model}"
+        return Check("language model", Level.WARNING, detail)
+    return Check("language model", Level.OK, f"{choice.model} at {url}, {took_ms:.0f} ms")

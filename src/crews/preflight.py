@@ -1,0 +1,30 @@
+"""What must hold before a run may send orders, checked before anything is started."""
+
+from __future__ import annotations
+
+from crews.config_loader import LoadedConfig
+from trading.errors import ConfigurationError
+
+
+def require_permission_to_trade(loaded: LoadedConfig) -> None:
+    """Refuse a run whose orders would fail for want of keys, or cost money unasked.
+
+    Venue sim and dry runs need neither key nor confirmation.
+
+    Raises:
+        ConfigurationError: keys are missing, or real money is not confirmed.
+    """
+    exchange = loaded.config.exchange
+    if exchange.venue == "sim" or exchange.dry_run:
+        return
+    if loaded.environment.binance_credentials(exchange.venue) is None:
+        prefix = "BINANCE_TESTNET_API" if exchange.venue == "testnet" else "BINANCE_API"
+        raise ConfigurationError(
+            f"environment: {prefix}_KEY and {prefix}_SECRET are not set; venue {exchange.venue} "
+            "needs them (or --dry-run)"
+        )
+    if exchange.venue == "binance" and not exchange.i_understand_this_trades_real_money:
+        raise ConfigurationError(
+            f"{loaded.path}: exchange.i_understand_this_trades_real_money = false: venue binance "
+            "trades real money; set it to true, or use --dry-run"
+        )

@@ -1,0 +1,19 @@
+"""``python -m crews.run`` and ``spikeguard``: the command line.
+
+Nothing heavy is imported here or by the quick commands; `live` and `replay` import what they run.
+"""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command line and exit with its code (``crews.cli.exit_codes``)."""
+    from crews.cli.app import run
+
+    sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

@@ -16,7 +16,7 @@ from trading.market.minute_bars import MINUTE_MS
 from trading.market.recovery import RecoveryFacts, largest_fall, measure_recovery
 from trading.market.spike_detector import SpikeDetector
 from trading.market.symbol_state import SymbolState
-from trading.market.windows import FOUR_HOURS, ONE_HOUR, ONE_MINUTE, SPANS_MS, WINDOW_MINUTES
+from trading.market.windows import FOUR_HOURS, ONE_HOUR, SPANS_MS, WINDOW_MINUTES
 from trading.model.market import Bar, Tick
 from trading.model.metrics import MarketSnapshot, SymbolStats
 from trading.model.spike import Spike
@@ -235,8 +235,9 @@ class MarketEngine:
                 self._bus.publish(SpikeDetected(spike))
         # A price at a threshold must be looked at, one at a known extreme need not.
         just_above = 1.0 + 1e-12
-        state.guard_low = max(windows.low(ONE_MINUTE), trip_price * just_above, down * just_above)
-        state.guard_high = min(windows.high(ONE_MINUTE), up / just_above)
+        low, high = self._spikes.known_extremes(state, time_ms)
+        state.guard_low = max(low, trip_price * just_above, down * just_above)
+        state.guard_high = min(high, up / just_above)
 
     def _publish_crash(self, breach: Breach, snapshot: MarketSnapshot) -> None:
         self._bus.publish(CrashDetected(rule=breach.rule, reason=breach.reason, market=snapshot))

@@ -8,6 +8,9 @@ Confidence, 0 to 1, is ``0.4 × size + 0.3 × rarity + 0.3 × volume``: size is 
 rarity the z-score in minimum z-scores, volume the volume multiple in minimum multiples, each one
 halved and capped at 1. A move of just the threshold with usual volume has about 0.4; one of twice
 the threshold, twice the z-score and twice the volume multiple has 1.
+
+A pair and direction that was reported stays quiet for the cool-down, and after that only a new move
+counts: lows and highs from before the cool-down's end do not.
 """
 
 from __future__ import annotations
@@ -16,7 +19,13 @@ from collections.abc import Iterable
 
 from trading.market.config import SpikeDetectionConfig
 from trading.market.symbol_state import SymbolState
-from trading.market.windows import FIFTEEN_MINUTES, FIVE_MINUTES, ONE_MINUTE, WINDOW_MINUTES
+from trading.market.windows import (
+    FIFTEEN_MINUTES,
+    FIVE_MINUTES,
+    ONE_MINUTE,
+    SPANS_MS,
+    WINDOW_MINUTES,
+)
 from trading.model.spike import Spike, SpikeDirection, SpikeType
 
 PRICE_WINDOWS = (ONE_MINUTE, FIVE_MINUTES, FIFTEEN_MINUTES)
@@ -34,7 +43,7 @@ class SpikeDetector:
         self._watches_volume = config.enabled and SpikeType.VOLUME in config.types
         self._cooldown_ms = config.cooldown_s * 1000
         self._thresholds: dict[str, tuple[float, float, float]] = {}
-        self._quiet_until: dict[tuple[str, SpikeDirection], int] = {}
+        self._quiet_until_ms: dict[tuple[str, SpikeDirection], int] = {}
         for symbol in symbols:
             of_pair = config.thresholds_of(symbol)
             self._thresholds[symbol] = (
@@ -51,16 +60,30 @@ class SpikeDetector:
         down, up = 0.0, float("inf")
         thresholds = self._thresholds[state.symbol]
         if not self._is_quiet(state.symbol, SpikeDirection.DOWN, now_ms):
+            since_ms = self._since(state.symbol, SpikeDirection.DOWN)
             down = max(
-                windows.high(window) * (1.0 - limit / 100.0)
+                windows.high_since(window, since_ms) * (1.0 - limit / 100.0)
                 for window, limit in zip(PRICE_WINDOWS, thresholds, strict=True)
             )
         if not self._is_quiet(state.symbol, SpikeDirection.UP, now_ms):
+            since_ms = self._since(state.symbol, SpikeDirection.UP)
             up = min(
-                windows.low(window) * (1.0 + limit / 100.0)
+                windows.low_since(window, since_ms) * (1.0 + limit / 100.0)
                 for window, limit in zip(PRICE_WINDOWS, thresholds, strict=True)
             )
         return down, up
+
+    def known_extremes(self, state: SymbolState, now_ms: int) -> tuple[float, float]:
+        """Low and high within which a trade cannot bring ``trigger_prices`` nearer."""
+        windows = state.windows
+        low, high = windows.low(ONE_MINUTE), windows.high(ONE_MINUTE)
+        up_since = self._since(state.symbol, SpikeDirection.UP)
+        if now_ms - SPANS_MS[ONE_MINUTE] < up_since <= now_ms:
+            low = windows.low_since(ONE_MINUTE, up_since)
+        down_since = self._since(state.symbol, SpikeDirection.DOWN)
+        if now_ms - SPANS_MS[ONE_MINUTE] < down_since <= now_ms:
+            high = windows.high_since(ONE_MINUTE, down_since)
+        return low, high
 
     def on_price(self, state: SymbolState, time_ms: int, now_ms: int) -> Spike | None:
         """A price spike at the pair's last trade; its windows must be current."""
@@ -119,19 +142,23 @@ class SpikeDetector:
         )
 
     def _is_quiet(self, symbol: str, direction: SpikeDirection, now_ms: int) -> bool:
-        return now_ms < self._quiet_until.get((symbol, direction), _NEVER_MS)
+        return now_ms < self._since(symbol, direction)
+
+    def _since(self, symbol: str, direction: SpikeDirection) -> int:
+        """From when on trades count, which is when the last cool-down ended."""
+        return self._quiet_until_ms.get((symbol, direction), _NEVER_MS)
 
     def _largest(
         self, state: SymbolState, direction: SpikeDirection, candidates: tuple[int, ...]
     ) -> tuple[int, float, float]:
         """The window whose threshold is used up most: window, signed move in %, share."""
         windows = state.windows
+        extreme_of = windows.low_since if direction is SpikeDirection.UP else windows.high_since
+        since_ms = self._since(state.symbol, direction)
         last = windows.last_price
         best = (candidates[0], 0.0, -1.0)
         for window in candidates:
-            extreme = (
-                windows.low(window) if direction is SpikeDirection.UP else windows.high(window)
-            )
+            extreme = extreme_of(window, since_ms)
             move_pct = (last / extreme - 1.0) * 100.0
             share = abs(move_pct) / self._thresholds[state.symbol][window]
             if share > best[2]:
@@ -154,7 +181,7 @@ class SpikeDetector:
         confidence = self.confidence(share, z_score, multiple)
         if confidence < self._config.min_confidence:
             return None
-        self._quiet_until[state.symbol, direction] = time_ms + self._cooldown_ms
+        self._quiet_until_ms[state.symbol, direction] = time_ms + self._cooldown_ms
         last = state.windows.last_price
         return Spike(
             id=f"spk-{state.symbol}-{time_ms}-{direction.value}-{kind.value}",

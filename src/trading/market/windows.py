@@ -11,6 +11,7 @@ counts for high, low and first price, however old it is: without trades the pric
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 
 WINDOW_NAMES = ("1m", "5m", "15m", "1h", "4h")
@@ -139,6 +140,16 @@ class RollingWindows:
 
     def low(self, window: int) -> float:
         return self._low_prices[self._low_heads[window]]
+
+    def high_since(self, window: int, since_ms: int) -> float:
+        """High of the window's trades from ``since_ms`` on; the last price if there are none."""
+        at = bisect_left(self._high_times, since_ms, self._high_heads[window])
+        return self._high_prices[min(at, self._last_high)]
+
+    def low_since(self, window: int, since_ms: int) -> float:
+        """Low of the window's trades from ``since_ms`` on; the last price if there are none."""
+        at = bisect_left(self._low_times, since_ms, self._low_heads[window])
+        return self._low_prices[min(at, self._last_low)]
 
     def first_price(self, window: int) -> float:
         """Price of the window's first trade."""

@@ -41,6 +41,7 @@ class SharedRecordWriter:
         Raises StoreError when the file cannot be made.
         """
         self._lock = threading.Lock()
+        self._closed = False
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
@@ -68,15 +69,17 @@ class SharedRecordWriter:
 
     def beat(self, now_ms: int) -> None:
         """The core is alive and its market time is ``now_ms``."""
-        self._words[_NOW_MS] = now_ms
-        self._words[_HEARTBEAT_NS] = time.monotonic_ns()
+        with self._lock:
+            if not self._closed:
+                self._words[_NOW_MS] = now_ms
+                self._words[_HEARTBEAT_NS] = time.monotonic_ns()
 
     def close(self) -> None:
         """Stop the heart: readers see TRIGGERED at once."""
         with self._lock:
-            self._words[_HEARTBEAT_NS] = 0
-            self._words.release()
-            self._memory.close()
+            if not self._closed:
+                self._closed = True
+                self._words[_HEARTBEAT_NS] = 0
 
 
 class SharedRecordReader:

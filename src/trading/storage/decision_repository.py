@@ -1,0 +1,110 @@
+"""Rows of agent_decisions, and their roll-up into agent_performance."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from trading.clock import iso
+from trading.model.decision import AgentDecision
+from trading.storage.repository import Repository, to_json
+
+_ROLL_UP = """
+SELECT
+    count(*) AS total,
+    avg(d.confidence) AS confidence,
+    avg(d.execution_time_ms) AS duration_ms,
+    coalesce(sum(s.outcome = 'profitable'), 0) AS correct,
+    coalesce(sum(s.outcome = 'unprofitable'), 0) AS incorrect,
+    count(DISTINCT CASE WHEN d.decision_type = 'spike_detection' THEN s.id END) AS spikes,
+    coalesce(sum(d.decision_type = 'spike_detection' AND s.outcome = 'profitable'), 0) AS true_pos,
+    coalesce(sum(d.decision_type = 'spike_detection' AND s.outcome = 'unprofitable'), 0)
+        AS false_pos,
+    count(DISTINCT CASE WHEN b.actor = 'llm' THEN b.id END) AS trips,
+    count(DISTINCT CASE WHEN b.actor = 'llm' AND b.status = 'false_trigger' THEN b.id END)
+        AS false_trips
+FROM agent_decisions AS d
+LEFT JOIN spike_events AS s ON s.id = d.spike_event_id
+LEFT JOIN circuit_breaker_events AS b ON b.id = d.circuit_breaker_event_id
+WHERE d.agent_name = :agent AND d.timestamp_ms >= :start AND d.timestamp_ms < :end
+"""
+
+_UPSERT = """
+INSERT INTO agent_performance (timestamp, timestamp_ms, agent_name, period, total_decisions,
+    correct_decisions, incorrect_decisions, accuracy_percent, avg_confidence,
+    avg_execution_time_ms, total_spikes_detected, true_positives, false_positives,
+    circuit_breaker_triggers, false_circuit_breaker_triggers)
+VALUES (:timestamp, :timestamp_ms, :agent, :period, :total, :correct, :incorrect, :accuracy,
+    :confidence, :duration_ms, :spikes, :true_pos, :false_pos, :trips, :false_trips)
+ON CONFLICT (agent_name, period) DO UPDATE SET timestamp = excluded.timestamp,
+    timestamp_ms = excluded.timestamp_ms, total_decisions = excluded.total_decisions,
+    correct_decisions = excluded.correct_decisions,
+    incorrect_decisions = excluded.incorrect_decisions,
+    accuracy_percent = excluded.accuracy_percent, avg_confidence = excluded.avg_confidence,
+    avg_execution_time_ms = excluded.avg_execution_time_ms,
+    total_spikes_detected = excluded.total_spikes_detected,
+    true_positives = excluded.true_positives, false_positives = excluded.false_positives,
+    circuit_breaker_triggers = excluded.circuit_breaker_triggers,
+    false_circuit_breaker_triggers = excluded.false_circuit_breaker_triggers
+"""
+
+
+class DecisionRepository(Repository):
+    """Writes and reads agent_decisions and agent_performance."""
+
+    def record(self, decision: AgentDecision, now_ms: int) -> int:
+        """Add one decision; returns its id. Raises StoreError when it refers to nothing."""
+        return self._insert(
+            "agent_decisions",
+            {
+                "timestamp": iso(now_ms),
+                "timestamp_ms": now_ms,
+                "agent_name": decision.agent_name,
+                "agent_role": decision.agent_role,
+                "decision_type": decision.decision_type,
+                "decision": decision.decision,
+                "confidence": decision.confidence,
+                "reasoning": decision.reasoning,
+                "input_data": to_json(decision.input_data),
+                "output_data": to_json(decision.output_data),
+                "execution_time_ms": decision.execution_time_ms,
+                "spike_event_id": decision.spike_event_id,
+                "circuit_breaker_event_id": decision.circuit_breaker_event_id,
+                "trade_id": decision.trade_id,
+            },
+        )
+
+    def latest(self, limit: int = 50, agent_name: str | None = None) -> list[sqlite3.Row]:
+        """The newest decisions, newest first; of one agent where named."""
+        return self._rows(
+            "SELECT * FROM agent_decisions WHERE :agent IS NULL OR agent_name = :agent"
+            " ORDER BY id DESC LIMIT :limit",
+            {"agent": agent_name, "limit": limit},
+        )
+
+    def roll_up(
+        self, agent_name: str, period: str, start_ms: int, end_ms: int, now_ms: int
+    ) -> sqlite3.Row:
+        """Sum up an agent's decisions from ``start_ms`` up to ``end_ms`` under ``period``.
+
+        A decision counts as correct or not once the spike it belongs to was traded and closed:
+        profitable is correct. False negatives cannot be known from decisions alone and stay 0.
+        Rolling the same period up again replaces its row.
+        """
+        row = self._row(_ROLL_UP, {"agent": agent_name, "start": start_ms, "end": end_ms})
+        sums = dict(row) if row is not None else {}
+        judged = sums["correct"] + sums["incorrect"]
+        self._execute(
+            _UPSERT,
+            {
+                **sums,
+                "timestamp": iso(now_ms),
+                "timestamp_ms": now_ms,
+                "agent": agent_name,
+                "period": period,
+                "accuracy": 100.0 * sums["correct"] / judged if judged else None,
+            },
+        )
+        return self._rows(
+            "SELECT * FROM agent_performance WHERE agent_name = ? AND period = ?",
+            (agent_name, period),
+        )[0]

@@ -145,7 +145,9 @@ def _problem(problem: Any, env_file: Path) -> str:
     return f"{origin}: {name} = {value}{replaced}: {problem['msg']}"
 
 
-def core_environment(environment: Environment, venue: str, model_key: str) -> dict[str, str]:
+def core_environment(
+    environment: Environment, venue: str, model_key: str = "OPENAI_API_KEY"
+) -> dict[str, str]:
     """Variables for the core process: the venue's own key, and none of the model's.
 
     ``model_key`` is the name of the variable that holds the model's key.
@@ -164,15 +166,22 @@ def core_environment(environment: Environment, venue: str, model_key: str) -> di
     return result
 
 
-def worker_environment(environment: Environment, env_file: Path, model_key: str) -> dict[str, str]:
-    """Variables for a crew worker: the model's key, and nothing of the exchange's."""
+def worker_environment(
+    environment: Environment, env_file: Path | None = None, model_key: str = "OPENAI_API_KEY"
+) -> dict[str, str]:
+    """Variables for a crew worker: the model's key, and nothing of the exchange's.
+
+    A ``model_key`` of another name than OPENAI_API_KEY is looked up in ``env_file`` too.
+    """
     result = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith("BINANCE_") and name != "REDIS_PASSWORD"
     }
-    if not result.get(model_key) and (key := _names_in(env_file).get(model_key)):
-        result[model_key] = key
+    if environment.OPENAI_API_KEY is not None:
+        result["OPENAI_API_KEY"] = environment.OPENAI_API_KEY.get_secret_value()
+    if env_file is not None and not result.get(model_key):
+        result[model_key] = _names_in(env_file).get(model_key) or ""
     if environment.OPENAI_BASE_URL is not None:
         result["OPENAI_BASE_URL"] = environment.OPENAI_BASE_URL
     return result

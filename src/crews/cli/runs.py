@@ -76,8 +76,6 @@ def live(
     Real money needs `--venue binance`, BINANCE_API_KEY and BINANCE_API_SECRET of a key without the
     right to withdraw, and `exchange.i_understand_this_trades_real_money: true` in the file.
     """
-    from crews.preflight import require_permission_to_trade
-
     overrides: dict[str, tuple[str, Any]] = {}
     if venue is not None:
         overrides["exchange.venue"] = ("--venue", venue.value)
@@ -91,7 +89,6 @@ def live(
         raise typer.BadParameter("--data, --window, --scenario and --speed go with venue sim")
     if window and not data:
         raise typer.BadParameter("--window names a part of --data; give both")
-    require_permission_to_trade(loaded)
     from crews.live import run_live
     from crews.live.options import LiveOptions
 

@@ -229,11 +229,18 @@ class CrashDetectionConfig(ConfigModel):
         description="WARNING may end when all metrics are at or below this share.",
     )
     rearm_share: float = Field(
-        default=0.90,
+        default=0.80,
         gt=0,
         le=1,
-        description="A breach is over, and its rule armed again, below this share of the limit;"
-        " keeps a price that hovers at the limit from tripping over and over.",
+        description="A breach is over, and its rule armed again, once the metric has stayed below"
+        " this share of the limit for rearm_after_s.",
+    )
+    rearm_after_s: int = Field(
+        default=300,
+        ge=0,
+        le=14_400,
+        description="Seconds of market time for that; keeps a price that hovers at the limit from"
+        " tripping over and over.",
     )
     confirmation_ticks: int = Field(
         default=2,

@@ -1,7 +1,7 @@
 """Decides when the market has crashed.
 
-A rule is breached when its metric reaches the hard limit, and stays breached until the metric is
-back below ``rearm_share`` of it. BTC and ETH are looked at on every trade that may matter, against
+A rule is breached when its metric reaches the hard limit, and stays breached until the metric has
+been back below ``rearm_share`` of it for ``rearm_after_s``. BTC and ETH are looked at on every trade that may matter, against
 the price at which their nearest limit lies; index and breadth once a second.
 """
 
@@ -64,7 +64,8 @@ class CrashDetector:
         self._config = config
         self.btc = Leader("BTC", btc, _rules("btc", config.btc))
         self.eth = Leader("ETH", eth, _rules("eth", config.eth))
-        self._active: dict[str, None] = {}  # ordered set
+        self._active: dict[str, int | None] = {}  # rule → since when it has been easing
+        self._metrics: dict[str, Metric] = {}  # as built last, for reuse while nothing changes
         self._wide = _MarketWide()
 
     @property
@@ -121,13 +122,13 @@ class CrashDetector:
         return breaches
 
     def on_market(
-        self, index_fall_pct: float, index_ready: bool, falling: int, tracked: int
+        self, index_fall_pct: float, index_ready: bool, falling: int, tracked: int, now_ms: int
     ) -> list[Breach]:
         """Take index and breadth; also arms rules whose fall is over."""
         wide = self._wide
         wide.index_fall_pct, wide.index_ready = index_fall_pct, index_ready
         wide.falling, wide.tracked = falling, tracked
-        self._rearm()
+        self._rearm(now_ms)
         breaches = []
         for metric in (self._index_metric(), self._breadth_metric()):
             if metric.is_breached and metric.name not in self._active:
@@ -154,12 +155,20 @@ class CrashDetector:
             other.state.windows.drawdown_pct(rule.window) >= limit * self._config.confirming_share
         )
 
-    def _rearm(self) -> None:
-        if self._active:
-            share = self._config.rearm_share
-            for metric in self.metrics():
-                if metric.name in self._active and metric.share_of_limit < share:
-                    del self._active[metric.name]
+    def _rearm(self, now_ms: int) -> None:
+        if not self._active:
+            return
+        for metric in self.metrics():
+            if metric.name not in self._active:
+                continue
+            if metric.share_of_limit >= self._config.rearm_share:
+                self._active[metric.name] = None
+                continue
+            since_ms = self._active[metric.name]
+            if since_ms is None:
+                self._active[metric.name] = since_ms = now_ms
+            if now_ms - since_ms >= self._config.rearm_after_s * 1000:
+                del self._active[metric.name]
 
     def _leader_metric(self, leader: Leader, rule: LeaderRule) -> Metric:
         state = leader.state
@@ -186,15 +195,16 @@ class CrashDetector:
     def _metric(self, name: str, value: float, limit: float, *, ready: bool) -> Metric:
         """A fall already beyond the soft limit counts, however little of the window is known."""
         soft = limit * self._config.warning_share
+        ready = ready or value >= soft
+        known = self._metrics.get(name)
+        if known is not None and known.value == value and known.ready == ready:
+            return known
         # All values come from our own arithmetic; building without validation keeps a trip fast.
-        return Metric.model_construct(
-            name=name,
-            value=value,
-            hard_limit=limit,
-            soft_limit=soft,
-            unit="%",
-            ready=ready or value >= soft,
+        metric = Metric.model_construct(
+            name=name, value=value, hard_limit=limit, soft_limit=soft, unit="%", ready=ready
         )
+        self._metrics[name] = metric
+        return metric
 
     def _wide_reason(self, metric: Metric) -> str:
         if metric.name == MARKET_INDEX_RULE:

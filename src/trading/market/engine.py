@@ -156,7 +156,7 @@ class MarketEngine:
         self._index.update(now_ms, traded)
         self._btc_and_eth_expire(now_ms)
         breaches = self._crash.on_market(
-            self._index.drawdown_pct, self._index.is_ready, falling, tracked
+            self._index.drawdown_pct, self._index.is_ready, falling, tracked, now_ms
         )
         snapshot = self._snapshot(now_ms)
         for breach in breaches:

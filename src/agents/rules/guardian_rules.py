@@ -9,11 +9,15 @@ from agents.outputs import GuardianAssessment, IncidentReport
 from agents.rules.view import Step, TaskView, ToolCall, explain
 
 _WARN_AT = 0.6  # DESIGN §3: WARNING begins at 60 % of a hard limit
-_TRIP_AT = 1.0
+_CRASH_AT = 1.0
 
 
 def guardian_assessment(view: TaskView, policy: RulePolicyConfig) -> Step:
-    """Look at the drawdowns; warn or trip when the numbers say so; while halted, look ahead."""
+    """Look at the drawdowns; warn early; while halted, look ahead.
+
+    The rules never trip: whatever they could see in numbers the core's detector has already
+    judged, and a second trip for the same fall would undo an operator's override.
+    """
     drawdown = view.results.get("calculate_market_drawdown")
     if drawdown is None:
         return [ToolCall("calculate_market_drawdown", {"symbol": view.data["btc_symbol"]})]
@@ -32,11 +36,6 @@ def guardian_assessment(view: TaskView, policy: RulePolicyConfig) -> Step:
         return _assessment("none", level, share, [*concerns, *_unmet(conditions)])
     if status == "RECOVERING":
         return _assessment("none", level, share, concerns)
-    if share >= _TRIP_AT and drawdown["healthy"]:
-        if "trigger_circuit_breaker" not in view.results:
-            reason = f"{drawdown['worst_metric']} at {share:.0%} of its hard limit"
-            return [ToolCall("trigger_circuit_breaker", {"reason": explain(reason)})]
-        return _assessment("trip", "crash", share, concerns)
     if status == "SAFE" and (share >= _WARN_AT or not drawdown["healthy"]):
         if "set_circuit_breaker_warning" not in view.results:
             reason = concerns[0] if concerns else f"{share:.0%} of a hard limit"
@@ -71,7 +70,7 @@ def incident_report(view: TaskView, policy: RulePolicyConfig) -> Step:
 
 
 def _level(share: float) -> Literal["calm", "elevated", "high", "crash"]:
-    if share >= _TRIP_AT:
+    if share >= _CRASH_AT:
         return "crash"
     if share >= 0.8:
         return "high"

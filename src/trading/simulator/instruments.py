@@ -7,12 +7,14 @@ significant digits of price, and a smallest quantity worth about a tenth of a qu
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 
-from trading.model.market import Instrument
+from trading.model.market import Bar, Instrument
+from trading.simulator.market_source import MarketSource
 
 QUOTE_ASSETS = ("USDT", "USDC", "FDUSD", "BUSD", "USD", "BTC", "ETH", "BNB")
+PRICE_DIGITS = 5
 MIN_NOTIONAL = Decimal("5")
 MAX_QUANTITY = Decimal("9000000")
 KNOWN_STEPS: Mapping[str, tuple[str, str]] = {  # tick size, step size
@@ -39,15 +41,26 @@ def split_symbol(symbol: str) -> tuple[str, str]:
     raise ValueError(f"{symbol} ends in none of the known quote assets {', '.join(QUOTE_ASSETS)}")
 
 
-def make_instrument(symbol: str, price: float) -> Instrument:
-    """The pair's steps, known or derived from ``price``."""
+def make_instrument(
+    symbol: str, price: float | None = None, price_decimals: int | None = None
+) -> Instrument:
+    """The pair's steps, known or derived from ``price``.
+
+    ``price_decimals``, where given, decides the tick size, and stands in for an unknown price.
+    """
     base, quote = split_symbol(symbol)
-    if symbol in KNOWN_STEPS:
-        tick, step = (Decimal(text) for text in KNOWN_STEPS[symbol])
-    else:
+    known = KNOWN_STEPS.get(symbol)
+    if price is not None:
         magnitude = math.floor(math.log10(price))
-        tick = Decimal(1).scaleb(min(magnitude - 4, 0))
-        step = Decimal(1).scaleb(min(-magnitude - 1, 0))
+    else:
+        magnitude = PRICE_DIGITS - 1 - (price_decimals or 0)
+    if price_decimals is not None:
+        tick = Decimal(1).scaleb(-price_decimals)
+    elif known is not None:
+        tick = Decimal(known[0])
+    else:
+        tick = Decimal(1).scaleb(min(magnitude + 1 - PRICE_DIGITS, 0))
+    step = Decimal(known[1]) if known else Decimal(1).scaleb(min(-magnitude - 1, 0))
     return Instrument(
         symbol=symbol,
         base_asset=base,
@@ -60,6 +73,16 @@ def make_instrument(symbol: str, price: float) -> Instrument:
     )
 
 
-def make_instruments(prices: Iterable[tuple[str, float]]) -> tuple[Instrument, ...]:
-    """Instruments of several pairs, in the order given."""
-    return tuple(make_instrument(symbol, price) for symbol, price in prices)
+def list_market(source: MarketSource) -> tuple[tuple[Instrument, ...], dict[str, tuple[Bar, ...]]]:
+    """Instruments of every pair of ``source``, and the history from which they were derived."""
+    history = source.history()
+    decimals = source.price_decimals
+    instruments = tuple(
+        make_instrument(
+            symbol,
+            history[symbol][-1].close if history.get(symbol) else None,
+            decimals.get(symbol),
+        )
+        for symbol in source.symbols
+    )
+    return instruments, history

@@ -7,7 +7,7 @@ import time
 from collections import deque
 from enum import StrEnum
 
-from trading.model.order import OrderType, Side, TimeInForce
+from trading.model.order import ZERO, Balance, OrderType, Side, TimeInForce
 from trading.simulator.exchange import SimulatedExchange
 from trading.simulator.orders import ExchangeRejection, NewOrder, OrderEvent, SimOrder, UserEvent
 from trading.simulator.server import order_wire
@@ -158,7 +158,7 @@ class OrderDesk:
         return rows[:limit] if start is not None or first_id is not None else rows[-limit:]
 
     def account(self, key: ApiKey, params: Params) -> Json:
-        balances = self._exchange.balances(key.account_id).values()
+        balances = self._all_balances(key.account_id)
         config = self._exchange.config
         maker, taker = config.maker_fee_rate, config.taker_fee_rate
         omit_zero = params.text("omitZeroBalances") == "true"
@@ -189,6 +189,14 @@ class OrderDesk:
             "permissions": ["SPOT"],
             "uid": 1,
         }
+
+    def _all_balances(self, account_id: str) -> list[Balance]:
+        """Held assets, then every other asset of the listed pairs at zero."""
+        held = self._exchange.balances(account_id)
+        listed = self._exchange.instruments.values()
+        assets = {asset for pair in listed for asset in (pair.base_asset, pair.quote_asset)}
+        zeros = (Balance(asset=name, free=ZERO, locked=ZERO) for name in sorted(assets - {*held}))
+        return [*held.values(), *zeros]
 
     def _in_window(self, key: ApiKey, params: Params) -> list[SimOrder]:
         start, end = params.integer("startTime"), params.integer("endTime")

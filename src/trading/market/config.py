@@ -128,12 +128,12 @@ class SpikeDetectionConfig(ConfigModel):
         description="A volume spike trades this many times the pair's usual volume.",
     )
     volume_min_move_share: Fraction = Field(
-        default=0.3,
+        default=0.5,
         description="A volume spike must move the price by this share of the pair's price"
         " threshold, which also gives its direction.",
     )
     min_confidence: Fraction = Field(
-        default=0.5, description="Spikes below this confidence (0 to 1) are not reported."
+        default=0.6, description="Spikes below this confidence (0 to 1) are not reported."
     )
     cooldown_s: int = Field(
         default=300,

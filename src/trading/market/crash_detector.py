@@ -1,8 +1,9 @@
 """Decides when the market has crashed.
 
 A rule is breached when its metric reaches the hard limit, and stays breached until the metric has
-been back below ``rearm_share`` of it for ``rearm_after_s``. BTC and ETH are looked at on every trade that may matter, against
-the price at which their nearest limit lies; index and breadth once a second.
+been back below ``rearm_share`` of it for ``rearm_after_s``. BTC and ETH are looked at on every
+trade that may matter, against the price at which their nearest limit lies; index and breadth once
+a second.
 """
 
 from __future__ import annotations

@@ -9,10 +9,10 @@ BENCHES := $(sort $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py)))
 ARGS    ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup live test lint bench prove clean
+.PHONY: help setup live test lint bench prove reference clean
 
 help:  ## Show this list
-	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP)  ## Create .venv and install everything (a second run returns at once)
 
@@ -45,6 +45,12 @@ bench: $(STAMP)  ## Run every measurement in benchmarks/ and print its figures
 
 prove: $(STAMP)  ## Run the long form of the tests
 	@$(BIN)/python -m pytest -q -m long $(ARGS)
+
+reference: $(STAMP)  ## Write the configuration file and its page anew from the models
+	@$(BIN)/python -m crews.run config schema --format yaml > .reference
+	@mv .reference config/crewai_config.yaml
+	@$(BIN)/python -m crews.run config schema --format markdown > .reference
+	@mv .reference docs/configuration.md
 
 clean:  ## Remove caches and .venv; data/ stays
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist

@@ -180,8 +180,8 @@ def worker_environment(
     }
     if environment.OPENAI_API_KEY is not None:
         result["OPENAI_API_KEY"] = environment.OPENAI_API_KEY.get_secret_value()
-    if env_file is not None and not result.get(model_key):
-        result[model_key] = _names_in(env_file).get(model_key) or ""
+    if env_file and not result.get(model_key) and (key := _names_in(env_file).get(model_key)):
+        result[model_key] = key
     if environment.OPENAI_BASE_URL is not None:
         result["OPENAI_BASE_URL"] = environment.OPENAI_BASE_URL
     return result

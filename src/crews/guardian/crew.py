@@ -95,7 +95,7 @@ class GuardianCrew:
             CrewError: it was stopped (deadline, budget) or did not answer in the right form.
             ControlApiError: the core does not answer.
         """
-        with self._busy:
+        with self._busy, crew_errors(_CREW):
             return self._assess(occasion)
 
     def _assess(self, occasion: str) -> GuardianAssessment:
@@ -122,7 +122,7 @@ class GuardianCrew:
         }
         blocks = {name: data_block(name, value) for name, value in facts.items()}
         try:
-            with run_scope(run), guard.hooks(), crew_errors(_CREW):
+            with run_scope(run), guard.hooks():
                 warm.crew.kickoff(inputs=blocks)
             finished = True
         except HookAborted as stop:

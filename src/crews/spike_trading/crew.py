@@ -14,7 +14,7 @@ from agents.llm import crew_errors
 from agents.llm_choice import choose_llm
 from agents.prompt_data import data_block
 from crews.crew_config import SpikeCrewConfig
-from crews.decisions import build_decision, output_of, record_activity, record_decision
+from crews.decisions import build_decision, output_of, record_decision
 from crews.run_guard import RunGuard
 from crews.spike_trading import tasks as spike_tasks
 from crews.spike_trading.validation import entry_result, objection, problems_of
@@ -80,7 +80,8 @@ class SpikeTradingCrew:
         )
         with self._busy, run_scope(run):
             try:
-                status, reason = self._run(run, claim.spike)
+                with crew_errors(_CREW):
+                    status, reason = self._run(run, claim.spike)
             except (HookAborted, TradingHaltedError) as stop:
                 status, reason = SpikeRunStatus.ABORTED, str(stop)
             except SpikeguardError as error:
@@ -88,16 +89,15 @@ class SpikeTradingCrew:
             if (sent := entry_result(run)) is not None:
                 # What left, left: an abort or a garbled answer afterwards does not undo it.
                 status, reason = SpikeRunStatus.TRADED, f"order {sent['client_order_id']}"
-            report = SpikeRunReport(
+            move = f"{claim.spike.symbol} {claim.spike.magnitude_pct:+.2f} %"
+            return SpikeRunReport(
                 spike_id=claim.spike.id,
                 status=status,
-                reason=reason,
+                reason=f"{move}: {reason}",
                 context_analysis=run.last("analyze_spike_context"),
                 risk_assessment=run.last("evaluate_trade_risk"),
                 duration_ms=(time.perf_counter_ns() - started_ns) / 1e6,
             )
-        self._tell(claim.spike, report)
-        return report
 
     def _run(self, run: RunContext, spike: Spike) -> tuple[SpikeRunStatus, str]:
         age_s = (self._client.now_ms() - spike.detected_at_ms) / 1000
@@ -115,7 +115,7 @@ class SpikeTradingCrew:
             if isinstance(task, ConditionalTask):
                 task.condition = lambda _output: not self._objections(warm, run, spike)
         try:
-            with guard.hooks(), crew_errors(_CREW):
+            with guard.hooks():
                 blocks = {name: data_block(name, value) for name, value in data.items()}
                 warm.crew.kickoff(inputs=blocks)
             finished = True
@@ -185,12 +185,6 @@ class SpikeTradingCrew:
                 spike_id=spike.id,
             )
             record_decision(self._client, decision)
-
-    def _tell(self, spike: Spike, report: SpikeRunReport) -> None:
-        move = f"{spike.symbol} {spike.magnitude_pct:+.2f} %"
-        text = f"{move}: {report.status.value} ({report.reason})"
-        calm = report.status in (SpikeRunStatus.TRADED, SpikeRunStatus.SKIPPED)
-        record_activity(self._client, _SOURCE, text, "info" if calm else "notice")
 
 
 def _required(tool: TradingTool, **arguments: Any) -> dict[str, Any]:

@@ -1,0 +1,159 @@
+"""A crew worker process: ``python -m crews.worker --role guardian|spike --socket PATH --shm PATH``.
+
+Its settings come as one JSON line on standard input, which stays open: when it closes, the parent
+is gone and the worker ends. It prints one JSON line when it is ready. It holds no exchange key and
+refuses to start where it could see one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TextIO
+
+from pydantic import Field, ValidationError
+
+from agents.config import AgentsConfig
+from crews.crew_config import CrewsConfig
+from crews.worker_loops import GuardianLoop, SpikeLoop, WorkerLoop
+from trading.api.client import TradingClient
+from trading.api.http_client import HttpTradingClient
+from trading.errors import ConfigurationError, ControlApiError
+from trading.model.base import ConfigModel, SymbolName
+from trading.node.logs import LoggingConfig, configure_logging
+
+logger = logging.getLogger(__name__)
+
+EXCHANGE_KEY_PREFIX = "BINANCE_"
+EXIT_OK, EXIT_ERROR, EXIT_CORE_LOST, EXIT_CONFIGURATION = 0, 1, 3, 4
+ROLES = ("guardian", "spike")
+
+
+class WorkerConfig(ConfigModel):
+    """What the parent writes to a worker's standard input."""
+
+    agents: AgentsConfig = Field(default_factory=AgentsConfig, description="The agents.")
+    crews: CrewsConfig = Field(default_factory=CrewsConfig, description="The crews.")
+    market_symbol: SymbolName = Field(
+        default="BTCUSDT", description="The pair that stands for the whole market."
+    )
+    logging: LoggingConfig = Field(default_factory=LoggingConfig, description="Its log lines.")
+
+
+def refuse_exchange_keys(environment: Mapping[str, str]) -> None:
+    """Raises ConfigurationError when an exchange key is in sight, whatever its value."""
+    found = sorted(name for name in environment if name.startswith(EXCHANGE_KEY_PREFIX))
+    if found:
+        raise ConfigurationError(
+            f"a crew worker must not see exchange keys; its environment has {', '.join(found)}"
+        )
+
+
+def read_config(stream: TextIO) -> WorkerConfig:
+    """The settings from the first line of ``stream``. Raises ConfigurationError."""
+    try:
+        return WorkerConfig.model_validate_json(stream.readline() or "{}")
+    except ValidationError as error:
+        raise ConfigurationError(f"the worker's settings do not fit: {error}") from error
+
+
+class Worker:
+    """Runs one loop until the parent or the core is gone, with a heartbeat beside it."""
+
+    def __init__(
+        self, role: str, client: TradingClient, config: WorkerConfig, environment: Mapping[str, str]
+    ) -> None:
+        self._name = f"{role}-worker"
+        self._client = client
+        self._settings = config.crews.worker
+        self._stop = threading.Event()
+        self._exit_code = EXIT_OK
+        kind = GuardianLoop if role == "guardian" else SpikeLoop
+        self._loop: WorkerLoop = kind(
+            self._name,
+            client,
+            config.agents,
+            config.crews,
+            market_symbol=config.market_symbol,
+            environment=environment,
+            stop=self._stop,
+        )
+
+    def run(self, parent: TextIO, ready: TextIO) -> int:
+        """Work until stopped; the exit code."""
+        threading.Thread(target=self._beat, daemon=True, name="heartbeat").start()
+        threading.Thread(target=self._watch, args=(parent,), daemon=True, name="parent").start()
+        self._loop.warm_up()
+        ready.write(json.dumps({"ready": True, "pid": os.getpid(), "worker": self._name}) + "\n")
+        ready.flush()
+        self._loop.run()
+        return self._exit_code
+
+    def stop(self, exit_code: int = EXIT_OK) -> None:
+        if not self._stop.is_set():
+            self._exit_code = exit_code
+            self._stop.set()
+
+    def _beat(self) -> None:
+        """Signs of life; a core that stays silent for too long ends the worker."""
+        heard = time.monotonic()
+        while not self._stop.wait(self._settings.heartbeat_interval_s):
+            try:
+                self._client.worker_heartbeat(self._name, self._loop.detail)
+                heard = time.monotonic()
+            except ControlApiError as error:
+                silent_s = time.monotonic() - heard
+                if silent_s > self._settings.core_lost_after_s:
+                    logger.error("core lost for %.0f s, ending: %s", silent_s, error)
+                    self.stop(EXIT_CORE_LOST)
+
+    def _watch(self, parent: TextIO) -> None:
+        while parent.readline():
+            pass
+        self.stop()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m crews.worker", description=__doc__)
+    parser.add_argument("--role", required=True, choices=ROLES, help="which crew to run")
+    parser.add_argument("--socket", required=True, type=Path, help="the core's worker socket")
+    parser.add_argument("--shm", required=True, type=Path, help="the breaker's shared record")
+    options = parser.parse_args(arguments)
+    try:
+        refuse_exchange_keys(os.environ)
+        config = read_config(sys.stdin)
+        configure_logging(config.logging, f"{options.role}-worker")
+        client = HttpTradingClient(options.socket, options.shm)
+        worker = Worker(options.role, client, config, os.environ)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: worker.stop())
+        return worker.run(sys.stdin, sys.stdout)
+    except ConfigurationError as error:
+        sys.stderr.write(f"configuration: {error}\n")
+        return EXIT_CONFIGURATION
+
+
+def run_and_exit() -> None:
+    """End the process at once: a model call in flight must not keep a stopped worker alive."""
+    code = EXIT_ERROR
+    try:
+        code = main()
+    except Exception:
+        logger.exception("worker failed")
+    finally:
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    run_and_exit()

@@ -103,3 +103,10 @@ class CrewsConfig(ConfigModel):
     worker: WorkerProcessConfig = Field(
         default_factory=WorkerProcessConfig, description="The worker processes."
     )
+    replay_guardian_interval_s: float = Field(
+        default=900.0,
+        ge=1,
+        le=86_400,
+        description="Market time between two assessments of the guardian crew in a replay, "
+        "seconds, where days pass in a minute. A change of the breaker starts one at once.",
+    )

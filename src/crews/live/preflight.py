@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from crews.config_loader import LoadedConfig
+from crews.preflight import require_permission_to_trade
 from trading.clock import SystemClock
 from trading.errors import ConfigurationError, StoreMissingError
 from trading.node.instance import running_instance
@@ -25,25 +26,8 @@ def check_before_start(loaded: LoadedConfig) -> None:
             f"a core already runs on {config.api.runtime_directory} with process id {running.pid} "
             f"(venue {running.venue}); stop it first"
         )
-    _check_venue(loaded)
+    require_permission_to_trade(loaded)
     _check_store(loaded)
-
-
-def _check_venue(loaded: LoadedConfig) -> None:
-    exchange = loaded.config.exchange
-    if exchange.venue == "sim" or exchange.dry_run:
-        return
-    if exchange.venue == "binance" and not exchange.i_understand_this_trades_real_money:
-        raise ConfigurationError(
-            f"{loaded.path}: exchange.i_understand_this_trades_real_money = false: venue binance "
-            "sends real orders; set it to true, or use --dry-run, --venue testnet or --venue sim"
-        )
-    if loaded.environment.binance_credentials(exchange.venue) is None:
-        prefix = "BINANCE_TESTNET_API" if exchange.venue == "testnet" else "BINANCE_API"
-        raise ConfigurationError(
-            f"environment: {prefix}_KEY and {prefix}_SECRET are not set; venue {exchange.venue} "
-            "needs both (or use --dry-run)"
-        )
 
 
 def _check_store(loaded: LoadedConfig) -> None:

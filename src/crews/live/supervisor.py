@@ -21,9 +21,10 @@ from crews.config_loader import LoadedConfig
 from crews.environment import core_environment, worker_environment
 from crews.live.options import LiveOptions
 from crews.live.processes import Child, ChildFailedError, RestartPolicy
+from crews.node_settings import node_config
 from crews.worker_config import WorkerConfig, WorkerRole
-from trading.exchange.config import EndpointsConfig
-from trading.node.config import ClockSettings, CoreLaunch, NodeConfig, SpikeQueueSettings
+from trading.exchange.config import VenueEndpoints
+from trading.node.config import ClockSettings, CoreLaunch
 from trading.node.instance import RuntimePaths
 from trading.simulator.server.config import ExchangeServerConfig
 
@@ -116,38 +117,19 @@ class Supervisor:
         if market:
             exchange = exchange.model_copy(
                 update={
-                    "endpoints": EndpointsConfig(
+                    "endpoints": VenueEndpoints(
                         rest_url=market["rest_url"],
                         stream_url=market["ws_url"],
                         ws_api_url=market["ws_api_url"],
                     )
                 }
             )
-        spike_crew = config.crews.spike_trading
         symbols = market.get("symbols")
+        watched = config.market
+        if symbols:
+            watched = watched.model_copy(update={"symbols": tuple(symbols)})
         return CoreLaunch(
-            config=NodeConfig(
-                market=config.market.model_copy(update={"symbols": tuple(symbols)})
-                if symbols
-                else config.market,
-                crash_detection=config.crash_detection,
-                spike_detection=config.spike_detection,
-                circuit_breaker=config.circuit_breaker,
-                risk=config.risk,
-                execution=config.execution,
-                exchange=exchange,
-                simulator=config.simulator,
-                storage=config.storage,
-                api=config.api,
-                redis=config.redis,
-                logging=config.monitoring.logging,
-                spike_queue=SpikeQueueSettings(
-                    capacity=spike_crew.queue_size,
-                    max_age_ms=round(spike_crew.max_spike_age_s * 1000),
-                    run_deadline_ms=round(spike_crew.run_deadline_s * 1000),
-                ),
-                crews_expected=config.crews.enabled,
-            ),
+            config=node_config(config).model_copy(update={"exchange": exchange, "market": watched}),
             clock=ClockSettings.model_validate(market["clock"]) if market else None,
             tick_gap_ms=market.get("tick_gap_ms", 0),
             market_name=market.get("market", ""),

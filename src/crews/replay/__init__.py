@@ -1,1 +1,81 @@
 """`replay`: recorded data through the same detectors, crews and gateway on a virtual clock."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from crews.config_loader import LoadedConfig
+from crews.replay.options import ReplayOptions
+from crews.replay.report import ReplayReport
+from trading.errors import ConfigurationError
+
+
+def run_replay(loaded: LoadedConfig, options: ReplayOptions) -> ReplayReport:
+    """Replay the chosen span twice: with the breaker as configured, and with it switched off.
+
+    Raises:
+        MarketDataError: the folder has no data for the span.
+        ConfigurationError: the configured model cannot be used.
+    """
+    from crews.replay.driver import ReplayPass
+    from trading.clock import iso
+    from trading.simulator.recorded_market import RecordedMarket
+
+    started = time.monotonic()
+    source = RecordedMarket.load(
+        options.data,
+        window=options.window,
+        start_ms=_time_ms("--from", options.start),
+        end_ms=_time_ms("--to", options.end),
+    )
+    halting = ReplayPass(loaded, source, options, breaker_enabled=True).run()
+    free = ReplayPass(loaded, source, options, breaker_enabled=False).run()
+    if options.trace is not None:
+        halting.trace.write(options.trace)
+    tally = halting.tally
+    cents = Decimal("0.00000001")
+    return ReplayReport(
+        market=source.name,
+        start=iso(source.start_ms),
+        end=iso(source.end_ms or source.start_ms),
+        symbols=halting.symbols,
+        llm=halting.llm,
+        bars=halting.bars,
+        ticks=tally.ticks,
+        spikes=halting.counters.get("spikes", 0),
+        crew_runs=halting.counters.get("crew runs", 0),
+        guardian_runs=halting.guardian_runs,
+        agent_decisions=halting.decisions,
+        tool_calls=halting.tool_calls,
+        orders_sent=halting.orders_sent,
+        entries_sent=halting.entries_sent,
+        fills=tally.fills,
+        trades_closed=tally.trades_closed,
+        trips=tuple(tally.trips),
+        halted_minutes=round(tally.halted_ms / 60_000, 3),
+        entries_after_trip_while_halted=halting.entries_while_halted,
+        max_drawdown_pct=round(tally.max_drawdown_pct, 4),
+        max_drawdown_pct_without_breaker=round(free.tally.max_drawdown_pct, 4),
+        equity_start=halting.equity_start.quantize(cents),
+        equity_end=halting.equity_end.quantize(cents),
+        equity_end_without_breaker=free.equity_end.quantize(cents),
+        capital_saved=(halting.equity_end - free.equity_end).quantize(cents),
+        trace_sha256=halting.trace.sha256,
+        wall_seconds=round(time.monotonic() - started, 2),
+    )
+
+
+def _time_ms(option: str, text: str | None) -> int | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"{option} = {text!r}: not a time; write ISO 8601 in UTC, such as 2021-05-19T00:00"
+        ) from error
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return round(moment.timestamp() * 1000)

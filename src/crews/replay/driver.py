@@ -1,0 +1,205 @@
+"""Drives one pass: ticks in, crews on what they cause, counts out."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agents.config import LlmProvider
+from agents.llm_choice import choose_llm
+from crews.config import AppConfig
+from crews.config_loader import LoadedConfig
+from crews.environment import worker_environment
+from crews.node_settings import node_config
+from crews.replay.options import ReplayOptions
+from crews.replay.trace import Trace
+from crews.replay.world import Tally, World
+from trading.clock import utc
+from trading.model.breaker import BreakerStatus
+from trading.simulator.recorded_market import RecordedMarket
+
+if TYPE_CHECKING:
+    from crews.guardian.crew import GuardianCrew
+    from crews.spike_trading.crew import SpikeTradingCrew
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayCrews:
+    """The two crews of a pass, warm, and what to call who decides in them."""
+
+    guardian: GuardianCrew
+    spike: SpikeTradingCrew
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class PassResult:
+    """What one pass gave."""
+
+    tally: Tally
+    trace: Trace
+    counters: dict[str, int]
+    symbols: int
+    bars: int
+    llm: str
+    guardian_runs: int
+    decisions: int
+    tool_calls: int
+    orders_sent: int
+    entries_sent: int
+    entries_while_halted: int
+    equity_start: Decimal
+    equity_end: Decimal
+
+
+class ReplayPass:
+    """One pass over ``source``. Without a breaker the guardian crew is left out too."""
+
+    def __init__(
+        self,
+        loaded: LoadedConfig,
+        source: RecordedMarket,
+        options: ReplayOptions,
+        *,
+        breaker_enabled: bool,
+    ) -> None:
+        self._config = _for_replay(loaded.config, breaker_enabled, not options.without_crews)
+        self._environment = worker_environment(loaded.environment)
+        self._source = source
+        self._with_guardian = breaker_enabled
+        self._label = "with breaker" if breaker_enabled else "without breaker"
+        self._guardian_runs = 0
+        self._next_assessment_ms = 0
+        self._assessed: tuple[BreakerStatus, int, int] | None = None
+
+    def run(self) -> PassResult:
+        """Play the whole source.
+
+        Raises:
+            ConfigurationError: the configured model cannot be used.
+        """
+        with (
+            tempfile.TemporaryDirectory(prefix="spikeguard-replay-") as folder,
+            World(node_config(self._config), self._source, Path(folder)) as world,
+            _progress(self._label, self._source) as show,
+        ):
+            crews = self._crews(world)
+            for time_ms, ticks in groupby(self._source.ticks(), key=lambda tick: tick.time_ms):
+                world.step(time_ms, ticks)
+                if crews is not None:
+                    self._run_crews(world, crews, time_ms)
+                show(time_ms)
+            return PassResult(
+                tally=world.tally,
+                trace=world.trace,
+                counters=world.core.parts.board.counters,
+                symbols=len(world.core.parts.config.market.symbols),
+                bars=self._source.bar_count,
+                llm=crews.label if crews is not None else "no crews",
+                guardian_runs=self._guardian_runs,
+                decisions=world.client.decisions,
+                tool_calls=world.client.tool_calls,
+                orders_sent=world.exchange.orders_sent,
+                entries_sent=world.exchange.entries_sent,
+                entries_while_halted=world.exchange.entries_while_halted,
+                equity_start=world.equity_start,
+                equity_end=world.equity(),
+            )
+
+    def _crews(self, world: World) -> ReplayCrews | None:
+        if not self._config.crews.enabled:
+            return None
+        from crews.guardian.crew import GuardianCrew
+        from crews.spike_trading.crew import SpikeTradingCrew
+
+        return ReplayCrews(
+            guardian=GuardianCrew(
+                world.client,
+                self._config.agents,
+                self._config.crews.guardian,
+                environment=self._environment,
+            ),
+            spike=SpikeTradingCrew(
+                world.client,
+                self._config.agents,
+                self._config.crews.spike_trading,
+                environment=self._environment,
+                market_symbol=self._config.market.btc_symbol,
+            ),
+            label=choose_llm(self._config.agents.llm, self._environment).label,
+        )
+
+    def _run_crews(self, world: World, crews: ReplayCrews, now_ms: int) -> None:
+        """The guardian when it is due or the breaker changed; then every spike that waits."""
+        if self._with_guardian:
+            snapshot = world.client.breaker_snapshot()
+            state = (snapshot.status, snapshot.epoch, snapshot.stage)
+            changed = self._assessed is not None and state != self._assessed
+            if changed or now_ms >= self._next_assessment_ms:
+                self._assessed = state
+                interval_s = self._config.crews.replay_guardian_interval_s
+                self._next_assessment_ms = now_ms + round(interval_s * 1000)
+                self._guardian_runs += 1
+                with world.trace.crew_run():
+                    crews.guardian.assess(
+                        f"the breaker is now {snapshot.status}" if changed else "regular check"
+                    )
+        while len(world.core.parts.spikes) > 0:
+            claim = world.client.claim_spike("replay", 0.0)
+            if claim is None:
+                return
+            with world.trace.crew_run():
+                world.client.finish_spike_run(crews.spike.run(claim))
+
+
+def _for_replay(config: AppConfig, breaker_enabled: bool, with_crews: bool) -> AppConfig:
+    """The configuration of a pass: one crew at a time, and the built-in rules unless a model was
+    asked for by name, so that a key in the environment does not make the replay a gamble."""
+    llm = config.agents.llm
+    if llm.provider is LlmProvider.AUTO:
+        llm = llm.model_copy(update={"provider": LlmProvider.RULE})
+    return config.model_copy(
+        update={
+            "agents": config.agents.model_copy(update={"llm": llm}),
+            "circuit_breaker": config.circuit_breaker.model_copy(
+                update={"enabled": breaker_enabled and config.circuit_breaker.enabled}
+            ),
+            "crews": config.crews.model_copy(
+                update={"enabled": with_crews and config.crews.enabled}
+            ),
+            "redis": config.redis.model_copy(update={"enabled": False}),
+        }
+    )
+
+
+@contextmanager
+def _progress(label: str, source: RecordedMarket) -> Iterator[Callable[[int], None]]:
+    """A bar of market time on standard error, when somebody is there to see it."""
+    if not sys.stderr.isatty() or source.end_ms is None:
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[at]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(label, total=source.end_ms - source.start_ms, at="")
+
+        def show(time_ms: int) -> None:
+            progress.update(
+                task, completed=time_ms - source.start_ms, at=f"{utc(time_ms):%m-%d %H:%M}"
+            )
+
+        yield show

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from trading.model.breaker import BreakerSnapshot
 
 logger = logging.getLogger(__name__)
+_running = threading.local()
 
 ChangeListener = Callable[[BreakerSnapshot, BreakerSnapshot], None]
 TripBarrier = Callable[[], tuple[str, ...]]
@@ -90,13 +91,22 @@ class ChangeNotifier:
 
 
 def run_barriers(barriers: tuple[TripBarrier, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Run every barrier; returns the client order ids in flight and the errors of failed ones."""
+    """Run every barrier; returns the client order ids in flight and the errors of failed ones.
+
+    A barrier that trips the breaker itself runs none a second time: the outer trip waits anyway.
+    """
     in_flight: list[str] = []
     errors: list[str] = []
-    for barrier in barriers:
-        try:
-            in_flight.extend(barrier())
-        except Exception as error:
-            logger.exception("a trip barrier failed")
-            errors.append(f"{type(error).__name__}: {error}")
+    if getattr(_running, "barriers", False):
+        return (), ()
+    _running.barriers = True
+    try:
+        for barrier in barriers:
+            try:
+                in_flight.extend(barrier())
+            except Exception as error:
+                logger.exception("a trip barrier failed")
+                errors.append(f"{type(error).__name__}: {error}")
+    finally:
+        _running.barriers = False
     return tuple(in_flight), tuple(errors)

@@ -34,6 +34,12 @@ class RedisConfig(ConfigModel):
         pattern=r"^[A-Za-z0-9_.:-]{1,100}$",
         description="First part of the keys; instances with the same prefix halt together.",
     )
+    instance: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9_.:-]{1,100}$",
+        description="Name of this instance among those that share the prefix; must differ and must "
+        "stay the same over restarts. Null: the name of this machine.",
+    )
     check_interval_s: float = Field(
         default=1.0, ge=0.1, le=60, description="Time between two heartbeats, seconds."
     )

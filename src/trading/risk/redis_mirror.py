@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import socket
 from collections import deque
 from collections.abc import Callable
 
@@ -33,21 +34,19 @@ FOREIGN_RULE = "foreign_trip"
 class RedisBreakerMirror:
     """Mirrors one breaker. ``connect`` before trading starts, then ``run`` until cancelled.
 
-    ``instance`` names this instance among those that share the prefix and must stay the same over
-    restarts. The breaker may change on any thread; records are written by ``run``.
+    The breaker may change on any thread; records are written by ``run``.
     """
 
     def __init__(
         self,
         config: RedisConfig,
         breaker: CircuitBreaker,
-        instance: str,
         *,
         password: str | None = None,
     ) -> None:
         self._config = config
         self._breaker = breaker
-        self._instance = instance
+        self._instance = config.instance or socket.gethostname()
         self._key = f"{config.key_prefix}:breaker"
         self._redis = redis_client(config, password)
         self._pending: deque[BreakerSnapshot] = deque()
@@ -108,7 +107,7 @@ class RedisBreakerMirror:
     async def _heartbeat(self) -> None:
         try:
             await self._exchange()
-        except (RedisError, OSError, TimeoutError) as error:
+        except Exception as error:  # whatever stops the heartbeat, the others are out of sight
             await self._lost(f"Redis lost: {_text(error)}")
             return
         if not self._healthy:

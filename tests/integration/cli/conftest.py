@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from crews.environment import Environment
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with a configuration of its own; none of our variables are set."""
+    for name in Environment.model_fields:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    write_config(tmp_path, {"storage": {"path": "data/test.sqlite3"}})
+    return tmp_path
+
+
+def write_config(folder: Path, settings: dict[str, object]) -> None:
+    file = folder / "config" / "crewai_config.yaml"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(yaml.safe_dump(settings))

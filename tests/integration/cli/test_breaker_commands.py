@@ -1,0 +1,172 @@
+"""The breaker commands, on a running core over its socket and on the stored state without one."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from served_breaker import BreakerService, serving_breaker
+
+from crews.cli.app import run
+from trading.clock import SystemClock
+from trading.model.breaker import BreakerStatus
+from trading.risk.breaker_store import BreakerStore
+from trading.storage.config import StorageConfig
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def store(folder: Path) -> StorageConfig:
+    assert run(["init"]) == 0
+    return StorageConfig(path=folder / "data/test.sqlite3")
+
+
+@pytest.fixture
+def core(store: StorageConfig, folder: Path) -> Iterator[BreakerService]:
+    with serving_breaker(store, folder / "data/run") as service:
+        yield service
+
+
+def _json(capsys: Capture, *arguments: str, code: int = 0) -> Any:
+    capsys.readouterr()
+    assert run([*arguments, "--json"]) == code
+    return json.loads(capsys.readouterr().out)
+
+
+def _stored_status(storage: StorageConfig) -> BreakerStatus:
+    store = BreakerStore.open(storage)
+    try:
+        return store.load().status
+    finally:
+        store.close()
+
+
+def test_without_core_and_store_nothing_is_found(folder: Path, capsys: Capture) -> None:
+    answer = _json(capsys, "breaker", "status", code=2)
+    assert answer["error"] == "StoreMissingError"
+    assert "init" in answer["message"]
+    assert run(["breaker", "trip", "--reason", "x"]) == 2
+
+
+def test_init_creates_a_store_once_and_then_leaves_it_alone(folder: Path, capsys: Capture) -> None:
+    assert _json(capsys, "init")["created"] is True
+    assert run(["breaker", "trip", "--reason", "test"]) == 0
+    assert _json(capsys, "init")["created"] is False
+    assert _json(capsys, "breaker", "status")["snapshot"]["status"] == "TRIGGERED"
+
+
+def test_the_whole_way_on_the_stored_state(store: StorageConfig, capsys: Capture) -> None:
+    assert _json(capsys, "breaker", "warn", "--reason", "odd")["snapshot"]["status"] == "WARNING"
+    tripped = _json(capsys, "breaker", "trip", "--reason", "test")["snapshot"]
+    assert (tripped["status"], tripped["latch"], tripped["reason"]) == (
+        "TRIGGERED",
+        "MANUAL",
+        "test",
+    )
+    view = _json(capsys, "breaker", "status")
+    assert view["running"] is False
+    assert view["snapshot"]["epoch"] == tripped["epoch"]
+
+    epoch = str(tripped["epoch"])
+    refused = _json(capsys, "breaker", "recover", "--reason", "r", "--epoch", epoch, code=1)
+    assert refused["error"] == "IllegalTransitionError"
+    released = _json(capsys, "breaker", "clear", "--reason", "seen", "--epoch", epoch)
+    assert (released["snapshot"]["status"], released["snapshot"]["latch"]) == ("TRIGGERED", "NONE")
+    cleared = _json(capsys, "breaker", "clear", "--reason", "go", "--epoch", epoch, "--force")
+    assert cleared["snapshot"]["status"] == "SAFE"
+    assert _stored_status(store) is BreakerStatus.SAFE
+
+
+def test_a_running_core_is_commanded_over_its_socket(core: BreakerService, capsys: Capture) -> None:
+    assert _json(capsys, "breaker", "status")["running"] is True
+    tripped = _json(capsys, "breaker", "trip", "--reason", "test")["snapshot"]
+    assert core.real.snapshot.status is BreakerStatus.TRIGGERED
+    assert core.real.snapshot.epoch == tripped["epoch"]
+    stale = _json(
+        capsys, "breaker", "clear", "--reason", "x", "--epoch", str(tripped["epoch"] - 1), code=1
+    )
+    assert stale["error"] == "StaleEpochError"
+    epoch = str(tripped["epoch"])
+    assert run(["breaker", "clear", "--reason", "x", "--epoch", epoch, "--force"]) == 0
+    assert core.real.snapshot.status is BreakerStatus.SAFE
+
+
+def test_easing_needs_the_epoch_and_the_refusal_tells_it(
+    core: BreakerService, capsys: Capture
+) -> None:
+    run(["breaker", "trip", "--reason", "exchange behaves oddly"])
+    capsys.readouterr()
+    assert run(["breaker", "clear", "--reason", "x", "--force"]) == 4
+    told = " ".join(capsys.readouterr().err.replace("│", " ").split())
+    assert "exchange behaves oddly" in told
+    assert "repeat with --epoch 1" in told
+    assert core.real.snapshot.status is BreakerStatus.TRIGGERED
+
+
+def test_a_hung_core_is_tripped_through_the_store(
+    core: BreakerService,
+    store: StorageConfig,
+    capsys: Capture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("crews.cli.breaker.BREAKER_TIMEOUT_S", 0.3)
+    core.answers.clear()
+    answer = _json(capsys, "breaker", "trip", "--reason", "test", code=5)
+    assert answer["error"] == "CoreTimeoutError"
+    assert "in the store" in answer["message"]
+    assert _stored_status(store) is BreakerStatus.TRIGGERED
+    assert core.real.refresh() is True  # what the core's guard does every second
+    assert core.real.snapshot.status is BreakerStatus.TRIGGERED
+
+
+def test_easing_a_hung_core_changes_nothing(
+    core: BreakerService,
+    store: StorageConfig,
+    capsys: Capture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run(["breaker", "trip"])
+    monkeypatch.setattr("crews.cli.breaker.BREAKER_TIMEOUT_S", 0.3)
+    core.answers.clear()
+    assert run(["breaker", "clear", "--reason", "x", "--force"]) == 5
+    assert _stored_status(store) is BreakerStatus.TRIGGERED
+
+
+def test_status_shows_a_running_core_and_says_when_there_is_none(
+    core: BreakerService, capsys: Capture
+) -> None:
+    assert _json(capsys, "status")["counters"] == {"orders": 3}
+    assert run(["status"]) == 0
+    assert "orders 3" in capsys.readouterr().out
+
+
+def test_status_without_a_core_exits_with_3(store: StorageConfig, capsys: Capture) -> None:
+    assert _json(capsys, "status", code=3)["error"] == "CoreNotRunningError"
+
+
+def test_a_damaged_store_reads_as_halted_and_a_trip_says_it_was_not_stored(
+    store: StorageConfig, capsys: Capture
+) -> None:
+    store.path.write_bytes(b"not a database at all" * 100)
+    snapshot = _json(capsys, "breaker", "status")["snapshot"]
+    assert (snapshot["status"], snapshot["latch"]) == ("TRIGGERED", "MANUAL")
+    assert _json(capsys, "breaker", "trip", code=1)["error"] == "StoreError"
+
+
+def test_two_terminals_tripping_at_once_both_hold(core: BreakerService, capsys: Capture) -> None:
+    codes: list[int] = []
+    threads = [
+        threading.Thread(target=lambda: codes.append(run(["breaker", "trip"]))) for _ in "ab"
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert codes == [0, 0]
+    assert core.real.snapshot.epoch == 2
+    assert SystemClock().now_ms() >= core.real.snapshot.changed_at_ms

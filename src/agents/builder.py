@@ -42,6 +42,7 @@ class AgentSpec:
             max_iter=settings.max_iter,
             max_execution_time=limit,
             max_retry_limit=0,
+            use_better_compaction=False,  # it moves long tool answers into files
             allow_delegation=False,
             cache=False,
             verbose=False,

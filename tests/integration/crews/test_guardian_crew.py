@@ -1,0 +1,77 @@
+"""The guardian crew on the built-in rules."""
+
+from __future__ import annotations
+
+import pytest
+from memory_client import MemoryTradingClient, make_snapshot
+
+from agents.config import AgentsConfig
+from crews.crew_config import GuardianCrewConfig
+from crews.guardian.crew import GuardianCrew
+from trading.errors import CrewError
+from trading.model.breaker import Actor
+
+
+def guardian(client: MemoryTradingClient) -> GuardianCrew:
+    return GuardianCrew(client, AgentsConfig(), GuardianCrewConfig(), environment={})
+
+
+def test_a_calm_market_is_assessed_and_left_alone() -> None:
+    client = MemoryTradingClient()
+    assessment = guardian(client).assess("regular")
+    assert assessment.action == "none"
+    assert client.changes() == []
+    (decision,) = client.decisions
+    assert decision.agent_role == "Market Crash Protection Specialist"
+    assert decision.decision_type == "guardian_assessment"
+
+
+def test_it_warns_early_as_a_model_would_never_as_an_operator() -> None:
+    client = MemoryTradingClient()
+    client.market_share = 0.7
+    assert guardian(client).assess("regular").action == "warn"
+    (command,) = [argument for name, argument in client.calls if name == "warn"]
+    assert command.actor is Actor.LLM
+
+
+def test_it_does_not_trip_again_after_an_operators_override() -> None:
+    client = MemoryTradingClient()
+    client.market_share = 1.2
+    guardian(client).assess("regular")
+    assert "trip" not in client.changes()
+
+
+def test_a_trip_gets_one_incident_report() -> None:
+    client = MemoryTradingClient()
+    client.snapshot = make_snapshot("TRIGGERED", 3, causes=("btc_drawdown_1h",), event_id=9)
+    client.market_share = 1.2
+    crew = guardian(client)
+    crew.assess("the breaker is now TRIGGERED")
+    crew.assess("regular")
+    reports = [d for d in client.decisions if d.decision_type == "incident_report"]
+    assert len(reports) == 1
+    assert "btc_drawdown_1h" in reports[0].decision
+    assert reports[0].circuit_breaker_event_id == 9
+    client.snapshot = make_snapshot("TRIGGERED", 4, causes=("eth_drawdown_1h",))
+    crew.assess("the breaker is now TRIGGERED")
+    assert len([d for d in client.decisions if d.decision_type == "incident_report"]) == 2
+
+
+def test_recovery_is_recommended_when_its_conditions_are_met_and_never_started() -> None:
+    client = MemoryTradingClient()
+    client.snapshot = make_snapshot("TRIGGERED", 3)
+    client.recovery_met = True
+    assert guardian(client).assess("regular").action == "recommend_recovery"
+    assert client.changes() == []
+
+
+def test_a_passed_deadline_stops_an_assessment() -> None:
+    client = MemoryTradingClient()
+
+    def age(name: str) -> None:
+        if name == "record_tool_execution":
+            client.time_ms += 31_000
+
+    client.on_call = age
+    with pytest.raises(CrewError, match="deadline"):
+        guardian(client).assess("regular")

@@ -1,0 +1,131 @@
+"""A local OpenAI-compatible chat server whose brain is a function of the request.
+
+The default brain answers like the built-in rules, through real HTTP and native tool calls; tests
+bend single answers to see what plain code makes of a model that lies.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from agents.config import RulePolicyConfig
+from agents.rule_llm import RULES
+from agents.rules.view import TaskView
+
+# A sentence of each task's description, to know which one a request is about.
+_MARKS = {
+    "spike_detection": "Say whether the numbers bear it out",
+    "stability_check": "calm enough for an entry in this pair",
+    "context_analysis": "Say what kind of move this is",
+    "risk_evaluation": "Choose a stop and a take profit",
+    "execution": "Enter or abstain. Enter only if",
+    "guardian_assessment": "Assess the market now",
+    "incident_report": "Write the incident report",
+}
+
+
+def task_of(messages: list[dict[str, Any]]) -> str:
+    text = "\n".join(str(m.get("content")) for m in messages if m["role"] == "user")
+    return next(name for name, mark in _MARKS.items() if mark in text)
+
+
+def named_results(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Tool messages with the tool's name, which the protocol only gives by call id."""
+    names = {
+        call["id"]: call["function"]["name"]
+        for message in messages
+        for call in message.get("tool_calls") or ()
+    }
+    return [{**m, "name": names[m["tool_call_id"]]} if m["role"] == "tool" else m for m in messages]
+
+
+def rules_brain(messages: list[dict[str, Any]]) -> dict[str, Any]:
+    """An assistant message as the rules would write it."""
+    view = TaskView.from_messages(named_results(messages))
+    step = RULES[task_of(messages)](view, RulePolicyConfig())
+    if not isinstance(step, list):
+        return {"role": "assistant", "content": step.model_dump_json()}
+    calls = [
+        {
+            "id": f"call_{len(messages)}_{index}",
+            "type": "function",
+            "function": {"name": call.name, "arguments": json.dumps(call.arguments)},
+        }
+        for index, call in enumerate(step)
+    ]
+    return {"role": "assistant", "content": None, "tool_calls": calls}
+
+
+@dataclass
+class OpenAiServer:
+    """``brain`` maps the messages to an assistant message; ``requests`` keeps every body."""
+
+    brain: Callable[[list[dict[str, Any]]], dict[str, Any]] = rules_brain
+    delay_s: float = 0.0
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    keys: set[str] = field(default_factory=set)
+
+    def __enter__(self) -> OpenAiServer:
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                length = int(self.headers["content-length"])
+                body = json.loads(self.rfile.read(length))
+                server.requests.append(body)
+                server.keys.add(self.headers.get("authorization", ""))
+                time.sleep(server.delay_s)
+                answer = json.dumps(_completion(body, server.brain(body["messages"]))).encode()
+                with suppress(BrokenPipeError, ConnectionResetError):
+                    self.send_response(200)
+                    self.send_header("content-type", "application/json")
+                    self.send_header("content-length", str(len(answer)))
+                    self.end_headers()
+                    self.wfile.write(answer)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._http.daemon_threads = True
+        self._thread = threading.Thread(
+            target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+        )
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.shutdown()
+        self._http.server_close()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._http.server_address[1]}/v1"
+
+    def tasks(self) -> list[str]:
+        """Which task each request was about, in order of arrival."""
+        return [task_of(body["messages"]) for body in self.requests]
+
+
+def _completion(body: dict[str, Any], message: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 0,
+        "model": body["model"],
+        "choices": [
+            {
+                "index": 0,
+                "message": message,
+                "finish_reason": "tool_calls" if message.get("tool_calls") else "stop",
+            }
+        ],
+        "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15},
+    }

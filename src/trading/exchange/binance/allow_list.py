@@ -37,13 +37,18 @@ class HostAllowList:
         self.check(*_target(url))
 
     def websocket_factory(self) -> type[ClientConnection]:
-        """``create_connection`` for ``websockets.connect``: refuses before the handshake."""
+        """``create_connection`` for ``websockets.connect``: no handshake with other hosts.
+
+        The first address is checked before it is dialled (``check_url``); this one also covers
+        the redirects that the library follows by itself.
+        """
         allow_list = self
 
         class GuardedConnection(ClientConnection):
-            def __init__(self, protocol: Any, **options: Any) -> None:
-                allow_list.check(protocol.uri.host, protocol.uri.port)
-                super().__init__(protocol, **options)
+            async def handshake(self, *arguments: Any, **options: Any) -> None:
+                uri = self.protocol.uri
+                allow_list.check(uri.host, uri.port)
+                await super().handshake(*arguments, **options)
 
         return GuardedConnection
 

@@ -1,0 +1,250 @@
+"""What cannot be read halts; what cannot be written holds in memory and is written later."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trading.clock import VirtualClock
+from trading.errors import StaleEpochError, StoreCorruptError, StoreError
+from trading.model.breaker import Actor, BreakerStatus, Latch
+from trading.risk.breaker_config import CircuitBreakerConfig
+from trading.risk.breaker_state import RecoveryInputs
+from trading.risk.breaker_store import BreakerStore, create_store
+from trading.risk.circuit_breaker import CircuitBreaker
+from trading.storage.config import StorageConfig
+
+Open = Callable[..., CircuitBreaker]
+Rows = Callable[[str], list[dict[str, Any]]]
+
+
+def sql(path: Path, statement: str) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(statement)
+
+
+def remove(path: Path) -> None:
+    path.unlink()
+
+
+def truncate(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def empty(path: Path) -> None:
+    os.truncate(path, 0)
+
+
+def overwrite(path: Path) -> None:
+    path.write_bytes(b"these are not the bytes of a database" * 500)
+
+
+def be_of_another_program(path: Path) -> None:
+    sql(path, "PRAGMA application_id = 7")
+
+
+def come_from_the_future(path: Path) -> None:
+    sql(path, "PRAGMA user_version = 999")
+
+
+def lose_the_state(path: Path) -> None:
+    sql(path, "DELETE FROM breaker_state")
+
+
+def hold_nonsense(path: Path) -> None:
+    sql(path, "UPDATE breaker_state SET trip_times_ms = '[1,'")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        remove,
+        truncate,
+        empty,
+        overwrite,
+        be_of_another_program,
+        come_from_the_future,
+        lose_the_state,
+        hold_nonsense,
+    ],
+)
+def test_a_store_that_cannot_be_read_halts_with_the_manual_latch(
+    open_breaker: Open, storage: StorageConfig, damage: Callable[[Path], None]
+) -> None:
+    open_breaker().close()
+    damage(storage.path)
+    breaker = open_breaker()
+    snapshot = breaker.snapshot
+    assert (snapshot.status, snapshot.latch) == (BreakerStatus.TRIGGERED, Latch.MANUAL)
+    assert breaker.entries_blocked
+    assert snapshot.reason.startswith("store: ")
+    assert breaker.trigger("and a trip on top of it")
+    assert breaker.snapshot.epoch == snapshot.epoch + 1
+
+
+def test_a_locked_store_halts_with_the_manual_latch(
+    open_breaker: Open, storage: StorageConfig
+) -> None:
+    open_breaker().close()
+    with closing(sqlite3.connect(storage.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        snapshot = open_breaker().snapshot
+    assert (snapshot.status, snapshot.latch) == (BreakerStatus.TRIGGERED, Latch.MANUAL)
+    assert "locked" in snapshot.reason
+
+
+def test_a_lost_state_row_halts_above_every_epoch_that_was_and_is_stored(
+    open_breaker: Open, storage: StorageConfig, rows: Rows
+) -> None:
+    breaker = open_breaker()
+    for _ in range(3):
+        epoch = breaker.trigger("fall").epoch
+    breaker.clear(actor=Actor.OPERATOR, reason="fine", epoch=epoch, force=True)
+    breaker.close()
+    lose_the_state(storage.path)
+    assert open_breaker().snapshot.epoch == 4
+    assert rows("SELECT status, epoch, latch FROM breaker_state") == [
+        {"status": "TRIGGERED", "epoch": 4, "latch": "MANUAL"}
+    ]
+
+
+def test_a_trip_that_cannot_be_stored_holds_in_memory_and_is_stored_later(
+    breaker: CircuitBreaker,
+    storage: StorageConfig,
+    clock: VirtualClock,
+    make_facts: Callable[..., RecoveryInputs],
+    rows: Rows,
+) -> None:
+    with closing(sqlite3.connect(storage.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        receipt = breaker.trigger("fall")
+        assert receipt.epoch == 1
+        snapshot = breaker.snapshot
+        assert (snapshot.status, snapshot.latch) == (BreakerStatus.TRIGGERED, Latch.MANUAL)
+        assert snapshot.causes[0] == "fall"
+        assert "locked" in snapshot.causes[1]
+        assert breaker.get_full_state()["stored"] is False
+        breaker.advance(clock.now_ms(), make_facts())
+    clock.advance_to(clock.now_ms() + 60_000)
+    breaker.advance(clock.now_ms(), make_facts())
+    assert breaker.get_full_state()["stored"] is True
+    (state,) = rows("SELECT status, latch, epoch FROM breaker_state")
+    assert state == {"status": "TRIGGERED", "latch": "MANUAL", "epoch": 1}
+    (event,) = rows("SELECT kind, trigger_reason FROM circuit_breaker_events")
+    assert event == {"kind": "trip", "trigger_reason": "fall"}
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda breaker: breaker.set_warning("early sign", actor=Actor.RULE),
+        lambda breaker: breaker.clear(actor=Actor.OPERATOR, reason="x", epoch=0, force=True),
+    ],
+)
+def test_a_store_that_fails_under_any_other_transition_is_a_trip(
+    breaker: CircuitBreaker, storage: StorageConfig, act: Callable[[CircuitBreaker], object]
+) -> None:
+    with closing(sqlite3.connect(storage.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreError):
+            act(breaker)
+    snapshot = breaker.snapshot
+    assert (snapshot.status, snapshot.latch) == (BreakerStatus.TRIGGERED, Latch.MANUAL)
+    assert snapshot.reason.startswith("store lost")
+
+
+def test_no_easing_takes_effect_before_it_is_stored(
+    breaker: CircuitBreaker, storage: StorageConfig, rows: Rows
+) -> None:
+    epoch = breaker.trigger("fall").epoch
+    with closing(sqlite3.connect(storage.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreError):
+            breaker.clear(actor=Actor.OPERATOR, reason="x", epoch=epoch, force=True)
+    assert breaker.get_status() is BreakerStatus.TRIGGERED
+    assert rows("SELECT status FROM breaker_state") == [{"status": "TRIGGERED"}]
+
+
+def test_a_state_row_that_vanishes_at_run_time_is_a_trip_and_comes_back_latched(
+    breaker: CircuitBreaker, storage: StorageConfig, rows: Rows
+) -> None:
+    sql(storage.path, "DELETE FROM breaker_state")
+    breaker.refresh()
+    assert breaker.snapshot.latch is Latch.MANUAL
+    assert rows("SELECT status, latch FROM breaker_state") == [
+        {"status": "TRIGGERED", "latch": "MANUAL"}
+    ]
+
+
+def test_a_breaker_without_any_store_cannot_be_cleared(clock: VirtualClock) -> None:
+    breaker = CircuitBreaker(CircuitBreakerConfig(), clock, None)
+    with pytest.raises(StoreError):
+        breaker.clear(
+            Decimal(1), actor=Actor.OPERATOR, reason="x", epoch=breaker.snapshot.epoch, force=True
+        )
+    assert breaker.get_status() is BreakerStatus.TRIGGERED
+
+
+def test_creating_a_store_never_touches_an_existing_one(
+    open_breaker: Open, storage: StorageConfig, clock: VirtualClock
+) -> None:
+    open_breaker().trigger("fall")
+    assert create_store(storage, clock) is False
+    assert open_breaker().get_status() is BreakerStatus.TRIGGERED
+
+
+# Several processes on one store; here two connections, which is the same to SQLite.
+
+
+def test_a_trip_in_one_process_is_adopted_by_the_other(open_breaker: Open) -> None:
+    one, other = open_breaker(), open_breaker()
+    barriers: list[bool] = []
+    changes: list[tuple[str, str]] = []
+
+    def barrier() -> tuple[str, ...]:
+        barriers.append(other.entries_blocked)
+        return ()
+
+    other.add_trip_listener(barrier)
+    other.subscribe(lambda previous, current: changes.append((previous.status, current.status)))
+    assert other.refresh() is False
+    one.trigger("fall")
+    assert other.refresh() is True
+    assert other.snapshot == one.snapshot
+    assert barriers == [True]
+    assert changes == [("SAFE", "TRIGGERED")]
+    assert other.refresh() is False
+
+
+def test_trips_in_two_processes_that_know_nothing_of_each_other_get_different_epochs(
+    open_breaker: Open,
+) -> None:
+    one, other = open_breaker(), open_breaker()
+    assert [one.trigger("a").epoch, other.trigger("b").epoch] == [1, 2]
+    assert other.snapshot.causes == ("a", "b")
+
+
+def test_an_operator_who_has_not_seen_anothers_trip_cannot_clear_it(open_breaker: Open) -> None:
+    one, other = open_breaker(), open_breaker()
+    epoch = one.trigger("a").epoch
+    other.trigger("b")
+    with pytest.raises(StaleEpochError, match="current epoch is 2"):
+        one.clear(actor=Actor.OPERATOR, reason="x", epoch=epoch, force=True)
+
+
+def test_a_row_that_reads_as_nonsense_is_reported_as_corrupt(
+    open_breaker: Open, storage: StorageConfig
+) -> None:
+    open_breaker().close()
+    hold_nonsense(storage.path)
+    store = BreakerStore.open(storage)
+    with pytest.raises(StoreCorruptError):
+        store.load()
+    store.close()

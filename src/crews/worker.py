@@ -1,13 +1,12 @@
-"""A crew worker process: ``python -m crews.worker --role guardian|spike --socket PATH --shm PATH``.
+"""A crew worker process: ``python -m crews.worker``.
 
-Its settings come as one JSON line on standard input, which stays open: when it closes, the parent
-is gone and the worker ends. It prints one JSON line when it is ready. It holds no exchange key and
-refuses to start where it could see one.
+Its settings (``WorkerConfig``) come as one JSON line on standard input, which stays open: when it
+closes, the parent is gone and the worker ends. It prints one JSON line when it is ready. It holds
+no exchange key and refuses to start where it could see one.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import logging
 import os
@@ -15,37 +14,22 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import TextIO
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
-from agents.config import AgentsConfig
-from crews.crew_config import CrewsConfig
+from crews.worker_config import WorkerConfig, WorkerRole
 from crews.worker_loops import GuardianLoop, SpikeLoop, WorkerLoop
 from trading.api.client import TradingClient
 from trading.api.http_client import HttpTradingClient
 from trading.errors import ConfigurationError, ControlApiError
-from trading.model.base import ConfigModel, SymbolName
-from trading.node.logs import LoggingConfig, configure_logging
+from trading.node.logs import configure_logging
 
 logger = logging.getLogger(__name__)
 
 EXCHANGE_KEY_PREFIX = "BINANCE_"
 EXIT_OK, EXIT_ERROR, EXIT_CORE_LOST, EXIT_CONFIGURATION = 0, 1, 3, 4
-ROLES = ("guardian", "spike")
-
-
-class WorkerConfig(ConfigModel):
-    """What the parent writes to a worker's standard input."""
-
-    agents: AgentsConfig = Field(default_factory=AgentsConfig, description="The agents.")
-    crews: CrewsConfig = Field(default_factory=CrewsConfig, description="The crews.")
-    market_symbol: SymbolName = Field(
-        default="BTCUSDT", description="The pair that stands for the whole market."
-    )
-    logging: LoggingConfig = Field(default_factory=LoggingConfig, description="Its log lines.")
 
 
 def refuse_exchange_keys(environment: Mapping[str, str]) -> None:
@@ -69,14 +53,14 @@ class Worker:
     """Runs one loop until the parent or the core is gone, with a heartbeat beside it."""
 
     def __init__(
-        self, role: str, client: TradingClient, config: WorkerConfig, environment: Mapping[str, str]
+        self, client: TradingClient, config: WorkerConfig, environment: Mapping[str, str]
     ) -> None:
-        self._name = f"{role}-worker"
+        self._name = f"{config.role}-worker"
         self._client = client
         self._settings = config.crews.worker
         self._stop = threading.Event()
         self._exit_code = EXIT_OK
-        kind = GuardianLoop if role == "guardian" else SpikeLoop
+        kind = GuardianLoop if config.role is WorkerRole.GUARDIAN else SpikeLoop
         self._loop: WorkerLoop = kind(
             self._name,
             client,
@@ -121,18 +105,14 @@ class Worker:
         self.stop()
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m crews.worker", description=__doc__)
-    parser.add_argument("--role", required=True, choices=ROLES, help="which crew to run")
-    parser.add_argument("--socket", required=True, type=Path, help="the core's worker socket")
-    parser.add_argument("--shm", required=True, type=Path, help="the breaker's shared record")
-    options = parser.parse_args(arguments)
+def main() -> int:
+    """Run one worker to its end; the exit code."""
     try:
         refuse_exchange_keys(os.environ)
         config = read_config(sys.stdin)
-        configure_logging(config.logging, f"{options.role}-worker")
-        client = HttpTradingClient(options.socket, options.shm)
-        worker = Worker(options.role, client, config, os.environ)
+        configure_logging(config.logging, f"{config.role}-worker")
+        client = HttpTradingClient(config.socket_path, config.record_path)
+        worker = Worker(client, config, os.environ)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: worker.stop())
         return worker.run(sys.stdin, sys.stdout)

@@ -1,0 +1,34 @@
+"""What a crew worker is told on its standard input. Imported by the supervisor: no CrewAI here."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import Field
+
+from agents.config import AgentsConfig
+from crews.crew_config import CrewsConfig
+from trading.model.base import ConfigModel, SymbolName
+from trading.node.logs import LoggingConfig
+
+
+class WorkerRole(StrEnum):
+    """Which crew a worker runs."""
+
+    GUARDIAN = "guardian"
+    SPIKE = "spike"
+
+
+class WorkerConfig(ConfigModel):
+    """One JSON line, written by the parent."""
+
+    role: WorkerRole = Field(description="Which crew to run.")
+    socket_path: Path = Field(description="The core's socket for workers.")
+    record_path: Path = Field(description="The breaker's record in shared memory.")
+    agents: AgentsConfig = Field(default_factory=AgentsConfig, description="The agents.")
+    crews: CrewsConfig = Field(default_factory=CrewsConfig, description="The crews.")
+    market_symbol: SymbolName = Field(
+        default="BTCUSDT", description="The pair that stands for the whole market."
+    )
+    logging: LoggingConfig = Field(default_factory=LoggingConfig, description="Its log lines.")

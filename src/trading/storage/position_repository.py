@@ -175,8 +175,11 @@ class TradeRepository(Repository):
             )
         return trade_id
 
-    def total_pnl(self) -> Decimal:
-        rows = self._rows("SELECT pnl FROM trades WHERE venue = ?", (self._venue,))
+    def total_pnl(self, since_ms: int = 0) -> Decimal:
+        """Profit of all trades closed at or after ``since_ms``."""
+        rows = self._rows(
+            "SELECT pnl FROM trades WHERE venue = ? AND closed_at_ms >= ?", (self._venue, since_ms)
+        )
         return sum((Decimal(row["pnl"]) for row in rows), ZERO)
 
 

@@ -1,0 +1,150 @@
+"""Whether our books can be trusted, and what follows when they cannot."""
+
+from __future__ import annotations
+
+import logging
+from decimal import Decimal
+
+from trading.clock import Clock
+from trading.errors import StoreError
+from trading.execution.books import Books
+from trading.execution.config import ExecutionConfig
+from trading.execution.desk import OrderDesk
+from trading.execution.jobs import Jobs
+from trading.execution.positions import WRITTEN_OFF
+from trading.execution.reconcile import Comparison, Reconciler
+from trading.model.breaker import Actor
+from trading.model.order import OrderReport
+from trading.risk.circuit_breaker import CircuitBreaker
+from trading.storage.risk_event_repository import RiskEventRepository
+
+logger = logging.getLogger(__name__)
+
+RULE = "reconciliation"
+
+
+class BookTrust:
+    """Runs comparisons on time; a confirmed, unexplained difference trips and latches."""
+
+    def __init__(
+        self,
+        *,
+        reconciler: Reconciler,
+        books: Books,
+        desk: OrderDesk,
+        breaker: CircuitBreaker,
+        risk_events: RiskEventRepository,
+        jobs: Jobs,
+        clock: Clock,
+        wait_clock: Clock,
+        config: ExecutionConfig,
+    ) -> None:
+        self._reconciler = reconciler
+        self._books = books
+        self._desk = desk
+        self._breaker = breaker
+        self._risk_events = risk_events
+        self._jobs = jobs
+        self._clock = clock
+        self._wait_clock = wait_clock
+        self._config = config
+        self._clean = False
+        self._next_ms = 0
+        self._seen: dict[str, Decimal] = {}
+        self._repeats = 0
+        self._accepting = False
+        self._reported_orders: set[str] = set()
+        self.positions_trusted = True
+        self.comparisons = 0
+
+    @property
+    def is_reconciled(self) -> bool:
+        """Whether the last comparison was clean, nothing was missed since and all is known."""
+        return self._clean and self.positions_trusted and self._desk.unknown == 0
+
+    def doubt(self, reason: str) -> None:
+        """Something may have been missed: not reconciled until a comparison has been clean."""
+        logger.info("reconciling: %s", reason)
+        self._clean = False
+        self._jobs.start("reconcile", self.compare)
+
+    def advance(self) -> None:
+        if self._wait_clock.now_ms() >= self._next_ms:
+            self._jobs.start("reconcile", self.compare, again=False)
+
+    def accept(self) -> None:
+        """An operator released the latch: what the venue says now is the truth."""
+        if self.positions_trusted:
+            return
+        self._accepting = True
+        self._reconciler.accept()
+        self._jobs.start("reconcile", self.compare)
+
+    async def compare(self) -> None:
+        """One comparison and its consequences."""
+        result = await self._reconciler.compare()
+        self.comparisons += 1
+        pause_ms = (
+            self._config.reconcile_interval_ms
+            if result.is_clean
+            else self._config.reconcile_retry_ms
+        )
+        self._next_ms = self._wait_clock.now_ms() + pause_ms
+        self._report_external(result.external_orders)
+        if not result.complete:
+            logger.info("comparison not concluded: %s", result.problem)
+            return
+        if result.differences and self._accepting:
+            self._write_off(result.differences)
+        elif result.differences:
+            self._weigh(result)
+            return
+        self._accepting = False
+        self.positions_trusted = True
+        self._clean = True
+        self._seen, self._repeats = {}, 0
+
+    def _weigh(self, result: Comparison) -> None:
+        """Count how often the same difference showed; a confirmed one is a reason to halt."""
+        self._clean = False
+        self._repeats = self._repeats + 1 if result.differences == self._seen else 1
+        self._seen = result.differences
+        if self._repeats < self._config.difference_confirmations or not self.positions_trusted:
+            return
+        self.positions_trusted = False
+        listed = ", ".join(
+            f"{asset} {change:+f}" for asset, change in sorted(result.differences.items())
+        )
+        self._breaker.trigger(
+            f"the venue's balances differ from our positions: {listed}",
+            {"differences": {asset: str(value) for asset, value in result.differences.items()}},
+            actor=Actor.SYSTEM,
+            rule=RULE,
+            latch=True,
+        )
+
+    def _write_off(self, differences: dict[str, Decimal]) -> None:
+        """An operator accepted the venue's word: give up what it does not have."""
+        for held in self._books.positions.all():
+            missing = -differences.get(self._books.base_asset(held.symbol), Decimal(0))
+            if missing > 0:
+                effects = self._books.write_off(held, missing, WRITTEN_OFF)
+                self._desk.apply(effects, f"writing off {missing} of {held.symbol}")
+
+    def _report_external(self, orders: tuple[OrderReport, ...]) -> None:
+        for order in orders:
+            if order.client_order_id in self._reported_orders:
+                continue
+            self._reported_orders.add(order.client_order_id)
+            logger.warning("order %s is not ours; left alone", order.client_order_id)
+            try:
+                self._risk_events.record(
+                    "external_order",
+                    f"an open order that is not ours: {order.side} {order.quantity}",
+                    self._clock.now_ms(),
+                    severity="warning",
+                    symbol=order.symbol,
+                    client_order_id=order.client_order_id,
+                )
+            except StoreError:
+                logger.exception("an external order could not be recorded")

@@ -252,8 +252,9 @@ class BreakerCore:
         halts = stored.size_multiplier(self._config) <= 0
         if halts:
             self._block.begin_trip()
-            run_barriers(self._barriers)
         try:
+            if halts:
+                run_barriers(self._barriers)
             with self._lock:
                 newer = self._pending_trip is None and stored.revision > self._state.revision
                 if newer:

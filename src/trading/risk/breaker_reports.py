@@ -42,7 +42,10 @@ class BreakerReports(BreakerCore):
         }
 
     def get_trigger_info(self) -> dict[str, Any] | None:
-        """The trip behind the current halt, as plain JSON values; None when nothing is halted."""
+        """The trip behind the current halt, as plain JSON values; None when nothing is halted.
+
+        Raises StoreError when its row cannot be read.
+        """
         snapshot, state = self._snapshot, self._state
         if not snapshot.is_active:
             return None

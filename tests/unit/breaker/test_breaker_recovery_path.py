@@ -274,3 +274,17 @@ def test_the_trigger_info_names_rule_details_and_market_of_the_newest_trip(
     assert (info["rule"], info["details"], info["epoch"]) == ("eth_drawdown_1h", {"by": 12}, 2)
     assert info["market_snapshot"]["prices"]["BTCUSDT"] == 50_000.0
     assert info["causes"] == ["BTC falls", "ETH falls"]
+
+
+def test_a_switched_off_breaker_goes_through_its_recovery_on_paper_only(
+    open_breaker: Callable[..., CircuitBreaker],
+    clock: VirtualClock,
+    make_facts: Facts,
+    rows: Rows,
+) -> None:
+    breaker = open_breaker(enabled=False)
+    breaker.trigger("fall")
+    wait(breaker, clock, 56, make_facts())
+    assert breaker.is_safe()
+    kinds = [row["kind"] for row in rows("SELECT kind FROM circuit_breaker_events ORDER BY id")]
+    assert kinds == ["trip", "recovery", "stage", "stage", "stage", "clear"]

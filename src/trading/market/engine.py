@@ -113,6 +113,7 @@ class MarketEngine:
         if state is None:
             return
         merge_history(state, bars, self._clock.now_ms())
+        state.guard_until_ms = 0  # the windows hold other highs and lows now
         if state.has_price:
             self._prices[symbol] = state.windows.last_price
             self._index_needs_history = True
@@ -155,12 +156,14 @@ class MarketEngine:
                 falling += state.is_falling
         self._index.update(now_ms, traded)
         self._btc_and_eth_expire(now_ms)
+        active = self._crash.active
         breaches = self._crash.on_market(
             self._index.drawdown_pct, self._index.is_ready, falling, tracked, now_ms
         )
+        if self._crash.active != active:  # a rule armed again looks from the next trade on
+            self._btc.guard_until_ms = self._eth.guard_until_ms = 0
         snapshot = self._snapshot(now_ms)
-        for breach in breaches:
-            self._publish_crash(breach, snapshot)
+        self._publish_crashes(breaches, snapshot)
         for spike in spikes:
             self._bus.publish(SpikeDetected(spike))
         return snapshot
@@ -213,8 +216,8 @@ class MarketEngine:
         state.tick_count += 1
         self._prices[state.symbol] = price
         self._last_tick_ms = time_ms
-        if not state.is_dirty or price < state.guard_low or price > state.guard_high:
-            state.is_dirty = True
+        state.is_dirty = True
+        if price < state.guard_low or price > state.guard_high or time_ms >= state.guard_until_ms:
             self._examine(state, time_ms, price, now_ms)
 
     def _examine(self, state: SymbolState, time_ms: int, price: float, now_ms: int) -> None:
@@ -224,8 +227,9 @@ class MarketEngine:
         leader = self._crash.leader_of(state)
         trip_price = self._crash.trip_price(leader) if leader else 0.0
         if leader and price <= trip_price:
-            for breach in self._crash.on_leader_trade(leader, time_ms):
-                self._publish_crash(breach, self._snapshot(now_ms))
+            breaches = self._crash.on_leader_trade(leader, time_ms)
+            if breaches:
+                self._publish_crashes(breaches, self._snapshot(now_ms))
             trip_price = self._crash.trip_price(leader)
         down, up = self._spikes.trigger_prices(state, time_ms)
         if price <= down or price >= up:
@@ -238,9 +242,11 @@ class MarketEngine:
         low, high = self._spikes.known_extremes(state, time_ms)
         state.guard_low = max(low, trip_price * just_above, down * just_above)
         state.guard_high = min(high, up / just_above)
+        state.guard_until_ms = self._spikes.quiet_until(state, time_ms)
 
-    def _publish_crash(self, breach: Breach, snapshot: MarketSnapshot) -> None:
-        self._bus.publish(CrashDetected(rule=breach.rule, reason=breach.reason, market=snapshot))
+    def _publish_crashes(self, breaches: list[Breach], snapshot: MarketSnapshot) -> None:
+        for breach in breaches:
+            self._bus.publish(CrashDetected(breach.rule, breach.reason, snapshot))
 
     def _btc_and_eth_expire(self, now_ms: int) -> None:
         for state in (self._btc, self._eth):

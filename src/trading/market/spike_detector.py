@@ -23,7 +23,6 @@ from trading.market.windows import (
     FIFTEEN_MINUTES,
     FIVE_MINUTES,
     ONE_MINUTE,
-    SPANS_MS,
     WINDOW_MINUTES,
 )
 from trading.model.spike import Spike, SpikeDirection, SpikeType
@@ -32,6 +31,7 @@ PRICE_WINDOWS = (ONE_MINUTE, FIVE_MINUTES, FIFTEEN_MINUTES)
 VOLUME_WINDOWS = (ONE_MINUTE, FIVE_MINUTES)
 _SIZE_WEIGHT, _RARITY_WEIGHT, _VOLUME_WEIGHT = 0.4, 0.3, 0.3
 _NEVER_MS = -(10**18)
+FAR_FUTURE_MS = 10**18
 
 
 class SpikeDetector:
@@ -43,7 +43,9 @@ class SpikeDetector:
         self._watches_volume = config.enabled and SpikeType.VOLUME in config.types
         self._cooldown_ms = config.cooldown_s * 1000
         self._thresholds: dict[str, tuple[float, float, float]] = {}
-        self._quiet_until_ms: dict[tuple[str, SpikeDirection], int] = {}
+        # From when on trades count, which is when the pair's last cool-down ended.
+        self._up_since: dict[str, int] = {}
+        self._down_since: dict[str, int] = {}
         for symbol in symbols:
             of_pair = config.thresholds_of(symbol)
             self._thresholds[symbol] = (
@@ -51,46 +53,53 @@ class SpikeDetector:
                 of_pair.five_minutes_pct,
                 of_pair.fifteen_minutes_pct,
             )
+            self._up_since[symbol] = self._down_since[symbol] = _NEVER_MS
+
+    def quiet_until(self, state: SymbolState, now_ms: int) -> int:
+        """When the next cool-down of the pair ends; far in the future when it has none."""
+        ends = (self._up_since[state.symbol], self._down_since[state.symbol])
+        return min((end for end in ends if end > now_ms), default=FAR_FUTURE_MS)
 
     def trigger_prices(self, state: SymbolState, now_ms: int) -> tuple[float, float]:
         """Prices at or below and at or above which a price spike may exist (0 and ∞ for none)."""
-        if not self._watches_price:
-            return 0.0, float("inf")
-        windows = state.windows
         down, up = 0.0, float("inf")
-        thresholds = self._thresholds[state.symbol]
-        if not self._is_quiet(state.symbol, SpikeDirection.DOWN, now_ms):
-            since_ms = self._since(state.symbol, SpikeDirection.DOWN)
+        if not self._watches_price:
+            return down, up
+        windows, symbol = state.windows, state.symbol
+        one, five, fifteen = self._thresholds[symbol]
+        since_ms = self._down_since[symbol]
+        if since_ms <= now_ms:
+            high = windows.high_since
             down = max(
-                windows.high_since(window, since_ms) * (1.0 - limit / 100.0)
-                for window, limit in zip(PRICE_WINDOWS, thresholds, strict=True)
+                high(ONE_MINUTE, since_ms) * (1.0 - one / 100.0),
+                high(FIVE_MINUTES, since_ms) * (1.0 - five / 100.0),
+                high(FIFTEEN_MINUTES, since_ms) * (1.0 - fifteen / 100.0),
             )
-        if not self._is_quiet(state.symbol, SpikeDirection.UP, now_ms):
-            since_ms = self._since(state.symbol, SpikeDirection.UP)
+        since_ms = self._up_since[symbol]
+        if since_ms <= now_ms:
+            low = windows.low_since
             up = min(
-                windows.low_since(window, since_ms) * (1.0 + limit / 100.0)
-                for window, limit in zip(PRICE_WINDOWS, thresholds, strict=True)
+                low(ONE_MINUTE, since_ms) * (1.0 + one / 100.0),
+                low(FIVE_MINUTES, since_ms) * (1.0 + five / 100.0),
+                low(FIFTEEN_MINUTES, since_ms) * (1.0 + fifteen / 100.0),
             )
         return down, up
 
     def known_extremes(self, state: SymbolState, now_ms: int) -> tuple[float, float]:
         """Low and high within which a trade cannot bring ``trigger_prices`` nearer."""
         windows = state.windows
-        low, high = windows.low(ONE_MINUTE), windows.high(ONE_MINUTE)
-        up_since = self._since(state.symbol, SpikeDirection.UP)
-        if now_ms - SPANS_MS[ONE_MINUTE] < up_since <= now_ms:
-            low = windows.low_since(ONE_MINUTE, up_since)
-        down_since = self._since(state.symbol, SpikeDirection.DOWN)
-        if now_ms - SPANS_MS[ONE_MINUTE] < down_since <= now_ms:
-            high = windows.high_since(ONE_MINUTE, down_since)
-        return low, high
+        up_since, down_since = self._up_since[state.symbol], self._down_since[state.symbol]
+        return (
+            windows.low_since(ONE_MINUTE, up_since if up_since <= now_ms else _NEVER_MS),
+            windows.high_since(ONE_MINUTE, down_since if down_since <= now_ms else _NEVER_MS),
+        )
 
     def on_price(self, state: SymbolState, time_ms: int, now_ms: int) -> Spike | None:
         """A price spike at the pair's last trade; its windows must be current."""
         if not self._watches_price:
             return None
         for direction in (SpikeDirection.UP, SpikeDirection.DOWN):
-            if self._is_quiet(state.symbol, direction, time_ms):
+            if time_ms < self._since(state.symbol, direction):
                 continue
             window, move_pct, share = self._largest(state, direction, PRICE_WINDOWS)
             if share < 1.0:
@@ -122,7 +131,7 @@ class SpikeDetector:
         share, direction, window, move_pct = max(moves, key=lambda move: move[0])
         if share < self._config.volume_min_move_share:
             return None
-        if self._is_quiet(state.symbol, direction, time_ms):
+        if time_ms < self._since(state.symbol, direction):
             return None
         return self._spike(
             state, SpikeType.VOLUME, direction, window, move_pct, share, time_ms, now_ms
@@ -141,12 +150,9 @@ class SpikeDetector:
             + _VOLUME_WEIGHT * min(1.0, volume / 2.0)
         )
 
-    def _is_quiet(self, symbol: str, direction: SpikeDirection, now_ms: int) -> bool:
-        return now_ms < self._since(symbol, direction)
-
     def _since(self, symbol: str, direction: SpikeDirection) -> int:
-        """From when on trades count, which is when the last cool-down ended."""
-        return self._quiet_until_ms.get((symbol, direction), _NEVER_MS)
+        ends = self._up_since if direction is SpikeDirection.UP else self._down_since
+        return ends[symbol]
 
     def _largest(
         self, state: SymbolState, direction: SpikeDirection, candidates: tuple[int, ...]
@@ -181,7 +187,8 @@ class SpikeDetector:
         confidence = self.confidence(share, z_score, multiple)
         if confidence < self._config.min_confidence:
             return None
-        self._quiet_until_ms[state.symbol, direction] = time_ms + self._cooldown_ms
+        ends = self._up_since if direction is SpikeDirection.UP else self._down_since
+        ends[state.symbol] = time_ms + self._cooldown_ms
         last = state.windows.last_price
         return Spike(
             id=f"spk-{state.symbol}-{time_ms}-{direction.value}-{kind.value}",

@@ -15,7 +15,8 @@ class SymbolState:
     ``guard_low`` and ``guard_high`` bound the prices at which nothing can have happened: no new
     extreme of the shortest window and no threshold of any detector. A trade inside needs no
     further look. The bounds are set from the windows as they were; windows only shrink until the
-    next extreme, which makes the bounds too narrow, never too wide.
+    next extreme, which makes the bounds too narrow, never too wide. From ``guard_until_ms`` on they
+    no longer hold, because a cool-down ends then.
     """
 
     __slots__ = (
@@ -23,6 +24,7 @@ class SymbolState:
         "filter",
         "guard_high",
         "guard_low",
+        "guard_until_ms",
         "is_dirty",
         "is_falling",
         "symbol",
@@ -40,6 +42,7 @@ class SymbolState:
         self.is_falling = False  # beyond the breadth rule's fall
         self.guard_low = float("inf")
         self.guard_high = 0.0
+        self.guard_until_ms = 0
 
     @property
     def has_price(self) -> bool:

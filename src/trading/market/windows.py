@@ -91,7 +91,9 @@ class RollingWindows:
             while stack and stack[-1] <= price:
                 stack.pop()
                 stack_times.pop()
-            _clip(self._high_heads, len(stack))
+            # Shorter windows stand farther on: if the shortest needs no clipping, none does.
+            if self._high_heads[ONE_MINUTE] > len(stack):
+                _clip(self._high_heads, len(stack))
         stack.append(price)
         self._high_times.append(time_ms)
 
@@ -101,7 +103,8 @@ class RollingWindows:
             while stack and stack[-1] >= price:
                 stack.pop()
                 stack_times.pop()
-            _clip(self._low_heads, len(stack))
+            if self._low_heads[ONE_MINUTE] > len(stack):
+                _clip(self._low_heads, len(stack))
         stack.append(price)
         self._low_times.append(time_ms)
 
@@ -143,13 +146,17 @@ class RollingWindows:
 
     def high_since(self, window: int, since_ms: int) -> float:
         """High of the window's trades from ``since_ms`` on; the last price if there are none."""
-        at = bisect_left(self._high_times, since_ms, self._high_heads[window])
-        return self._high_prices[min(at, self._last_high)]
+        times, at = self._high_times, self._high_heads[window]
+        if times[at] < since_ms:
+            at = min(bisect_left(times, since_ms, at), len(times) - 1)
+        return self._high_prices[at]
 
     def low_since(self, window: int, since_ms: int) -> float:
         """Low of the window's trades from ``since_ms`` on; the last price if there are none."""
-        at = bisect_left(self._low_times, since_ms, self._low_heads[window])
-        return self._low_prices[min(at, self._last_low)]
+        times, at = self._low_times, self._low_heads[window]
+        if times[at] < since_ms:
+            at = min(bisect_left(times, since_ms, at), len(times) - 1)
+        return self._low_prices[at]
 
     def first_price(self, window: int) -> float:
         """Price of the window's first trade."""

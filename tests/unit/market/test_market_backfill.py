@@ -99,3 +99,13 @@ def test_the_last_bars_come_oldest_first_with_the_open_one(make_rig: MakeRig) ->
     assert [bar.close for bar in rig.engine.bars("BTCUSDT", 3)] == [102.0, 103.0, 104.0]
     assert rig.engine.bars("BTCUSDT", 0) == ()
     assert rig.engine.bars("SHIBUSDT", 3) == ()
+
+
+def test_the_next_trade_is_judged_by_highs_that_were_backfilled(make_rig: MakeRig) -> None:
+    rig = make_rig()
+    for _ in range(3):
+        rig.trade("BTCUSDT", 60_000.0)
+    rig.calm({"BTCUSDT": 75_000.0}, minutes=240)
+    rig.trade("BTCUSDT", 60_000.0)
+    rig.trade("BTCUSDT", 60_000.0)
+    assert "btc_drawdown_1h" in rig.rules

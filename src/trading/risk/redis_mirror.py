@@ -51,6 +51,7 @@ class RedisBreakerMirror:
         self._redis = redis_client(config, password)
         self._pending: deque[BreakerSnapshot] = deque()
         self._written: str | None = None
+        self._seen_records: dict[str, str] = {}
         self._seen_epochs: dict[str, int] = {}
         self._taken_over: set[int] = set()  # our epochs that began with another one's trip
         self._healthy = False
@@ -136,6 +137,9 @@ class RedisBreakerMirror:
         await self._trip("Redis lost our record", LOST_RULE)
 
     async def _consider(self, instance: str, record: str) -> None:
+        if self._seen_records.get(instance) == record:
+            return
+        self._seen_records[instance] = record
         try:
             values = json.loads(record)
             snapshot = BreakerSnapshot.model_validate(values["snapshot"])

@@ -22,7 +22,7 @@ from crews.config_loader import load_config
 from crews.diagnosis import diagnose
 from trading.simulator.server import AccountConfig, ExchangeServerConfig
 
-KEY, SECRET = "the-key", "the-secret"
+KEY, SECRET = "k" * 64, "s" * 64
 
 
 async def _findings(settings: dict[str, object]) -> dict[str, Check]:

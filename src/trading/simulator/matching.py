@@ -29,9 +29,9 @@ from trading.simulator.orders import (
     SimOrder,
     UserEvent,
 )
+from trading.simulator.settlement import Settlement
 from trading.simulator.synthetic_book import Level, SyntheticBook
 
-FEE_STEP = Decimal("0.00000001")
 MARKET_LIKE = (OrderType.MARKET, OrderType.STOP_LOSS, OrderType.TAKE_PROFIT)
 
 
@@ -58,8 +58,8 @@ class MatchingEngine:
     ) -> None:
         self.instrument = instrument
         self.book = SyntheticBook(instrument, config.book)
-        self._config = config
         self._ledger = ledger
+        self._money = Settlement(instrument, config, ledger)
         self._emit = emit
         self._next_trade_id = next_trade_id
         self._resting: dict[Side, list[SimOrder]] = {side: [] for side in Side}
@@ -90,7 +90,7 @@ class MatchingEngine:
         if order.type.has_trigger:
             if _is_triggered(order, last):
                 raise ExchangeRejection(-2010, "Order would trigger immediately.")
-            self._lock(order)
+            self._money.lock(order)
             self._waiting.append(order)
             self._announce(order, ExecutionKind.NEW, now_ms)
             return
@@ -99,7 +99,7 @@ class MatchingEngine:
         if order.type is OrderType.MARKET:
             self._check_market_funds(order)
         else:
-            self._lock(order)
+            self._money.lock(order)
         order.working_ms = now_ms
         self._announce(order, ExecutionKind.NEW, now_ms)
         self._match(order, now_ms)
@@ -147,14 +147,14 @@ class MatchingEngine:
         order.working_ms = order.updated_ms = now_ms
         self._announce(order, ExecutionKind.NEW, now_ms)
         if order.type in MARKET_LIKE:
-            self._release_lock(order)
+            self._money.release(order)
         self._match(order, now_ms)
 
     def _match(self, order: SimOrder, now_ms: int) -> None:
         plan = self._plan(order)
         if order.time_in_force is TimeInForce.FOK and order.limit_price is not None:
-            own = (match for match in plan if match.maker is None or not _same(match.maker, order))
-            if sum((match.quantity for match in own), ZERO) < order.remaining:
+            foreign = (match for match in plan if match.maker is None or not _same(match.maker, order))
+            if sum((match.quantity for match in foreign), ZERO) < order.remaining:
                 self._expire(order, ExpiryReason.FOK_UNFILLED, now_ms)
                 return
         for match in plan:
@@ -246,18 +246,16 @@ class MatchingEngine:
             )
         else:
             trade_id = self._next_trade_id()
-            self._settle(maker, match.price, match.quantity, trade_id, now_ms, is_maker=True)
-            self._settle(taker, match.price, match.quantity, trade_id, now_ms, is_maker=False)
+            self._fill(maker, match.price, match.quantity, trade_id, now_ms, is_maker=True)
+            self._fill(taker, match.price, match.quantity, trade_id, now_ms, is_maker=False)
 
     def _trade_with_market(
         self, order: SimOrder, price: Decimal, quantity: Decimal, now_ms: int, *, is_maker: bool
     ) -> None:
-        sign = 1 if order.side is Side.BUY else -1
-        self._ledger.market[self.instrument.base_asset] -= sign * quantity
-        self._ledger.market[self.instrument.quote_asset] += sign * price * quantity
-        self._settle(order, price, quantity, self._next_trade_id(), now_ms, is_maker=is_maker)
+        self._money.book_market_side(order.side, price, quantity)
+        self._fill(order, price, quantity, self._next_trade_id(), now_ms, is_maker=is_maker)
 
-    def _settle(
+    def _fill(
         self,
         order: SimOrder,
         price: Decimal,
@@ -267,41 +265,10 @@ class MatchingEngine:
         *,
         is_maker: bool,
     ) -> None:
-        """Move the money of one side of one execution. The fee is in the received asset."""
-        paid, received = price * quantity, quantity
-        paid_asset, received_asset = self.instrument.quote_asset, self.instrument.base_asset
-        if order.side is Side.SELL:
-            paid, received = received, paid
-            paid_asset, received_asset = received_asset, paid_asset
-        rate = self._config.maker_fee_rate if is_maker else self._config.taker_fee_rate
-        fee = (received * rate).quantize(FEE_STEP, ROUND_DOWN)
-        account = self._ledger.account(order.account_id)
-        if order.locked:
-            held = quantity * _lock_price(order)
-            account.unlock(paid_asset, held)
-            order.locked -= held
-        account.debit(paid_asset, paid)
-        account.credit(received_asset, received - fee)
-        self._ledger.fees[received_asset] += fee
-        execution = Execution(trade_id, price, quantity, fee, received_asset, is_maker, now_ms)
-        order.executions.append(execution)
-        order.filled_quantity += quantity
-        order.filled_notional += price * quantity
-        order.updated_ms = now_ms
-        order.status = OrderStatus.PARTIALLY_FILLED if order.remaining else OrderStatus.FILLED
+        execution = self._money.settle(order, price, quantity, trade_id, now_ms, is_maker=is_maker)
         if order.status is OrderStatus.FILLED:
             self._remove(order)
         self._announce(order, ExecutionKind.TRADE, now_ms, execution=execution)
-
-    def _lock(self, order: SimOrder) -> None:
-        amount = order.quantity * _lock_price(order)
-        self._ledger.account(order.account_id).lock(self._paid_asset(order), amount)
-        order.locked = amount
-
-    def _release_lock(self, order: SimOrder) -> None:
-        account = self._ledger.account(order.account_id)
-        account.unlock(self._paid_asset(order), order.locked)
-        order.locked = ZERO
 
     def _expire(self, order: SimOrder, reason: ExpiryReason, now_ms: int) -> None:
         self._finish(order, OrderStatus.EXPIRED, ExecutionKind.EXPIRED, now_ms, reason=reason)
@@ -316,7 +283,7 @@ class MatchingEngine:
         reason: ExpiryReason | None = None,
         cancel_client_order_id: str | None = None,
     ) -> None:
-        self._release_lock(order)
+        self._money.release(order)
         self._remove(order)
         order.status = status
         order.updated_ms = now_ms
@@ -348,10 +315,6 @@ class MatchingEngine:
         balances = tuple(account.balance(asset) for asset in assets)
         self._emit(BalanceEvent(account_id, now_ms, balances))
 
-    def _paid_asset(self, order: SimOrder) -> str:
-        is_buy = order.side is Side.BUY
-        return self.instrument.quote_asset if is_buy else self.instrument.base_asset
-
     def _floor(self, quantity: Decimal) -> Decimal:
         step = self.instrument.step_size
         return (quantity / step).to_integral_value(ROUND_DOWN) * step
@@ -361,13 +324,6 @@ def _limit(order: SimOrder) -> Decimal:
     if order.limit_price is None:
         raise ValueError(f"order {order.order_id} of type {order.type} cannot rest")
     return order.limit_price
-
-
-def _lock_price(order: SimOrder) -> Decimal:
-    """What one unit of an order holds back: its limit (or trigger) price for a BUY, 1 for a SELL"""
-    if order.side is Side.SELL:
-        return Decimal(1)
-    return order.limit_price or order.trigger_price or ZERO
 
 
 def _is_triggered(order: SimOrder, price: Decimal) -> bool:

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from simulated_market import SYMBOL, Market, build_market
 
 from trading.model.order import OrderType, Side, TimeInForce
-from trading.simulator import exchange as exchange_module
-from trading.simulator.matching import MatchingEngine
-from trading.simulator.orders import ExchangeRejection, SimOrder
+from trading.simulator import matching
+from trading.simulator.orders import ExchangeRejection, Execution, SimOrder
+from trading.simulator.settlement import Settlement
 
 ASSETS = ("USDT", "ABC")
 INITIAL = {"USDT": Decimal(10_000), "ABC": Decimal(100)}
@@ -110,22 +110,22 @@ def test_the_same_history_gives_the_same_events(history: list[tuple[Any, ...]]) 
     assert run(history).events == run(history).events
 
 
-class FeePaidTwice(MatchingEngine):
-    def _settle(self, order: SimOrder, *args: Any, **kwargs: Any) -> None:
-        super()._settle(order, *args, **kwargs)
-        execution = order.executions[-1]
+class FeePaidTwice(Settlement):
+    def settle(self, order: SimOrder, *args: Any, **kwargs: Any) -> Execution:
+        execution = super().settle(order, *args, **kwargs)
         self._ledger.account(order.account_id).debit(execution.fee_asset, execution.fee)
+        return execution
 
 
-class FeeForgotten(MatchingEngine):
-    def _settle(self, order: SimOrder, *args: Any, **kwargs: Any) -> None:
-        super()._settle(order, *args, **kwargs)
-        execution = order.executions[-1]
+class FeeForgotten(Settlement):
+    def settle(self, order: SimOrder, *args: Any, **kwargs: Any) -> Execution:
+        execution = super().settle(order, *args, **kwargs)
         self._ledger.fees[execution.fee_asset] -= execution.fee
+        return execution
 
 
-class LockKept(MatchingEngine):
-    def _release_lock(self, order: SimOrder) -> None:
+class LockKept(Settlement):
+    def release(self, order: SimOrder) -> None:
         order.locked = Decimal(0)
 
 
@@ -138,11 +138,11 @@ class LockKept(MatchingEngine):
     ],
 )
 def test_an_engine_that_loses_or_makes_money_is_found_out(
-    mutant: type[MatchingEngine],
+    mutant: type[Settlement],
     finish: Callable[[Market], object],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(exchange_module, "MatchingEngine", mutant)
+    monkeypatch.setattr(matching, "Settlement", mutant)
     market = build_market()
     market.order(Side.BUY, OrderType.LIMIT, "1", price="98")
     finish(market)

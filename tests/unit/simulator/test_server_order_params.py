@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from trading.model.order import OrderType, Side, TimeInForce
-from trading.simulator.server.desk import parse_order
+from trading.simulator.server.order_request import parse_order
 from trading.simulator.server.params import Params
 from trading.simulator.server.stream_names import StreamKind, parse_stream
 from trading.simulator.server.wire_errors import WireError

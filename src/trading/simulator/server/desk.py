@@ -7,31 +7,18 @@ import time
 from collections import deque
 from enum import StrEnum
 
-from trading.model.order import ZERO, Balance, OrderType, Side, TimeInForce
+from trading.model.order import ZERO, Balance, OrderType
 from trading.simulator.exchange import SimulatedExchange
-from trading.simulator.orders import ExchangeRejection, NewOrder, OrderEvent, SimOrder, UserEvent
+from trading.simulator.orders import ExchangeRejection, OrderEvent, SimOrder, UserEvent
 from trading.simulator.server import order_wire
-from trading.simulator.server.order_wire import STP_MODE, Json, num
+from trading.simulator.server.order_request import parse_order
+from trading.simulator.server.order_wire import Json, num
 from trading.simulator.server.params import Params
 from trading.simulator.server.rate_limits import RateLimiter
 from trading.simulator.server.signatures import ApiKey
-from trading.simulator.server.wire_errors import WireError, mandatory, not_required
+from trading.simulator.server.wire_errors import WireError, invalid_data
 
 REMEMBERED_POSTS = 10_000
-AUTH_PARAMS = {"timestamp", "recvWindow", "signature", "apiKey"}
-ORDER_PARAMS = {
-    "symbol",
-    "side",
-    "type",
-    "timeInForce",
-    "quantity",
-    "quoteOrderQty",
-    "price",
-    "stopPrice",
-    "newClientOrderId",
-    "newOrderRespType",
-    "selfTradePreventionMode",
-}
 
 
 class ResponseType(StrEnum):
@@ -68,7 +55,7 @@ class OrderDesk:
             self.received.append(record)
         order = parse_order(params)
         response_type = params.choice(
-            "newOrderRespType", ResponseType, -1130, _invalid("newOrderRespType")
+            "newOrderRespType", ResponseType, -1130, invalid_data("newOrderRespType")
         )
         if not test_only:
             self._limiter.check_orders(key.account_id)
@@ -232,51 +219,6 @@ class OrderDesk:
             self._limiter.count_order(event.account_id, -1)
 
 
-def parse_order(params: Params) -> NewOrder:
-    """A new order from its parameters: each type's own set, no more and no less."""
-    symbol = params.required("symbol")
-    params.required("side")
-    side = params.choice("side", Side, -1117, "Invalid side.")
-    params.required("type")
-    order_type = params.choice("type", OrderType, -1116, "Invalid orderType.")
-    if side is None or order_type is None:
-        raise mandatory("type")
-    for name in params.names():
-        if name not in ORDER_PARAMS and name not in AUTH_PARAMS:
-            raise not_required(name)
-    if params.text("selfTradePreventionMode") not in (None, STP_MODE):
-        raise WireError(-1130, _invalid("selfTradePreventionMode"))
-    needs_tif = order_type.has_limit_price and order_type is not OrderType.LIMIT_MAKER
-    for name, needed in (
-        ("timeInForce", needs_tif),
-        ("price", order_type.has_limit_price),
-        ("stopPrice", order_type.has_trigger),
-    ):
-        if needed and name not in params:
-            raise mandatory(name)
-        if not needed and name in params:
-            raise not_required(name)
-    quantity, quote_quantity = params.decimal("quantity"), params.decimal("quoteOrderQty")
-    if order_type is not OrderType.MARKET or quantity is not None:
-        if quantity is None:
-            raise mandatory("quantity")
-        if quote_quantity is not None:
-            raise not_required("quoteOrderQty")
-    elif quote_quantity is None:
-        raise mandatory("quantity")
-    return NewOrder(
-        symbol=symbol,
-        side=side,
-        type=order_type,
-        client_order_id=params.client_id("newClientOrderId"),
-        quantity=quantity,
-        quote_quantity=quote_quantity,
-        limit_price=params.decimal("price"),
-        trigger_price=params.decimal("stopPrice"),
-        time_in_force=params.choice("timeInForce", TimeInForce, -1115, "Invalid timeInForce."),
-    )
-
-
 def _order_reference(params: Params) -> tuple[int | None, str | None]:
     order_id, client_id = params.integer("orderId"), params.text("origClientOrderId")
     if order_id is None and client_id is None:
@@ -285,7 +227,3 @@ def _order_reference(params: Params) -> tuple[int | None, str | None]:
             "Param 'origClientOrderId' or 'orderId' must be sent, but both were empty/null!",
         )
     return order_id, client_id
-
-
-def _invalid(name: str) -> str:
-    return f"Invalid data sent for a parameter '{name}'."

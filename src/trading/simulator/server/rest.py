@@ -34,7 +34,7 @@ def _constant(weight: int) -> Weight:
 PUBLIC: tuple[tuple[str, Weight, PublicHandler], ...] = (
     ("ping", _constant(1), rest_market.ping),
     ("time", _constant(1), rest_market.server_time),
-    ("exchangeInfo", _constant(20), rest_market.exchange_info),
+    ("exchangeInfo", _constant(20), rest_market.pairs_and_limits),
     ("depth", rest_market.depth_weight, rest_market.depth),
     ("klines", _constant(2), rest_market.klines),
     ("trades", _constant(25), rest_market.trades),

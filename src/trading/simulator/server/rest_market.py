@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from trading.simulator.exchange import SimulatedExchange
-from trading.simulator.server import market_wire
+from trading.simulator.server import exchange_info, market_wire
 from trading.simulator.server.context import ServerContext
 from trading.simulator.server.order_wire import num
 from trading.simulator.server.params import Params
@@ -29,15 +29,15 @@ def server_time(_context: ServerContext, _params: Params) -> Any:
     return {"serverTime": time.time_ns() // 1_000_000}
 
 
-def exchange_info(context: ServerContext, params: Params) -> Any:
+def pairs_and_limits(context: ServerContext, params: Params) -> Any:
     instruments = context.exchange.instruments
     filters = context.exchange.config.filters
     names = _symbols(context.exchange, params) or list(instruments)
-    rows = [market_wire.exchange_info_symbol(instruments[name], filters) for name in names]
+    rows = [exchange_info.pair(instruments[name], filters) for name in names]
     return {
         "timezone": "UTC",
         **server_time(context, params),
-        "rateLimits": market_wire.rate_limits(context.config.rate_limits),
+        "rateLimits": exchange_info.rate_limits(context.config.rate_limits),
         "exchangeFilters": [],
         "symbols": rows,
     }

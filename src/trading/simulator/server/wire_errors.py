@@ -39,5 +39,10 @@ def not_required(name: str) -> WireError:
     return WireError(-1106, f"Parameter '{name}' sent when not required.")
 
 
+def invalid_data(name: str) -> str:
+    """Message of -1130."""
+    return f"Invalid data sent for a parameter '{name}'."
+
+
 def key_refused() -> WireError:
     return WireError(-2015, "Invalid API-key, IP, or permissions for action.", status=401)

@@ -10,7 +10,7 @@ import orjson
 from aiohttp import web
 
 from trading.simulator.orders import ExchangeRejection
-from trading.simulator.server import market_wire, rest_market
+from trading.simulator.server import exchange_info, rest_market
 from trading.simulator.server.connection import Connection
 from trading.simulator.server.context import CONTEXT, ServerContext
 from trading.simulator.server.desk import OrderDesk
@@ -23,7 +23,7 @@ CONNECT_WEIGHT = 2
 PUBLIC: Mapping[str, tuple[int, PublicHandler]] = {
     "ping": (1, rest_market.ping),
     "time": (1, rest_market.server_time),
-    "exchangeInfo": (20, rest_market.exchange_info),
+    "exchangeInfo": (20, rest_market.pairs_and_limits),
     "depth": (5, rest_market.depth),
     "klines": (2, rest_market.klines),
     "ticker.price": (2, rest_market.ticker_price),
@@ -146,7 +146,7 @@ class Session:
         return self._context.keys.verify(params.text("apiKey"), params.as_dict(), ws_payload(raw))
 
     def _rate_limits(self) -> list[dict[str, Any]]:
-        rows = market_wire.rate_limits(self._context.config.rate_limits)
+        rows = exchange_info.rate_limits(self._context.config.rate_limits)
         used = self._context.limiter.used_weight(self._ip)
         return [row | {"count": used} for row in rows if row["rateLimitType"] == "REQUEST_WEIGHT"]
 

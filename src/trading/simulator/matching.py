@@ -153,7 +153,9 @@ class MatchingEngine:
     def _match(self, order: SimOrder, now_ms: int) -> None:
         plan = self._plan(order)
         if order.time_in_force is TimeInForce.FOK and order.limit_price is not None:
-            foreign = (match for match in plan if match.maker is None or not _same(match.maker, order))
+            foreign = (
+                match for match in plan if match.maker is None or not _same(match.maker, order)
+            )
             if sum((match.quantity for match in foreign), ZERO) < order.remaining:
                 self._expire(order, ExpiryReason.FOK_UNFILLED, now_ms)
                 return

@@ -180,7 +180,7 @@ async def _order_duties(core: TradingCore) -> None:
             await core.parts.execution.advance(core.now_ms())
         except asyncio.CancelledError:
             raise
-        except Exception:  # noqa: BLE001 - whatever it is, the duties must go on, and it is seen
+        except Exception:  # whatever it is, the other duties must go on, and it is seen
             log.exception("an order duty failed")
         await asyncio.sleep(BEAT_INTERVAL_S)
 
@@ -294,5 +294,5 @@ async def _quietly(call: Any, coroutine: Coroutine[Any, Any, Any]) -> None:
     with contextlib.suppress(asyncio.CancelledError):
         try:
             await call(coroutine)
-        except Exception:  # noqa: BLE001 - whatever it is, the rest of the end must still happen
+        except Exception:  # whatever it is, the rest of the end must still happen
             log.exception("a step of the shutdown failed")

@@ -9,12 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from crews.live.processes import (
-    Child,
-    ChildFailedError,
-    RestartPolicy,
-    without_exchange_keys,
-)
+from crews.live.processes import Child, ChildFailedError, RestartPolicy
 
 
 class Settings(BaseModel):
@@ -78,13 +73,6 @@ def test_a_child_sees_the_end_of_its_parent(
     child.process.wait(5)
     assert (child_module / "ended").exists()
     child.stop(1)
-
-
-def test_a_workers_environment_has_no_exchange_key() -> None:
-    cleaned = without_exchange_keys(
-        {"BINANCE_API_KEY": "k", "BINANCE_TESTNET_API_SECRET": "s", "OPENAI_API_KEY": "o"}
-    )
-    assert cleaned == {"OPENAI_API_KEY": "o"}
 
 
 def test_restarts_pause_longer_each_time() -> None:

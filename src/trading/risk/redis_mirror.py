@@ -52,7 +52,7 @@ class RedisBreakerMirror:
         self._pending: deque[BreakerSnapshot] = deque()
         self._written: str | None = None
         self._seen_records: dict[str, str] = {}
-        self._seen_epochs: dict[str, int] = {}
+        self._foreign_trips: dict[str, int] = {}  # epoch of each other one's trip that we know
         self._taken_over: set[int] = set()  # our epochs that began with another one's trip
         self._healthy = False
         self._wake: Callable[[], None] = lambda: None
@@ -147,9 +147,10 @@ class RedisBreakerMirror:
         except (ValueError, KeyError, TypeError):
             await self._trip(f"Redis holds an unreadable record of {instance}", LOST_RULE)
             return
-        seen = self._seen_epochs.get(instance, -1)
-        self._seen_epochs[instance] = max(seen, snapshot.epoch)
-        if snapshot.status is BreakerStatus.TRIGGERED and snapshot.epoch > seen and not taken_over:
+        if snapshot.status is not BreakerStatus.TRIGGERED:
+            self._foreign_trips.pop(instance, None)
+        elif not taken_over and self._foreign_trips.get(instance) != snapshot.epoch:
+            self._foreign_trips[instance] = snapshot.epoch
             epoch = await self._trip(f"{instance} tripped: {snapshot.reason}", FOREIGN_RULE)
             self._taken_over.add(epoch)  # before the next record is written, by this same task
 

@@ -185,6 +185,25 @@ async def test_nothing_in_redis_clears_a_trip(
         assert second.snapshot.status is BreakerStatus.TRIGGERED
 
 
+async def test_a_trip_counts_although_the_other_one_began_anew_with_lower_epochs(
+    server: Server, make_breaker: Callable[[str], CircuitBreaker]
+) -> None:
+    breaker, old, fresh = make_breaker("a"), make_breaker("b"), make_breaker("b-new-store")
+    async with mirrored(server, breaker, "a"):
+        async with mirrored(server, old, "b"):
+            for _ in range(3):
+                await asyncio.to_thread(old.trigger, "crash")
+            await until(lambda: breaker.snapshot.reason.startswith("b tripped"), "the halt")
+            await asyncio.sleep(0.3)
+        await asyncio.to_thread(_operator_clears, breaker)
+        async with mirrored(server, fresh, "b"):
+            await asyncio.to_thread(fresh.trigger, "crash")
+            assert fresh.snapshot.epoch < old.snapshot.epoch
+            await until(
+                lambda: breaker.snapshot.status is BreakerStatus.TRIGGERED, "the second halt"
+            )
+
+
 async def test_the_start_is_refused_while_redis_does_not_answer(
     server: Server, make_breaker: Callable[[str], CircuitBreaker]
 ) -> None:

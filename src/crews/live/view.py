@@ -159,12 +159,12 @@ def _portfolio(portfolio: Portfolio | None) -> Panel:
 
 def _spikes(spikes: tuple[SpikeView, ...]) -> Panel:
     table = Table(expand=True, box=None, padding=(0, 1), header_style="bright_black")
-    table.add_column("time", no_wrap=True)
-    table.add_column("symbol", no_wrap=True)
-    table.add_column("move", justify="right", no_wrap=True)
-    table.add_column("vol", justify="right", no_wrap=True)
-    table.add_column("conf", justify="right", no_wrap=True)
-    table.add_column("outcome", no_wrap=True, overflow="ellipsis")
+    table.add_column("time", no_wrap=True, min_width=8)
+    table.add_column("symbol", no_wrap=True, min_width=8)
+    table.add_column("move", justify="right", no_wrap=True, min_width=12)
+    table.add_column("vol", justify="right", no_wrap=True, min_width=4)
+    table.add_column("conf", justify="right", no_wrap=True, min_width=4)
+    table.add_column("outcome", no_wrap=True, overflow="ellipsis", ratio=1)
     for view in spikes:
         spike = view.spike
         arrow = "▲" if spike.direction is SpikeDirection.UP else "▼"

@@ -59,6 +59,9 @@ class HttpTradingClient:
             transport=httpx.HTTPTransport(uds=str(socket_path)),
             base_url="http://core",
             timeout=timeout_s,
+            # Given up before the server's own 5 s: a connection that it is just closing would fail
+            # a request that may not be repeated.
+            limits=httpx.Limits(keepalive_expiry=2.0),
         )
 
     def __enter__(self) -> Self:

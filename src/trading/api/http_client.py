@@ -56,12 +56,13 @@ class HttpTradingClient:
         self._timeout_s = timeout_s
         self._record = SharedRecordReader(record_path) if record_path else None
         self._http = httpx.Client(
-            transport=httpx.HTTPTransport(uds=str(socket_path)),
+            # Idle connections are given up before the server's own 5 s: one that it is just closing
+            # would fail a request that may not be repeated.
+            transport=httpx.HTTPTransport(
+                uds=str(socket_path), limits=httpx.Limits(keepalive_expiry=2.0)
+            ),
             base_url="http://core",
             timeout=timeout_s,
-            # Given up before the server's own 5 s: a connection that it is just closing would fail
-            # a request that may not be repeated.
-            limits=httpx.Limits(keepalive_expiry=2.0),
         )
 
     def __enter__(self) -> Self:

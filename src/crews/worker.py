@@ -20,7 +20,6 @@ from typing import TextIO
 from pydantic import ValidationError
 
 from crews.worker_config import WorkerConfig, WorkerRole
-from crews.worker_loops import GuardianLoop, SpikeLoop, WorkerLoop
 from trading.api.client import TradingClient
 from trading.api.http_client import HttpTradingClient
 from trading.errors import ConfigurationError, ControlApiError
@@ -55,6 +54,9 @@ class Worker:
     def __init__(
         self, client: TradingClient, config: WorkerConfig, environment: Mapping[str, str]
     ) -> None:
+        # CrewAI takes seconds to import: not before the checks that may refuse the start.
+        from crews.worker_loops import GuardianLoop, SpikeLoop, WorkerLoop
+
         self._name = f"{config.role}-worker"
         self._client = client
         self._settings = config.crews.worker

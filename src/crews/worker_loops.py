@@ -12,12 +12,14 @@ from crews.crew_config import CrewsConfig
 from crews.guardian.crew import GuardianCrew
 from crews.spike_trading.crew import SpikeTradingCrew
 from trading.api.client import TradingClient
-from trading.errors import SpikeguardError
+from trading.errors import ControlApiError, SpikeguardError
+from trading.model.decision import SpikeRunReport
 
 logger = logging.getLogger(__name__)
 
 _LOOK_EVERY_S = 0.1  # the breaker, in shared memory: next to nothing
 _PAUSE_AFTER_ERROR_S = 1.0
+_FINISH_ATTEMPTS = 5
 
 
 class WorkerLoop(ABC):
@@ -126,13 +128,23 @@ class SpikeLoop(WorkerLoop):
                 if claim is None:
                     continue
                 self._show(name, claim.spike.id)
-                report = crew.run(claim)
-                self._client.finish_spike_run(report)
+                self._finish(crew.run(claim))
             except SpikeguardError as error:
                 logger.warning("%s: %s", name, error)
                 self._stop.wait(_PAUSE_AFTER_ERROR_S)
             finally:
                 self._show(name, None)
+
+    def _finish(self, report: SpikeRunReport) -> None:
+        """Close the claim. Repeating it does no harm, losing it would leave the spike open."""
+        for attempt in range(1, _FINISH_ATTEMPTS + 1):
+            try:
+                self._client.finish_spike_run(report)
+            except ControlApiError:
+                if attempt == _FINISH_ATTEMPTS or self._stop.wait(_PAUSE_AFTER_ERROR_S):
+                    raise
+            else:
+                return
 
     def _show(self, name: str, spike_id: str | None) -> None:
         with self._lock:

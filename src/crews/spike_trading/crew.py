@@ -100,14 +100,14 @@ class SpikeTradingCrew:
             )
 
     def _run(self, run: RunContext, spike: Spike) -> tuple[SpikeRunStatus, str]:
+        guard = RunGuard(self._client, run, max_model_calls=self._config.max_model_calls)
+        guard.check()
         age_s = (self._client.now_ms() - spike.detected_at_ms) / 1000
         if age_s > self._config.max_spike_age_s:
             return SpikeRunStatus.SKIPPED, f"the spike is {age_s:.0f} s old"
         self.warm_up()
         if self._warm is None:
             return SpikeRunStatus.SKIPPED, "all agents are switched off"
-        guard = RunGuard(self._client, run, max_model_calls=self._config.max_model_calls)
-        guard.check()
         data = self._gather(spike)
         warm, finished = self._warm, False
         for task in warm.tasks.values():

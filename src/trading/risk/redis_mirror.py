@@ -83,13 +83,17 @@ class RedisBreakerMirror:
         """Publish changes at once and check every ``check_interval_s``, until cancelled."""
         changed = asyncio.Event()
         loop = asyncio.get_running_loop()
+        task = asyncio.current_task()
+        assert task is not None
 
         def wake() -> None:
             loop.call_soon_threadsafe(changed.set)
 
         self._wake = wake
         try:
-            while True:
+            # The client library may swallow a cancellation that meets its own time-outs; the task's
+            # count of them remembers it.
+            while not task.cancelling():
                 await self._heartbeat()
                 try:
                     async with asyncio.timeout(self._config.check_interval_s):

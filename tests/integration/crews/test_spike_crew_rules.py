@@ -197,7 +197,7 @@ def test_a_crew_that_was_stopped_serves_the_next_spike_afresh() -> None:
 def test_an_old_spike_is_skipped_without_work() -> None:
     client = MemoryTradingClient()
     client.time_ms = START_MS + 61_000
-    report = crew_on(client).run(make_claim(run_ms=600_000))
+    report = crew_on(client, run_deadline_s=600).run(make_claim(run_ms=600_000))
     assert report.status is SpikeRunStatus.SKIPPED
     assert client.executions == []
 

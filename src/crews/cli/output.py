@@ -44,7 +44,7 @@ def facts(rows: dict[str, str | Text]) -> Table:
     """Two columns: name and value."""
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bright_black", no_wrap=True)
-    table.add_column()
+    table.add_column(overflow="fold")
     for name, value in rows.items():
         table.add_row(name, value)
     return table

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic_core import to_jsonable_python
 
 from crews.cli.output import JsonFlag, facts, print_json, show
 from crews.cli.state import loaded_config
@@ -145,7 +143,7 @@ def replay(
 
     if (window is None) == (start is None or end is None) or (window and (start or end)):
         raise typer.BadParameter("choose the span by --window, or by both --from and --to")
-    report: dict[str, Any] = run_replay(
+    report = run_replay(
         loaded_config(context),
         ReplayOptions(
             data=data,
@@ -159,11 +157,17 @@ def replay(
     if as_json:
         print_json(report)
     else:
-        show(facts({key: _text(value) for key, value in report.items()}))
+        values = report.model_dump(mode="json")
+        show(facts({key.replace("_", " "): _text(value) for key, value in values.items()}))
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(to_jsonable_python(value))
+    """Lists of objects (trips) on a line each, lists of names on one."""
+    if isinstance(value, list):
+        if value and isinstance(value[0], dict):
+            return "\n".join(", ".join(f"{k} {v}" for k, v in item.items()) for item in value)
+        return ", ".join(str(item) for item in value) or "none"
+    return str(value)
 
 
 def status(context: typer.Context, as_json: JsonFlag = False) -> None:

@@ -30,7 +30,7 @@ from trading.node.core import TradingCore
 from trading.node.order_thread import SameLoop
 from trading.risk.breaker_store import create_store
 from trading.simulator.exchange import SimulatedExchange
-from trading.simulator.instruments import make_instrument
+from trading.simulator.instruments import list_market
 from trading.simulator.market_source import MarketSource
 from trading.simulator.orders import NewOrder, SimOrder
 
@@ -114,16 +114,14 @@ class World:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(ORDER_STEP_TIMEOUT_S)
 
     async def _build(self) -> None:
-        history = self._source.history()
-        symbols = self._source.symbols
-        prices = {symbol: history[symbol][-1].close for symbol in symbols if history.get(symbol)}
-        listed = tuple(symbol for symbol in symbols if symbol in prices)
-        market = self._config.market.model_copy(update={"symbols": listed})
+        listed, history = list_market(self._source)
+        instruments = {instrument.symbol: instrument for instrument in listed}
+        symbols = tuple(instruments)
+        market = self._config.market.model_copy(update={"symbols": symbols})
         config = self._config.model_copy(update={"market": market})
-        instruments = {symbol: make_instrument(symbol, prices[symbol]) for symbol in listed}
-        self.exchange = RecordingExchange(config.simulator, instruments.values(), self.clock)
-        for symbol in listed:
-            self.exchange.load_history(symbol, history[symbol])
+        self.exchange = RecordingExchange(config.simulator, listed, self.clock)
+        for symbol, bars in history.items():
+            self.exchange.load_history(symbol, bars)
         self.venue = InProcessVenue(
             self.exchange, self.clock, balances=config.simulator.initial_balances
         )
@@ -147,9 +145,9 @@ class World:
             ),
         )
         self.exchange.breaker_now = self.core.parts.breaker.snapshot
-        for symbol in listed:
-            self.core.parts.market.on_bar_history(symbol, history[symbol])
-        self.venue.feed.attach(listed, _Listener(self.core))
+        for symbol, bars in history.items():
+            self.core.parts.market.on_bar_history(symbol, bars)
+        self.venue.feed.attach(symbols, _Listener(self.core))
         self.venue.user_stream.attach(self.core.parts.execution.on_report)
         await self.core.parts.execution.start()
         self.equity_start = (await self.core.portfolio()).equity

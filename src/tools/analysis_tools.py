@@ -66,7 +66,11 @@ class AnalyzeSpikeContext(TradingTool):
         )
         correlation, beta = analytics.correlation_and_beta(usual, market_usual)
         book = self._client.order_book(arguments.symbol, _BOOK_LEVELS)
-        isolated = analytics.isolated_share(own.return_pct, market.return_pct, beta)
+        # The leader's own move is its own: there is nothing to hold it against.
+        leads = arguments.symbol == arguments.reference
+        isolated = (
+            1.0 if leads else analytics.isolated_share(own.return_pct, market.return_pct, beta)
+        )
         imbalance = analytics.book_imbalance(book)
         retraced = analytics.retraced_share(
             (own.high / own.low - 1) * 100 if own.low else 0.0, own.drawdown_pct

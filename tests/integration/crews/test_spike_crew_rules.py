@@ -116,6 +116,13 @@ def test_a_falling_spike_is_analysed_and_never_bought() -> None:
     ]
 
 
+def test_the_leading_pair_is_not_refused_for_moving_with_itself() -> None:
+    client = MemoryTradingClient()
+    client.returns["BTCUSDT"] = 4.2
+    report = crew_on(client).run(make_claim(make_spike(symbol="BTCUSDT")))
+    assert report.status is SpikeRunStatus.TRADED
+
+
 def test_an_uncertain_spike_is_not_entered() -> None:
     client = MemoryTradingClient()
     report = crew_on(client).run(make_claim(make_spike(confidence=0.4)))

@@ -127,15 +127,11 @@ class AppConfig(ConfigModel):
     )
 
     @model_validator(mode="after")
-    def _detector_and_breaker_agree(self) -> Self:
-        for key in ("warning_share", "easing_share"):
-            detector, breaker = (
-                getattr(self.crash_detection, key),
-                getattr(self.circuit_breaker, key),
+    def _warnings_ease_below_where_they_begin(self) -> Self:
+        begins, ends = self.crash_detection.warning_share, self.circuit_breaker.easing_share
+        if ends >= begins:
+            raise ValueError(
+                f"circuit_breaker.easing_share = {ends} must be below "
+                f"crash_detection.warning_share = {begins}"
             )
-            if detector != breaker:
-                raise ValueError(
-                    f"crash_detection.{key} = {detector} and circuit_breaker.{key} = {breaker} "
-                    "must be equal"
-                )
         return self

@@ -113,7 +113,9 @@ def main() -> int:
         refuse_exchange_keys(os.environ)
         config = read_config(sys.stdin)
         configure_logging(config.logging, f"{config.role}-worker")
-        client = HttpTradingClient(config.socket_path, config.record_path)
+        client = HttpTradingClient(
+            config.socket_path, config.record_path, stale_after_ms=config.heartbeat_timeout_ms
+        )
         worker = Worker(client, config, os.environ)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: worker.stop())

@@ -26,6 +26,9 @@ class WorkerConfig(ConfigModel):
     role: WorkerRole = Field(description="Which crew to run.")
     socket_path: Path = Field(description="The core's socket for workers.")
     record_path: Path = Field(description="The breaker's record in shared memory.")
+    heartbeat_timeout_ms: int = Field(
+        default=1_000, ge=50, description="A record older than this reads as TRIGGERED, ms."
+    )
     agents: AgentsConfig = Field(default_factory=AgentsConfig, description="The agents.")
     crews: CrewsConfig = Field(default_factory=CrewsConfig, description="The crews.")
     market_symbol: SymbolName = Field(

@@ -18,7 +18,6 @@ from typing import Any
 from pydantic import BaseModel
 
 from crews.config_loader import LoadedConfig
-from crews.environment import core_environment, worker_environment
 from crews.live.options import LiveOptions
 from crews.live.processes import Child, ChildFailedError, RestartPolicy
 from crews.node_settings import node_config
@@ -72,7 +71,7 @@ class Supervisor:
 
     def _start_all(self) -> None:
         venue = self._config.exchange.venue
-        environment = core_environment(self._loaded.environment, venue)
+        environment = self._loaded.core_environment()
         market: dict[str, Any] = {}
         if venue == "sim":
             market = self._start_exchange()
@@ -137,7 +136,7 @@ class Supervisor:
         )
 
     def _start_workers(self) -> None:
-        environment = worker_environment(self._loaded.environment)
+        environment = self._loaded.worker_environment()
         for role in (WorkerRole.GUARDIAN, WorkerRole.SPIKE):
             settings = WorkerConfig(
                 role=role,
@@ -145,6 +144,8 @@ class Supervisor:
                 crews=self._config.crews,
                 socket_path=self._paths.worker_socket,
                 record_path=self._paths.breaker_record,
+                heartbeat_timeout_ms=self._config.circuit_breaker.heartbeat_timeout_ms,
+                market_symbol=self._config.market.btc_symbol,
                 logging=self._config.monitoring.logging,
             )
             worker = Watched(

@@ -16,7 +16,6 @@ from agents.config import LlmProvider
 from agents.llm_choice import choose_llm
 from crews.config import AppConfig
 from crews.config_loader import LoadedConfig
-from crews.environment import worker_environment
 from crews.node_settings import node_config
 from crews.replay.options import ReplayOptions
 from crews.replay.trace import Trace
@@ -71,7 +70,7 @@ class ReplayPass:
         breaker_enabled: bool,
     ) -> None:
         self._config = _for_replay(loaded.config, breaker_enabled, not options.without_crews)
-        self._environment = worker_environment(loaded.environment)
+        self._environment = loaded.worker_environment()
         self._source = source
         self._with_guardian = breaker_enabled
         self._label = "with breaker" if breaker_enabled else "without breaker"

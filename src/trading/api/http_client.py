@@ -50,11 +50,18 @@ class HttpTradingClient:
     """
 
     def __init__(
-        self, socket_path: Path, record_path: Path | None = None, *, timeout_s: float = 10.0
+        self,
+        socket_path: Path,
+        record_path: Path | None = None,
+        *,
+        timeout_s: float = 10.0,
+        stale_after_ms: int = 1_000,
     ) -> None:
         self._socket_path = socket_path
         self._timeout_s = timeout_s
-        self._record = SharedRecordReader(record_path) if record_path else None
+        self._record = (
+            SharedRecordReader(record_path, stale_after_ms=stale_after_ms) if record_path else None
+        )
         self._http = httpx.Client(
             # Idle connections are given up before the server's own 5 s: one that it is just closing
             # would fail a request that may not be repeated.

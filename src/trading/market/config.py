@@ -222,12 +222,6 @@ class CrashDetectionConfig(ConfigModel):
         lt=1,
         description="WARNING begins when a metric reaches this share of its hard limit.",
     )
-    easing_share: float = Field(
-        default=0.40,
-        gt=0,
-        lt=1,
-        description="WARNING may end when all metrics are at or below this share.",
-    )
     rearm_share: float = Field(
         default=0.80,
         gt=0,
@@ -293,9 +287,3 @@ class CrashDetectionConfig(ConfigModel):
         le=600_000,
         description="A trade stamped farther ahead of our clock than this is impossible, in ms.",
     )
-
-    @model_validator(mode="after")
-    def _shares_are_ordered(self) -> CrashDetectionConfig:
-        if self.easing_share >= self.warning_share:
-            raise ValueError("easing_share must be below warning_share")
-        return self

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -18,6 +19,8 @@ from trading.model.base import ValueModel
 
 # sun_path of a Unix socket address holds 108 bytes on Linux and 104 on macOS, one of them zero.
 LONGEST_SOCKET_PATH = 100
+LOCK_TRIES = 5
+LOCK_PAUSE_S = 0.05
 
 
 class InstanceInfo(ValueModel):
@@ -94,7 +97,7 @@ class InstanceLock:
         self._paths.directory.chmod(0o700)
         handle = self._paths.lock.open("a+")
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock_with_patience(handle)
         except OSError as error:
             handle.seek(0)
             holder = handle.read().strip() or "unknown"
@@ -128,6 +131,18 @@ class InstanceLock:
             except OSError:
                 return True
             return False
+
+
+def _lock_with_patience(handle: IO[str]) -> None:
+    """`is_held` of another process takes the lock for an instant; that must not refuse a start."""
+    for _ in range(LOCK_TRIES - 1):
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            time.sleep(LOCK_PAUSE_S)
+        else:
+            return
+    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def write_info(paths: RuntimePaths, info: InstanceInfo) -> None:

@@ -93,17 +93,12 @@ class CircuitBreakerConfig(ConfigModel):
         description="A trip by a language model alone may ease after this, whatever the doubled "
         "cool-down says, unless a rule or an operator confirmed it.",
     )
-    warning_share: float = Field(
-        default=0.60,
-        gt=0,
-        le=1,
-        description="WARNING begins when a metric has used this share of its hard limit.",
-    )
     easing_share: float = Field(
         default=0.40,
         ge=0,
         lt=1,
-        description="WARNING may end when every metric is at or below this share of its limit.",
+        description="WARNING may end when every metric is at or below this share of its hard "
+        "limit; where it begins is crash_detection.warning_share.",
     )
     easing_minutes: float = Field(
         default=5.0,
@@ -160,10 +155,6 @@ class CircuitBreakerConfig(ConfigModel):
             raise ValueError(
                 f"cooldown_max_minutes={self.cooldown_max_minutes} is below "
                 f"cooldown_minutes={self.cooldown_minutes}"
-            )
-        if self.easing_share >= self.warning_share:
-            raise ValueError(
-                f"easing_share={self.easing_share} must be below warning_share={self.warning_share}"
             )
         caps = self.stage_size_caps
         if list(caps) != sorted(caps) or not all(0 <= cap <= 1 for cap in caps):

@@ -32,7 +32,7 @@ def due_transition(
     ``calm_since_ms`` is since when ``is_calm`` has held without a break.
     """
     if state.status is BreakerStatus.SAFE:
-        return _warning(state, config, now_ms, facts)
+        return _warning(state, now_ms, facts)
     if state.status is BreakerStatus.WARNING:
         easing_ms = config.easing_minutes * rules.MINUTE_MS
         if calm_since_ms is None or now_ms - calm_since_ms < easing_ms:
@@ -50,11 +50,11 @@ def due_transition(
     return rules.next_stage(state, config, now_ms, facts.market)
 
 
-def _warning(
-    state: BreakerState, config: CircuitBreakerConfig, now_ms: int, facts: RecoveryInputs
-) -> Transition | None:
-    worst = facts.market.worst if facts.market is not None else None
-    if worst is None or worst.share_of_limit < config.warning_share:
+def _warning(state: BreakerState, now_ms: int, facts: RecoveryInputs) -> Transition | None:
+    metrics = facts.market.metrics if facts.market is not None else ()
+    beyond = [metric for metric in metrics if metric.ready and metric.value >= metric.soft_limit]
+    worst = max(beyond, key=lambda metric: metric.share_of_limit, default=None)
+    if worst is None:
         return None
     reason = (
         f"{worst.name} at {worst.value:.2f} {worst.unit}, "

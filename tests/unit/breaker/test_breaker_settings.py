@@ -17,7 +17,7 @@ from trading.risk.breaker_rules import MINUTE_MS, cooldown_ms
     "wrong",
     [
         {"cooldown_minutes": 60, "cooldown_max_minutes": 30},
-        {"easing_share": 0.7},
+        {"easing_share": 1.0},
         {"stage_size_caps": (0.0, 0.5, 0.25, 1.0)},
         {"stage_size_caps": (0.0, 0.5, 0.6, 1.5)},
         {"positions_policy": "hope"},

@@ -66,9 +66,9 @@ def test_a_map_is_replaced_as_a_whole_so_that_entries_can_be_removed(folder: Pat
             "pattern",
         ),
         (
-            "circuit_breaker:\n  warning_share: 0.5\n",
-            "crash_detection.warning_share = 0.6 and circuit_breaker.warning_share = 0.5",
-            "must be equal",
+            "circuit_breaker:\n  easing_share: 0.7\n",
+            "circuit_breaker.easing_share = 0.7",
+            "below crash_detection.warning_share = 0.6",
         ),
     ],
 )

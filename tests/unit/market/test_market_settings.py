@@ -18,7 +18,7 @@ def test_the_defaults_are_those_of_the_design() -> None:
     assert (crash.btc.fall_5m_pct, crash.btc.fall_1h_pct, crash.btc.fall_4h_pct) == (10, 15, 20)
     assert (crash.eth.fall_5m_pct, crash.eth.fall_1h_pct, crash.eth.fall_4h_pct) == (12, 15, 25)
     assert crash.market_index.fall_4h_pct == 20
-    assert (crash.breadth.fall_pct, crash.warning_share, crash.easing_share) == (15, 0.6, 0.4)
+    assert (crash.breadth.fall_pct, crash.warning_share) == (15, 0.6)
 
 
 def test_symbols_must_contain_btc_and_eth() -> None:
@@ -29,11 +29,6 @@ def test_symbols_must_contain_btc_and_eth() -> None:
 def test_symbols_must_not_repeat() -> None:
     with pytest.raises(ValidationError, match="repeat"):
         MarketConfig(symbols=("BTCUSDT", "ETHUSDT", "ETHUSDT"))
-
-
-def test_warnings_must_ease_below_where_they_begin() -> None:
-    with pytest.raises(ValidationError, match="easing_share"):
-        CrashDetectionConfig(warning_share=0.4, easing_share=0.5)
 
 
 def test_index_weights_must_not_exceed_the_whole() -> None:

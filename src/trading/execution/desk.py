@@ -228,6 +228,7 @@ class OrderDesk:
             if permit.left:
                 self._conclude(record.id, OrderStatus.UNKNOWN, str(error))
             else:
+                self._live[record.id] = replace(self._live[record.id], sent_at_ms=None)
                 self._conclude(record.id, OrderStatus.REJECTED, f"not sent: {error}")
         except UnknownOutcomeError as error:
             # A client that wraps the fence's refusal still has not sent anything.

@@ -57,13 +57,15 @@ class Protector:
         self._data_fresh = data_fresh
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._retry_at_ms: dict[str, int] = {}
+        self._profit_again_ms: dict[str, int] = {}
         self._refusals: defaultdict[str, int] = defaultdict(int)  # by entry
         self.stops_placed = 0
 
     async def ensure(self, symbol: str) -> OrderRecord | None:
         """Make the stop on the exchange fit the position; returns the live stop.
 
-        Idempotent, and safe to call at any time. Failures are retried by ``needs_care``.
+        Idempotent, and safe to call at any time. After a failure it does nothing until the pause
+        is over; ``needs_care`` then says so.
         """
         async with self._locks[symbol]:
             return await self._ensure(symbol)
@@ -94,12 +96,15 @@ class Protector:
             held = self._books.positions.get(symbol)
             if held is None or not self.is_profit_reached(held):
                 return
+            self._profit_again_ms[symbol] = self._pause_end()
             try:
                 if not await self._clear_exits(symbol, "take profit"):
                     return
                 await self._sell(symbol, OrderPurpose.TAKE_PROFIT, "take_profit")
             except _SENDING_ERRORS as error:
                 logger.warning("take profit of %s refused: %s", symbol, error)
+            except ExchangeError as error:
+                logger.warning("take profit of %s: its stop is not cancelled: %s", symbol, error)
             finally:
                 await self._ensure(symbol)
 
@@ -111,6 +116,7 @@ class Protector:
             and price is not None
             and price >= held.take_profit_price
             and self._data_fresh()
+            and self._wait_clock.now_ms() >= self._profit_again_ms.get(held.symbol, 0)
         )
 
     def tighten(self, symbol: str, distance_pct: float) -> bool:
@@ -131,7 +137,7 @@ class Protector:
 
     def needs_care(self, held: HeldPosition) -> bool:
         """Whether ``ensure`` has something to do and its pause after a failure is over."""
-        if self._wait_clock.now_ms() < self._retry_at_ms.get(held.symbol, 0):
+        if self._is_pausing(held.symbol):
             return False
         stops = self._stops(held.symbol)
         if len(stops) != 1:
@@ -140,10 +146,9 @@ class Protector:
 
     async def check_stop(self, symbol: str) -> None:
         """The price is below the stop and it still rests: ask the venue what became of it."""
-        now_ms = self._wait_clock.now_ms()
-        if now_ms < self._retry_at_ms.get(symbol, 0):
+        if self._is_pausing(symbol):
             return
-        self._retry_at_ms[symbol] = now_ms + self._config.stop_retry_ms
+        self._retry_later(symbol)
         for stop in self._stops(symbol):
             if not stop.is_unresolved:
                 await self._desk.refresh(stop.id)
@@ -173,6 +178,8 @@ class Protector:
             return None  # once it is resolved, the change brings us here again
         if len(stops) == 1 and self._fits(stops[0], held):
             return stops[0]
+        if self._is_pausing(symbol):
+            return None
         if not await self._clear_exits(symbol, "replaced by a fitting stop"):
             self._retry_later(symbol)
             return None
@@ -184,6 +191,7 @@ class Protector:
     async def _place_stop(self, held: HeldPosition) -> OrderRecord | None:
         symbol = held.symbol
         if self._is_too_late(held):
+            self._retry_later(symbol)
             await self._sell(symbol, OrderPurpose.EXIT, "stop_loss")
             return None
         quantity = self._books.positions.sellable(held)
@@ -194,13 +202,14 @@ class Protector:
             other = {OrderType.STOP_LOSS: OrderType.STOP_LOSS_LIMIT}
             kind = other.get(kind, OrderType.STOP_LOSS)
         record = self._orders.stop(held, quantity, kind)
+        self._retry_later(symbol)  # before the send: its refusal calls for the stop at once
         self._journal.open_reduction(record)
         held.stop_order_id = record.id
         self._save(held)
         sent = await self._desk.send(record)
         if sent.status is OrderStatus.REJECTED:
-            self._refusals[held.entry_id] = refusals + 1
-            self._retry_later(symbol)
+            if sent.sent_at_ms is not None:
+                self._refusals[held.entry_id] = refusals + 1
             logger.warning("the stop of %s was refused: %s", symbol, sent.reason)
             return None
         self.stops_placed += 1
@@ -251,8 +260,14 @@ class Protector:
     def _stops(self, symbol: str) -> list[OrderRecord]:
         return [r for r in self._exits(symbol) if r.purpose is OrderPurpose.PROTECTIVE_STOP]
 
+    def _is_pausing(self, symbol: str) -> bool:
+        return self._wait_clock.now_ms() < self._retry_at_ms.get(symbol, 0)
+
     def _retry_later(self, symbol: str) -> None:
-        self._retry_at_ms[symbol] = self._wait_clock.now_ms() + self._config.stop_retry_ms
+        self._retry_at_ms[symbol] = self._pause_end()
+
+    def _pause_end(self) -> int:
+        return self._wait_clock.now_ms() + self._config.stop_retry_ms
 
     def _save(self, held: HeldPosition) -> None:
         self._desk.apply(Effects(writes=[self._books.save_position(held)]), "a position's exits")

@@ -62,6 +62,7 @@ class Books:
         self._hooks: tuple[TradeClosedHook, ...] = ()
         self.is_live: Callable[[str], bool] = lambda _: False  # set by the desk
         self.trades_closed = 0
+        self._since_ms = 0
 
     def on_trade_closed(self, hook: TradeClosedHook) -> None:
         """Have ``hook`` called after a round trip is stored."""
@@ -142,6 +143,7 @@ class Books:
                     record.id,
                     Reservation(record.symbol, record.reserved_now, record.created_at_ms),
                 )
+        self._since_ms = since_ms
         self.account.realized_pnl = self._journal.trades.total_pnl(since_ms)
 
     def _move_position(
@@ -158,7 +160,7 @@ class Books:
             # A late fill of an entry that was closed before: what its exits sold counts.
             for other in self._journal.orders.of_entry(record.entry_id):
                 if other.id != record.id:
-                    change.held.shares[other.id] = self._stored_share(other)
+                    change.held.add(other, self._stored_share(other))
             return self.positions.close_if_done(
                 change.held,
                 entry_is_final=not self.is_live(record.entry_id),
@@ -171,11 +173,15 @@ class Books:
         if trade is None:
             effects.writes.append(self.save_position(held))
         else:
-            self.account.realized_pnl += trade.pnl
             effects.closed = trade
             effects.writes.append(lambda: self._journal.positions.remove(held.entry_id))
-            effects.writes.append(lambda: self._journal.trades.add(trade))
+            effects.writes.append(lambda: self._store_trade(trade))
         effects.events.append(PositionChanged(position=held.view(), closed=trade is not None))
+
+    def _store_trade(self, trade: ClosedTrade) -> None:
+        self._journal.trades.add(trade)
+        # Summed again, because a late fill may have corrected a trade that was counted before.
+        self.account.realized_pnl = self._journal.trades.total_pnl(self._since_ms)
 
     def _held_from(self, row: PositionRow) -> HeldPosition:
         position = row.position
@@ -192,7 +198,7 @@ class Books:
             stop_order_id=position.stop_client_order_id,
         )
         for record in records:
-            held.shares[record.id] = self._stored_share(record)
+            held.add(record, self._stored_share(record))
         held.written_off = max(held.quantity - position.quantity, Decimal(0))
         return held
 

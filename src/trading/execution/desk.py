@@ -148,6 +148,10 @@ class OrderDesk:
             self._search(final.id)
         return final
 
+    def check_reduction(self, purpose: OrderPurpose) -> None:
+        """Raise TradingHaltedError when the gate would refuse a reducing order now."""
+        self._gate.check_reduction(purpose)
+
     def absorb(self, report: OrderReport) -> OrderRecord | None:
         """Fold a report into our record; None when the order is not ours. Idempotent."""
         before = self.find(report.client_order_id)

@@ -123,7 +123,7 @@ class Gate:
                 self._check_entry(intent)
                 self.entries_admitted += 1
             else:
-                self._check_reduction(intent)
+                self.check_reduction(intent.purpose)
             permit = SendPermit(self, intent)
             self._permits[id(permit)] = permit
             return permit
@@ -195,12 +195,13 @@ class Gate:
         if not self._data_fresh():
             raise DecisionRejectedError("data_stale", "market data is not fresh")
 
-    def _check_reduction(self, intent: GateIntent) -> None:
+    def check_reduction(self, purpose: OrderPurpose) -> None:
+        """Raise what ``enter`` would raise for a reducing order; admits nothing."""
         if not self._entries_blocked():
             return
         if not self._positions_trusted():
             raise TradingHaltedError("halted with positions that cannot be trusted")
-        if intent.purpose is not OrderPurpose.PROTECTIVE_STOP and not self._data_fresh():
+        if purpose is not OrderPurpose.PROTECTIVE_STOP and not self._data_fresh():
             raise TradingHaltedError("halted with market data that cannot be trusted")
 
     def _entries(self, *stages: _Stage) -> list[SendPermit]:

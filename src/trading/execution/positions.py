@@ -43,6 +43,12 @@ class HeldPosition:
     shares: dict[str, Share] = field(default_factory=dict)
     written_off: Decimal = ZERO
 
+    def add(self, record: OrderRecord, share: Share) -> None:
+        """Account for ``record``'s share so far; the last sale names the exit's reason."""
+        self.shares[record.id] = share
+        if share.side is Side.SELL and share.quantity > 0:
+            self.exit_reason = EXIT_REASONS.get(record.purpose) or record.reason or "exit"
+
     @property
     def bought(self) -> Decimal:
         return _sum(s.quantity for s in self._side(Side.BUY))
@@ -172,9 +178,7 @@ class PositionBook:
             if share.side is not Side.BUY or share.quantity <= 0 or held is not None:
                 return None
             held = self._open(record, share, now_ms)
-        held.shares[record.id] = share
-        if share.side is Side.SELL and share.quantity > 0:
-            held.exit_reason = EXIT_REASONS.get(record.purpose) or record.reason or "exit"
+        held.add(record, share)
         return self.close_if_done(held, entry_is_final=entry_is_final, now_ms=now_ms)
 
     def close_if_done(

@@ -75,12 +75,13 @@ class Protector:
 
         Raises:
             ExchangeError: the stop or the entry could not be cancelled, so nothing was sold.
-            TradingHaltedError: the gate refused; the stop is back in place.
+            TradingHaltedError: the gate refuses; the stop stays in place.
         """
         async with self._locks[symbol]:
             held = self._books.positions.get(symbol)
             if held is None:
                 return None
+            self._desk.check_reduction(OrderPurpose.EXIT)  # before the stop is given up for it
             if self._desk.is_live(held.entry_id):
                 await self._desk.cancel(held.entry_id, reason)
             if not await self._clear_exits(symbol, reason):
@@ -98,6 +99,7 @@ class Protector:
                 return
             self._profit_again_ms[symbol] = self._pause_end()
             try:
+                self._desk.check_reduction(OrderPurpose.TAKE_PROFIT)
                 if not await self._clear_exits(symbol, "take profit"):
                     return
                 await self._sell(symbol, OrderPurpose.TAKE_PROFIT, "take_profit")

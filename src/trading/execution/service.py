@@ -92,7 +92,8 @@ class ExecutionService:
         self._opened: Parts | None = None
         self._loop: asyncio.AbstractEventLoop | None = None  # None: not started, or stopped
         self._account_since_ms = 0
-        self._proposals: set[asyncio.Task[Any]] = set()
+        self._ending = False
+        self._sends: set[asyncio.Task[Any]] = set()
 
     # Life ----------------------------------------------------------------------------------
 
@@ -123,21 +124,19 @@ class ExecutionService:
 
     async def stop(self, *, cancel_entries: bool = True) -> None:
         """Cancel open entries (protective stops stay), finish what runs, close the store."""
-        parts, self._loop = self._opened, None
+        parts = self._opened
         if parts is None:
             return
-        if cancel_entries:
-            for record in parts.desk.live(purpose=OrderPurpose.ENTRY):
-                try:
-                    await parts.desk.cancel(record.id, "the program ends")
-                except ExchangeError as error:
-                    logger.warning("entry %s could not be cancelled: %s", record.id, error)
+        self._ending = True
         try:
             async with asyncio.timeout(STOP_TIMEOUT_S):
-                await asyncio.gather(*self._proposals, return_exceptions=True)
+                await asyncio.gather(*self._sends, return_exceptions=True)
+                if cancel_entries:
+                    await self._cancel_entries(parts)
                 await parts.jobs.settle()
         except TimeoutError:
             logger.warning("work was still under way at the end; it is in the journal")
+        self._loop = None
         await parts.jobs.cancel()
         parts.halt.end()
         parts.journal.close()
@@ -288,6 +287,9 @@ class ExecutionService:
         return self._opened
 
     async def _propose(self, proposal: TradeProposal) -> ProposalResult:
+        if self._ending:
+            reason = "the program is ending"
+            return ProposalResult(outcome=ProposalOutcome.REFUSED, rule="ending", reason=reason)
         parts = self._parts
         result = await parts.gateway.submit_entry(proposal)
         if result.filled_quantity > 0:
@@ -295,6 +297,13 @@ class ExecutionService:
             if stop is not None:
                 result = result.model_copy(update={"stop_client_order_id": stop.id})
         return result
+
+    async def _cancel_entries(self, parts: Parts) -> None:
+        for record in parts.desk.live(purpose=OrderPurpose.ENTRY):
+            try:
+                await parts.desk.cancel(record.id, "the program ends")
+            except ExchangeError as error:
+                logger.warning("entry %s could not be cancelled: %s", record.id, error)
 
     async def _close_position(self, symbol: str, reason: str) -> ProposalResult:
         try:
@@ -353,6 +362,6 @@ class ExecutionService:
     async def _uninterrupted(self, work: Coroutine[Any, Any, T]) -> T:
         """Finish ``work`` even when the caller is cancelled: an order half sent is worse."""
         task = asyncio.get_running_loop().create_task(work)
-        self._proposals.add(task)
-        task.add_done_callback(self._proposals.discard)
+        self._sends.add(task)
+        task.add_done_callback(self._sends.discard)
         return await asyncio.shield(task)

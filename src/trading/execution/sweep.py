@@ -55,12 +55,13 @@ class Sweep:
         return self._active
 
     def begin(self, event_id: int | None) -> None:
-        """A new trip."""
+        """A new trip; a further one of the same halt adds to its figures."""
+        if event_id is None or event_id != self._event_id:
+            self._cancelled.clear()
+            self._handled.clear()
         self._event_id = event_id
         self._active = True
         self._next_ms = 0
-        self._cancelled.clear()
-        self._handled.clear()
 
     def is_due(self) -> bool:
         return self._active and self._wait_clock.now_ms() >= self._next_ms

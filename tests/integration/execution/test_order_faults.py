@@ -442,3 +442,63 @@ async def test_a_venue_that_refuses_every_sell_is_asked_at_a_walking_pace(tmp_pa
             await path.advance(100)
         attempts = path.rows("SELECT count(*) AS n FROM orders WHERE purpose != 'ENTRY'")[0]["n"]
         assert 3 <= attempts <= 8
+
+
+async def test_a_sale_that_the_gate_refuses_does_not_cost_the_position_its_stop(
+    tmp_path: Path,
+) -> None:
+    config = CircuitBreakerConfig(positions_policy=PositionsPolicy.CLOSE_AT_MARKET)
+    async with OrderPath(tmp_path, breaker=config) as path:
+        await path.service.propose(path.proposal())
+        before = path.open_stops("BTCUSDT")
+        path.fresh = False
+        trip(path)
+        await path.service.settle()
+        for _ in range(5):
+            await path.advance(500)
+        assert path.open_stops("BTCUSDT") == before
+        path.fresh = True
+        await path.advance(500)
+        assert path.held("BTC") < Decimal("0.00001")
+
+
+async def test_ending_cancels_entries_and_leaves_what_they_bought_protected(
+    tmp_path: Path,
+) -> None:
+    path = OrderPath(tmp_path)
+    await path.service.start()
+    await path.service.propose(path.proposal(limit_price=Decimal(49_900)))
+    path.quiet_stream = True  # the partial fill is first seen in the answer to the cancel
+    path.venue.push_tick(Tick("BTCUSDT", 49_899.0, 0.004, path.clock.now_ms()))
+    assert not path.open_stops("BTCUSDT")
+    await path.service.stop()
+    (stop,) = path.exchange.open_orders("replay")
+    assert stop.type.has_trigger
+    assert stop.quantity <= path.held("BTC") < stop.quantity + Decimal("0.00001")
+    path.breaker.close()
+
+
+async def test_fills_that_come_after_the_end_of_their_trade_correct_it_once(
+    tmp_path: Path,
+) -> None:
+    seen: list[OrderReport] = []
+    async with OrderPath(tmp_path, quiet_stream=True) as path:
+        path.venue.user_stream.attach(seen.append)
+        submit = path.client.submit_order
+
+        async def answer_without_fills(request, on_wire):  # type: ignore[no-untyped-def]
+            return (await submit(request, on_wire)).model_copy(update={"fills": ()})
+
+        path.client.submit_order = answer_without_fills  # type: ignore[method-assign]
+        await path.service.propose(path.proposal())
+        await path.service.close_position("BTCUSDT", "operator")
+        for report in seen:
+            path.service.on_report(report)
+        await path.service.settle()
+        (trade,) = path.rows("SELECT * FROM trades")
+        assert Decimal(trade["pnl"]) == path.held("USDT") - 10_000
+        assert trade["exit_reason"] == "operator"
+        portfolio = await path.service.portfolio()
+        assert not portfolio.positions
+        assert portfolio.realized_pnl == Decimal(trade["pnl"])
+        assert portfolio.balances[0].total == path.held("USDT")

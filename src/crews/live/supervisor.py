@@ -51,6 +51,7 @@ class Supervisor:
         self._core: Watched | None = None
         self._workers: list[Watched] = []
         self._notes: list[str] = []
+        self._exchange_url = ""
 
     @property
     def paths(self) -> RuntimePaths:
@@ -90,25 +91,36 @@ class Supervisor:
 
     def _start_exchange(self) -> dict[str, Any]:
         """Start the embedded exchange; its ready line says where it is and who may trade there."""
+        plain = {k: v for k, v in os.environ.items() if not k.startswith(("BINANCE_", "OPENAI_"))}
+        self._exchange = self._child(
+            "exchange", "trading.simulator.server", self.exchange_settings(), plain
+        )
+        self._exchange.start()
+        ready: dict[str, Any] = json.loads(
+            self._exchange.wait_ready(self._config.performance.start_timeout_s)
+        )
+        self._exchange_url = ready["rest_url"]
+        return ready
+
+    @property
+    def exchange_url(self) -> str:
+        """Where the embedded exchange listens; empty on other venues."""
+        return self._exchange_url
+
+    def exchange_settings(self) -> ExchangeServerConfig:
+        """What the embedded exchange is told."""
         generator = self._config.market_generator
         if self._options.scenario is not None:
             generator = type(generator).model_validate(
                 {**generator.model_dump(), "scenario": self._options.scenario}
             )
-        settings = ExchangeServerConfig(
+        return ExchangeServerConfig(
             speed=self._options.speed,
             data_dir=str(self._options.data) if self._options.data else None,
             window=self._options.window,
             simulator=self._config.simulator,
             generator=generator.model_copy(update={"symbols": self._config.market.symbols}),
         )
-        plain = {k: v for k, v in os.environ.items() if not k.startswith(("BINANCE_", "OPENAI_"))}
-        self._exchange = self._child("exchange", "trading.simulator.server", settings, plain)
-        self._exchange.start()
-        ready: dict[str, Any] = json.loads(
-            self._exchange.wait_ready(self._config.performance.start_timeout_s)
-        )
-        return ready
 
     def _core_launch(self, market: dict[str, Any]) -> CoreLaunch:
         config = self._config

@@ -13,6 +13,7 @@ class _Shock:
     factor: float
     start_ms: int
     duration_ms: int
+    volume_factor: float  # while the price moves
 
     def at(self, now_ms: int) -> float:
         if now_ms >= self.start_ms + self.duration_ms:
@@ -27,20 +28,34 @@ class TapeShock:
     def __init__(self) -> None:
         self._shocks: list[_Shock] = []
 
-    def add(self, symbol: str | None, pct: float, start_ms: int, duration_s: float) -> None:
-        """Move ``symbol`` (None: all) by ``pct`` per cent, linearly over market seconds.
+    def add(
+        self,
+        symbol: str | None,
+        pct: float,
+        start_ms: int,
+        duration_s: float,
+        volume_factor: float = 1.0,
+    ) -> None:
+        """Move ``symbol`` (None: all) by ``pct`` per cent, linearly over market seconds, with
+        ``volume_factor`` times the quantity traded meanwhile.
 
         Raises ValueError for a fall of 100 % or more.
         """
         if pct <= -100:
             raise ValueError(f"a price cannot fall by {-pct} %")
-        self._shocks.append(_Shock(symbol, 1 + pct / 100, start_ms, int(duration_s * 1000)))
+        self._shocks.append(
+            _Shock(symbol, 1 + pct / 100, start_ms, int(duration_s * 1000), volume_factor)
+        )
 
     def apply(self, tick: Tick) -> Tick:
         if not self._shocks:
             return tick
-        factor = 1.0
+        factor = volume = 1.0
         for shock in self._shocks:
             if shock.symbol in (None, tick.symbol):
                 factor *= shock.at(tick.time_ms)
-        return tick if factor == 1.0 else tick._replace(price=tick.price * factor)
+                if 0 <= tick.time_ms - shock.start_ms < shock.duration_ms:
+                    volume *= shock.volume_factor
+        if factor == volume == 1.0:
+            return tick
+        return tick._replace(price=tick.price * factor, quantity=tick.quantity * volume)

@@ -16,6 +16,7 @@ class ShockRequest(ValueModel):
     symbol: str = "all"
     pct: float = Field(gt=-100, le=1000, allow_inf_nan=False)
     duration_s: float = Field(default=0, ge=0, allow_inf_nan=False)
+    volume_factor: float = Field(default=1, gt=0, le=1000, allow_inf_nan=False)
 
 
 def add_control_routes(app: web.Application) -> None:
@@ -35,7 +36,7 @@ async def _shock(request: web.Request) -> web.Response:
     if symbol is not None and symbol not in context.exchange.instruments:
         return web.json_response({"error": f"{symbol} is not listed"}, status=400)
     now_ms = context.exchange.clock.now_ms()
-    context.shock.add(symbol, shock.pct, now_ms, shock.duration_s)
+    context.shock.add(symbol, shock.pct, now_ms, shock.duration_s, shock.volume_factor)
     return web.json_response({"at_ms": now_ms})
 
 

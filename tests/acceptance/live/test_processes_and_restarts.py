@@ -1,0 +1,175 @@
+"""The processes of a live run: what they may know, and what survives when they are killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from live_instance import LiveInstance, eventually, live_instance
+
+from crews.live.processes import Child
+from trading.api.schemas import ClearCommand, TripCommand
+from trading.errors import IllegalTransitionError
+from trading.model.breaker import Actor, BreakerStatus
+
+LLM_LIBRARIES = re.compile(r"\|\s+(crewai|openai|langchain\w*|litellm)\b")
+
+
+@pytest.fixture
+def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LiveInstance]:
+    """Every import of the core process goes into its log."""
+    start = Child.start
+
+    def with_import_log(child: Child) -> None:
+        if child.name == "core":
+            child.environment = {**child.environment, "PYTHONPROFILEIMPORTTIME": "1"}
+        start(child)
+
+    monkeypatch.setattr(Child, "start", with_import_log)
+    monkeypatch.setenv("BINANCE_API_KEY", "a-key-that-no-worker-may-see")
+    with live_instance(tmp_path) as running:
+        yield running
+
+
+def environment_of(pid: int) -> dict[str, str]:
+    return psutil.Process(pid).environ()
+
+
+def worker_is_seen(instance: LiveInstance, name: str) -> bool:
+    components = {c.name: c for c in instance.operator.status().components}
+    return name in components and components[name].ok
+
+
+@pytest.mark.timeout(120)
+def test_the_core_knows_no_llm_library_and_the_workers_no_exchange_key(
+    instance: LiveInstance, tmp_path: Path
+) -> None:
+    supervisor = instance.supervisor
+    eventually(lambda: worker_is_seen(instance, "spike-worker"), 60, "the spike worker reports")
+
+    imports = (tmp_path / "run" / "logs" / "core.log").read_text()
+    assert "trading.node.process" in imports, "the log does hold the core's imports"
+    assert LLM_LIBRARIES.search(imports) is None
+    assert LLM_LIBRARIES.search("import time:       1 |          1 |   crewai.agent") is not None
+
+    core = environment_of(supervisor.process_id("core"))
+    assert core["BINANCE_SIM_API_KEY"]
+    for name in ("guardian worker", "spike worker"):
+        worker = environment_of(supervisor.process_id(name))
+        assert [key for key in worker if key.startswith("BINANCE_")] == []
+
+    # A worker that dies is started again, and the core has gone on meanwhile.
+    first = supervisor.process_id("spike worker")
+    os.kill(first, signal.SIGKILL)
+    eventually(
+        lambda: supervisor.check() or supervisor.process_id("spike worker") != first,
+        10,
+        "the supervisor starts the worker again",
+    )
+    assert instance.worker.breaker_snapshot().status is BreakerStatus.SAFE
+
+    # The workers' socket makes everybody a model: it may trip, and never ease.
+    tripped = instance.worker.trip(TripCommand(reason="a hunch", actor=Actor.OPERATOR))
+    assert tripped.snapshot.actor is Actor.LLM
+    with pytest.raises(IllegalTransitionError):
+        instance.worker.clear(
+            ClearCommand(reason="let me", actor=Actor.OPERATOR, epoch=1, force=True)
+        )
+    assert instance.worker.breaker_snapshot().status is BreakerStatus.TRIGGERED
+
+    # A core that is gone reads as a halt, whatever its last word was.
+    instance.operator.clear(ClearCommand(reason="test", epoch=1, force=True))
+    eventually(
+        lambda: instance.worker.breaker_snapshot().status is BreakerStatus.SAFE, 5, "cleared"
+    )
+    os.kill(supervisor.process_id("core"), signal.SIGKILL)
+    eventually(
+        lambda: instance.worker.breaker_snapshot().status is BreakerStatus.TRIGGERED,
+        5,
+        "a stale record reads as TRIGGERED",
+    )
+
+
+class CommandLine:
+    """`python -m crews.run …` in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "config").mkdir()
+        (folder / "config" / "crewai_config.yaml").write_text(
+            "storage:\n  path: store.sqlite3\napi:\n  runtime_directory: run\n"
+            "market_generator:\n  scenario: calm\n"
+        )
+
+    def start_live(self) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "crews.run", "live", "--plain"],
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        eventually(lambda: self.status(running=True), 60, "the instance runs")
+        return process
+
+    def run(self, *arguments: str) -> tuple[int, dict[str, Any], float]:
+        """Exit code, JSON answer, seconds."""
+        begun = time.monotonic()
+        done = subprocess.run(
+            [sys.executable, "-m", "crews.run", *arguments, "--json"],
+            cwd=self.folder,
+            capture_output=True,
+            timeout=30,
+            check=False,
+        )
+        answer = json.loads(done.stdout) if done.stdout.strip() else {}
+        return done.returncode, answer, time.monotonic() - begun
+
+    def status(self, *, running: bool) -> dict[str, Any] | None:
+        """The breaker, when it is (or is not) of a running instance."""
+        code, answer, _ = self.run("breaker", "status")
+        return answer if code == 0 and answer["running"] is running else None
+
+
+@pytest.mark.timeout(150)
+def test_a_trip_from_another_terminal_survives_kill_nine_and_a_restart(tmp_path: Path) -> None:
+    terminal = CommandLine(tmp_path)
+    live = terminal.start_live()
+    try:
+        code, tripped, _ = terminal.run("breaker", "trip", "--reason", "test")
+        assert code == 0
+        assert tripped["snapshot"]["status"] == "TRIGGERED"
+        _, status, _ = terminal.run("status")
+        assert status["breaker"]["snapshot"]["status"] == "TRIGGERED"
+        children = psutil.Process(live.pid).children(recursive=True)
+    finally:
+        live.kill()
+        live.wait()
+    _, left = psutil.wait_procs(children, timeout=15)
+    assert not left, "no process outlives its supervisor"
+
+    stored = eventually(lambda: terminal.status(running=False), 10, "the stored state is read")
+    assert (stored["snapshot"]["status"], stored["snapshot"]["epoch"]) == ("TRIGGERED", 1)
+
+    live = terminal.start_live()
+    try:
+        again = terminal.status(running=True)
+        assert again is not None
+        assert (again["snapshot"]["status"], again["snapshot"]["epoch"]) == ("TRIGGERED", 1)
+        assert again["snapshot"]["latch"] == "MANUAL"
+        code, _, _ = terminal.run("live", "--duration", "1", "--plain")
+        assert code == 4, "a second core on the same store is refused"
+    finally:
+        live.send_signal(signal.SIGINT)
+        output = live.communicate(timeout=30)[0].decode()
+    assert live.returncode == 0, output
+    assert "saving state" in output

@@ -44,8 +44,13 @@ def status(context: typer.Context, as_json: JsonFlag = False) -> None:
     """Show the breaker: state, epoch, reason, nearest limit, what recovery waits for."""
     from crews.cli.status_text import breaker_table
 
-    with _breaker(loaded_config(context).config) as client:
-        view = client.breaker()
+    config = loaded_config(context).config
+    try:
+        with _breaker(config) as client:
+            view = client.breaker()
+    except CoreNotRunningError:  # it is just starting or ending: what is stored holds
+        with _stored(config) as stored:
+            view = stored.breaker()
     if as_json:
         print_json(view)
     else:
@@ -141,10 +146,14 @@ def _breaker(config: AppConfig) -> Iterator[HttpTradingClient | StoredBreaker]:
         with running_core(config, BREAKER_TIMEOUT_S) as client:
             yield client
         return
+    with _stored(config) as stored:
+        yield stored
+
+
+def _stored(config: AppConfig) -> StoredBreaker:
     from crews.cli.stored_breaker import StoredBreaker
 
-    with StoredBreaker(config) as stored:
-        yield stored
+    return StoredBreaker(config)
 
 
 def _trip_in_store(
@@ -155,9 +164,7 @@ def _trip_in_store(
     Raises:
         CoreTimeoutError: after the trip is stored, where the core hangs.
     """
-    from crews.cli.stored_breaker import StoredBreaker
-
-    with StoredBreaker(config) as stored:
+    with _stored(config) as stored:
         result = stored.trip(command)
     if isinstance(error, CoreTimeoutError):
         raise CoreTimeoutError(f"{error}; {result.message}, which its order journal obeys")

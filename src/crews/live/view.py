@@ -37,8 +37,8 @@ def render(status: CoreStatus) -> RenderableType:
     layout = Layout()
     layout.split_column(
         Layout(_header(status), size=5),
-        Layout(name="middle", ratio=3),
-        Layout(name="bottom", ratio=4),
+        Layout(name="middle", size=14),
+        Layout(name="bottom"),
     )
     layout["middle"].split_row(
         Layout(_metrics(status), ratio=5), Layout(_portfolio(status.portfolio), ratio=6)

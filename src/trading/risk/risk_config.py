@@ -13,14 +13,14 @@ class RiskConfig(ConfigModel):
     """Position sizing and limits. Percentages are of equity unless said otherwise."""
 
     risk_per_trade_pct: float = Field(
-        default=1.0,
+        default=0.5,
         gt=0,
         le=10,
         description="Share of equity lost if the protective stop is hit: "
         "notional = equity × risk_per_trade_pct / stop distance.",
     )
     max_position_pct: float = Field(
-        default=20.0, gt=0, le=100, description="Largest position in one symbol."
+        default=10.0, gt=0, le=100, description="Largest position in one symbol."
     )
     max_portfolio_exposure_pct: float = Field(
         default=60.0,

@@ -33,6 +33,12 @@ MINUTE_MS = 60_000
 PRICES = {"BTCUSDT": 50_000.0, "ETHUSDT": 2_000.0, "SOLUSDT": 100.0}
 
 
+def trader(**changes: Any) -> RiskConfig:
+    """The risk settings these tests count with, whatever the defaults are."""
+    values = {"risk_per_trade_pct": 1.0, "max_position_pct": 20.0}
+    return RiskConfig(**{**values, **changes})
+
+
 class FaultyClient:
     """The in-process client with faults on demand; everything else passes through."""
 
@@ -121,7 +127,7 @@ class OrderPath:
         self.fresh = True
         self.quiet_stream = quiet_stream
         self.breaker_config = breaker or CircuitBreakerConfig()
-        self.risk = risk or RiskConfig()
+        self.risk = risk or trader()
         self.execution_config = execution or ExecutionConfig()
         create_store(self.storage, self.clock)
         self.breaker = CircuitBreaker.open(self.breaker_config, self.clock, self.storage)

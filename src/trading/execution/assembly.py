@@ -113,7 +113,7 @@ def assemble(around: Surroundings, connection: sqlite3.Connection) -> Parts:
         epoch=lambda: breaker.snapshot.epoch,
         now_ms=clock.now_ms,
         data_fresh=around.data_fresh,
-        positions_trusted=lambda: trust.positions_trusted,
+        positions_trusted=lambda symbol: trust.is_trusted(symbol),
     )
 
     def store_failed(error: StoreError) -> None:

@@ -83,7 +83,7 @@ class Books:
         self.account.move_cash(share.cash_change - old_share.cash_change)
         change = self._move_position(after, old_share, share)
         if after.purpose.increases_risk:
-            self.reservations.shrink(after.id, after.reserved_now)
+            self._move_reservation(before, after)
 
         effects = Effects(writes=[lambda: self._journal.orders.update(after)])
         effects.writes.extend(partial(self._journal.fills.add, fill) for fill in new_fills)
@@ -145,6 +145,14 @@ class Books:
                 )
         self._since_ms = since_ms
         self.account.realized_pnl = self._journal.trades.total_pnl(since_ms)
+
+    def _move_reservation(self, before: OrderRecord, after: OrderRecord) -> None:
+        if before.status.is_final and not after.status.is_final:
+            # Given up for never sent, and the venue has it after all.
+            reservation = Reservation(after.symbol, after.reserved_now, after.created_at_ms)
+            self.reservations.restore(after.id, reservation)
+        else:
+            self.reservations.shrink(after.id, after.reserved_now)
 
     def _move_position(
         self, record: OrderRecord, old_share: Share, share: Share

@@ -33,6 +33,8 @@ from trading.storage.order_repository import OrderRecord
 
 logger = logging.getLogger(__name__)
 
+ABSENT_ANSWERS = 2  # one lagging replica of the venue must not free an order's exposure
+
 _DEFINITE = (OrderRejectedError, RateLimitedError, ClockSkewError, AuthenticationError)
 
 
@@ -43,6 +45,7 @@ class _Search:
     since_ms: int
     next_ms: int
     pause_ms: int
+    absent: int = 0  # "not found" answers since the grace was over
 
 
 class OrderDesk:
@@ -130,7 +133,13 @@ class OrderDesk:
         try:
             try:
                 permit = self._gate.enter(
-                    GateIntent(record.id, record.purpose, record.epoch, record.deadline_ms)
+                    GateIntent(
+                        record.id,
+                        record.symbol,
+                        record.purpose,
+                        record.epoch,
+                        record.deadline_ms,
+                    )
                 )
             except (TradingHaltedError, DecisionRejectedError) as error:
                 self._conclude(record.id, OrderStatus.REJECTED, str(error))
@@ -148,9 +157,9 @@ class OrderDesk:
             self._search(final.id)
         return final
 
-    def check_reduction(self, purpose: OrderPurpose) -> None:
+    def check_reduction(self, purpose: OrderPurpose, symbol: str) -> None:
         """Raise TradingHaltedError when the gate would refuse a reducing order now."""
-        self._gate.check_reduction(purpose)
+        self._gate.check_reduction(purpose, symbol)
 
     def absorb(self, report: OrderReport) -> OrderRecord | None:
         """Fold a report into our record; None when the order is not ours. Idempotent."""
@@ -174,7 +183,7 @@ class OrderDesk:
         try:
             report = await self._client.query_order(record.symbol, record.id)
         except OrderNotFoundError:
-            return self._not_found(client_order_id)
+            return await self._not_found(client_order_id)
         return self.absorb(report) or record
 
     async def cancel(self, client_order_id: str, reason: str) -> OrderRecord:
@@ -250,14 +259,20 @@ class OrderDesk:
             if self.absorb(report) is None:
                 self._conclude(record.id, OrderStatus.UNKNOWN, "the answer names another order")
 
-    def _not_found(self, client_order_id: str) -> OrderRecord:
+    async def _not_found(self, client_order_id: str) -> OrderRecord:
         """The venue does not know the order: a rejection only once it cannot arrive any more."""
         record = self._require(client_order_id)
         if not record.is_unresolved or record.id in self._sending:
             return record
-        unknown_for_ms = self._wait_clock.now_ms() - self._search(record.id).since_ms
-        if unknown_for_ms < self._config.not_found_grace_ms:
+        search = self._search(record.id)
+        if self._wait_clock.now_ms() - search.since_ms < self._config.not_found_grace_ms:
             return record
+        search.absent += 1
+        if search.absent < ABSENT_ANSWERS:
+            return record
+        for report in await self._client.open_orders(record.symbol):
+            if report.client_order_id == record.id:
+                return self.absorb(report) or record
         self._conclude(record.id, OrderStatus.REJECTED, "never reached the venue")
         return self._require(client_order_id)
 

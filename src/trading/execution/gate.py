@@ -36,6 +36,7 @@ class GateIntent:
     """What the gate needs to know of an order. ``epoch`` and ``deadline_ms`` bind entries only."""
 
     client_order_id: str
+    symbol: str
     purpose: OrderPurpose
     epoch: int
     deadline_ms: int | None = None
@@ -89,7 +90,8 @@ class Gate:
     """Admits orders to the wire. Thread-safe.
 
     ``entries_blocked``, ``epoch``, ``data_fresh`` and ``positions_trusted`` are read under the
-    gate's lock at every admission, so they must be cheap and must not block.
+    gate's lock at every admission, so they must be cheap and must not block; the last takes a
+    symbol.
     """
 
     def __init__(
@@ -99,7 +101,7 @@ class Gate:
         epoch: Callable[[], int],
         now_ms: Callable[[], int],
         data_fresh: Callable[[], bool],
-        positions_trusted: Callable[[], bool],
+        positions_trusted: Callable[[str], bool],
     ) -> None:
         self._entries_blocked = entries_blocked
         self._epoch = epoch
@@ -123,7 +125,7 @@ class Gate:
                 self._check_entry(intent)
                 self.entries_admitted += 1
             else:
-                self.check_reduction(intent.purpose)
+                self.check_reduction(intent.purpose, intent.symbol)
             permit = SendPermit(self, intent)
             self._permits[id(permit)] = permit
             return permit
@@ -195,12 +197,12 @@ class Gate:
         if not self._data_fresh():
             raise DecisionRejectedError("data_stale", "market data is not fresh")
 
-    def check_reduction(self, purpose: OrderPurpose) -> None:
+    def check_reduction(self, purpose: OrderPurpose, symbol: str) -> None:
         """Raise what ``enter`` would raise for a reducing order; admits nothing."""
         if not self._entries_blocked():
             return
-        if not self._positions_trusted():
-            raise TradingHaltedError("halted with positions that cannot be trusted")
+        if not self._positions_trusted(symbol):
+            raise TradingHaltedError(f"halted, and the position in {symbol} cannot be trusted")
         if purpose is not OrderPurpose.PROTECTIVE_STOP and not self._data_fresh():
             raise TradingHaltedError("halted with market data that cannot be trusted")
 

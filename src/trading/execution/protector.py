@@ -81,7 +81,9 @@ class Protector:
             held = self._books.positions.get(symbol)
             if held is None:
                 return None
-            self._desk.check_reduction(OrderPurpose.EXIT)  # before the stop is given up for it
+            self._desk.check_reduction(
+                OrderPurpose.EXIT, symbol
+            )  # before the stop is given up for it
             if self._desk.is_live(held.entry_id):
                 await self._desk.cancel(held.entry_id, reason)
             if not await self._clear_exits(symbol, reason):
@@ -99,7 +101,7 @@ class Protector:
                 return
             self._profit_again_ms[symbol] = self._pause_end()
             try:
-                self._desk.check_reduction(OrderPurpose.TAKE_PROFIT)
+                self._desk.check_reduction(OrderPurpose.TAKE_PROFIT, symbol)
                 if not await self._clear_exits(symbol, "take profit"):
                     return
                 await self._sell(symbol, OrderPurpose.TAKE_PROFIT, "take_profit")
@@ -140,6 +142,10 @@ class Protector:
     def needs_care(self, held: HeldPosition) -> bool:
         """Whether ``ensure`` has something to do and its pause after a failure is over."""
         if self._is_pausing(held.symbol):
+            return False
+        try:
+            self._desk.check_reduction(OrderPurpose.PROTECTIVE_STOP, held.symbol)
+        except TradingHaltedError:
             return False
         stops = self._stops(held.symbol)
         if len(stops) != 1:

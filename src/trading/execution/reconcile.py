@@ -58,11 +58,13 @@ class Reconciler:
     async def compare(self) -> Comparison:
         """Bring our orders up to date, then compare balances. Never raises ExchangeError."""
         try:
-            external = await self._follow_orders()
+            external, followed = await self._follow_orders()
             changes = self._desk.changes
             snapshot = await self._client.account()
         except ExchangeError as error:
             return Comparison(complete=False, differences={}, problem=str(error))
+        if not followed:
+            return Comparison(False, {}, external, "the venue contradicts itself about an order")
         if self._desk.changes != changes or self._desk.unknown or self._is_sending():
             return Comparison(False, {}, external, "orders moved during the comparison")
         if not self._is_believable(snapshot):
@@ -74,15 +76,20 @@ class Reconciler:
         """Take the venue's balances as the truth at the next comparison (an operator's word)."""
         self._based.clear()
 
-    async def _follow_orders(self) -> tuple[OrderReport, ...]:
-        """Fold the venue's open orders into ours, and query those of ours it does not list."""
+    async def _follow_orders(self) -> tuple[tuple[OrderReport, ...], bool]:
+        """Fold the venue's open orders into ours, and query those of ours it does not list.
+
+        Returns the orders that are not ours, and whether every one of ours is accounted for.
+        """
         listed = await self._client.open_orders()
         external = tuple(report for report in listed if self._desk.absorb(report) is None)
         ids = {report.client_order_id for report in listed}
+        followed = True
         for record in self._desk.live():
             if record.id not in ids and not self._desk.is_sending(record.id):
-                await self._desk.refresh(record.id)
-        return external
+                seen = await self._desk.refresh(record.id)
+                followed = followed and seen.status.is_final
+        return external, followed
 
     def _is_sending(self) -> bool:
         return any(self._desk.is_sending(record.id) for record in self._desk.live())

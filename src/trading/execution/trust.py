@@ -54,13 +54,17 @@ class BookTrust:
         self._repeats = 0
         self._accepting = False
         self._reported_orders: set[str] = set()
-        self.positions_trusted = True
+        self._distrusted: frozenset[str] = frozenset()  # base assets
         self.comparisons = 0
 
     @property
     def is_reconciled(self) -> bool:
         """Whether the last comparison was clean, nothing was missed since and all is known."""
-        return self._clean and self.positions_trusted and self._desk.unknown == 0
+        return self._clean and not self._distrusted and self._desk.unknown == 0
+
+    def is_trusted(self, symbol: str) -> bool:
+        """Whether the position in ``symbol`` is known to be what the venue has."""
+        return self._books.base_asset(symbol) not in self._distrusted
 
     def doubt(self, reason: str) -> None:
         """Something may have been missed: not reconciled until a comparison has been clean."""
@@ -74,7 +78,7 @@ class BookTrust:
 
     def accept(self) -> None:
         """An operator released the latch: what the venue says now is the truth."""
-        if self.positions_trusted:
+        if not self._distrusted:
             return
         self._accepting = True
         self._reconciler.accept()
@@ -100,7 +104,7 @@ class BookTrust:
             self._weigh(result)
             return
         self._accepting = False
-        self.positions_trusted = True
+        self._distrusted = frozenset()
         self._clean = True
         self._seen, self._repeats = {}, 0
 
@@ -109,9 +113,10 @@ class BookTrust:
         self._clean = False
         self._repeats = self._repeats + 1 if result.differences == self._seen else 1
         self._seen = result.differences
-        if self._repeats < self._config.difference_confirmations or not self.positions_trusted:
+        known = self._distrusted >= result.differences.keys()
+        if self._repeats < self._config.difference_confirmations or known:
             return
-        self.positions_trusted = False
+        self._distrusted |= result.differences.keys()
         listed = ", ".join(
             f"{asset} {change:+f}" for asset, change in sorted(result.differences.items())
         )

@@ -56,7 +56,7 @@ async def test_a_desk_that_takes_not_found_for_a_rejection_fails_that_check(
     """The mutant of the test above: without the grace the exposure is freed too early."""
     async with OrderPath(tmp_path, quiet_stream=True) as path:
 
-        def hasty(desk: OrderDesk, order_id: str) -> object:
+        async def hasty(desk: OrderDesk, order_id: str) -> object:
             desk._conclude(order_id, OrderStatus.REJECTED, "not found")
             return desk.find(order_id)
 

@@ -6,12 +6,11 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from order_path import OrderPath
+from order_path import OrderPath, trader
 
 from trading.execution.config import ExecutionConfig
 from trading.model.decision import ProposalOutcome
 from trading.model.order import OrderType
-from trading.risk.risk_config import RiskConfig
 
 
 async def test_a_filled_entry_has_a_stop_of_the_size_of_its_position(tmp_path: Path) -> None:
@@ -140,7 +139,7 @@ async def test_a_stop_limit_is_placed_where_it_is_configured(tmp_path: Path) -> 
 
 
 async def test_refusals_are_recorded_with_rule_limit_and_value(tmp_path: Path) -> None:
-    async with OrderPath(tmp_path, risk=RiskConfig(max_concurrent_positions=1)) as path:
+    async with OrderPath(tmp_path, risk=trader(max_concurrent_positions=1)) as path:
         await path.service.propose(path.proposal("BTCUSDT"))
         result = await path.service.propose(path.proposal("ETHUSDT"))
         assert (result.outcome, result.rule) == (
@@ -164,7 +163,7 @@ async def test_a_preview_reserves_nothing_and_agrees_with_the_order(tmp_path: Pa
 
 
 async def test_the_daily_loss_floor_trips_and_latches(tmp_path: Path) -> None:
-    async with OrderPath(tmp_path, risk=RiskConfig(max_daily_loss_pct=0.3)) as path:
+    async with OrderPath(tmp_path, risk=trader(max_daily_loss_pct=0.3)) as path:
         await path.advance(0)
         await path.service.propose(path.proposal(notional=Decimal(2_000)))
         await path.tick("BTCUSDT", 49_050.0)
@@ -174,7 +173,7 @@ async def test_the_daily_loss_floor_trips_and_latches(tmp_path: Path) -> None:
 
 
 async def test_the_days_opening_equity_survives_a_restart(tmp_path: Path) -> None:
-    async with OrderPath(tmp_path, risk=RiskConfig(max_daily_loss_pct=0.4)) as path:
+    async with OrderPath(tmp_path, risk=trader(max_daily_loss_pct=0.4)) as path:
         await path.advance(0)
         await path.service.propose(path.proposal(notional=Decimal(2_000)))
         await path.tick("BTCUSDT", 49_200.0)

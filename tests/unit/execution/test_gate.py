@@ -34,12 +34,12 @@ class Halt:
             epoch=lambda: self.epoch,
             now_ms=lambda: 0,
             data_fresh=lambda: self.fresh,
-            positions_trusted=lambda: self.trusted,
+            positions_trusted=lambda _: self.trusted,
         )
 
 
 def entry(epoch: int, name: str = "sg-1") -> GateIntent:
-    return GateIntent(name, OrderPurpose.ENTRY, epoch)
+    return GateIntent(name, "BTCUSDT", OrderPurpose.ENTRY, epoch)
 
 
 class Wire:
@@ -205,7 +205,7 @@ def test_reductions_pass_while_entries_are_blocked(purpose: OrderPurpose) -> Non
     halt = Halt()
     gate = halt.gate()
     halt.blocked = True
-    gate.enter(GateIntent("sg-2", purpose, 0)).done()
+    gate.enter(GateIntent("sg-2", "BTCUSDT", purpose, 0)).done()
 
 
 @pytest.mark.parametrize("purpose", [p for p in OrderPurpose if p is not OrderPurpose.ENTRY])
@@ -214,16 +214,16 @@ def test_reductions_do_not_pass_on_positions_that_cannot_be_trusted(purpose: Ord
     gate = halt.gate()
     halt.blocked, halt.trusted = True, False
     with pytest.raises(TradingHaltedError):
-        gate.enter(GateIntent("sg-2", purpose, 0))
+        gate.enter(GateIntent("sg-2", "BTCUSDT", purpose, 0))
 
 
 def test_a_stop_needs_no_fresh_data_and_a_sale_does_while_halted() -> None:
     halt = Halt()
     gate = halt.gate()
     halt.blocked, halt.fresh = True, False
-    gate.enter(GateIntent("sg-2", OrderPurpose.PROTECTIVE_STOP, 0)).done()
+    gate.enter(GateIntent("sg-2", "BTCUSDT", OrderPurpose.PROTECTIVE_STOP, 0)).done()
     with pytest.raises(TradingHaltedError):
-        gate.enter(GateIntent("sg-3", OrderPurpose.EXIT, 0))
+        gate.enter(GateIntent("sg-3", "BTCUSDT", OrderPurpose.EXIT, 0))
 
 
 @pytest.mark.parametrize(
@@ -243,4 +243,4 @@ def test_entries_are_refused_by_name(change: dict[str, Any], rule: str) -> None:
 def test_an_expired_decision_does_not_enter() -> None:
     gate = Halt().gate()
     with pytest.raises(DecisionRejectedError):
-        gate.enter(GateIntent("sg-1", OrderPurpose.ENTRY, 0, deadline_ms=0))
+        gate.enter(GateIntent("sg-1", "BTCUSDT", OrderPurpose.ENTRY, 0, deadline_ms=0))

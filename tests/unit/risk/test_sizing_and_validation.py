@@ -38,7 +38,7 @@ def size(**changes: Any) -> SizedEntry:
         "limit_price": Decimal(10),
         "size_multiplier": 1.0,
         "instrument": INSTRUMENT,
-        "config": RiskConfig(),
+        "config": RiskConfig(risk_per_trade_pct=1.0, max_position_pct=20.0),
     }
     return size_entry(**{**values, **changes})
 
@@ -67,7 +67,7 @@ def test_the_request_and_the_position_limit_cap_the_size() -> None:
 def test_no_size_ever_exceeds_what_was_asked_or_allowed(
     equity: Decimal, stop: float, requested: Decimal, price: Decimal, multiplier: float
 ) -> None:
-    config = RiskConfig()
+    config = RiskConfig(risk_per_trade_pct=1.0, max_position_pct=20.0)
     try:
         sized = size(
             equity=equity,

@@ -171,6 +171,7 @@ class World:
             self._last_guard_ms = now_ms
             parts.guard.advance(now_ms)
             parts.spikes.advance()
+            parts.performance.advance(now_ms)
         await parts.execution.advance(now_ms)
         if parts.execution.has_pending_work:
             await parts.execution.settle()
@@ -225,6 +226,7 @@ class World:
         core = getattr(self, "core", None)
         if core is not None:
             await core.parts.execution.stop(cancel_entries=False)
+            core.parts.performance.roll_up(self.clock.now_ms())
             core.parts.records.close()
             core.parts.breaker.close()
 

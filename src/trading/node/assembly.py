@@ -24,6 +24,7 @@ from trading.node.config import NodeConfig
 from trading.node.core import CoreParts, TradingCore
 from trading.node.guard import Guard
 from trading.node.order_thread import OrderLoop
+from trading.node.performance import PerformanceRollUp
 from trading.node.records import Records
 from trading.node.spikes import SpikeDesk
 from trading.risk.circuit_breaker import CircuitBreaker, install_circuit_breaker
@@ -125,6 +126,7 @@ def assemble(config: NodeConfig, around: Surroundings) -> TradingCore:
             records=records,
             spikes=spikes,
             board=board,
+            performance=PerformanceRollUp(records, clock, bus),
         )
     )
 

@@ -43,6 +43,7 @@ from trading.node.board import Board
 from trading.node.config import NodeConfig
 from trading.node.guard import Guard
 from trading.node.order_thread import OrderLoop
+from trading.node.performance import PerformanceRollUp
 from trading.node.records import Records
 from trading.node.spikes import SpikeDesk
 from trading.risk.circuit_breaker import CircuitBreaker
@@ -65,6 +66,7 @@ class CoreParts:
     records: Records
     spikes: SpikeDesk
     board: Board
+    performance: PerformanceRollUp
 
 
 class TradingCore:
@@ -211,6 +213,7 @@ class TradingCore:
     async def record_decision(self, decision: AgentDecision) -> int:
         now_ms = self.now_ms()
         self._board.count("decisions")
+        self._parts.performance.decided()
         return await self._parts.records.call(
             lambda tables: tables.decisions.record(decision, now_ms)
         )

@@ -112,6 +112,7 @@ async def run_core(launch: CoreLaunch, environment: Mapping[str, str]) -> None:
             ),
         )
         stack.callback(core.parts.records.close)
+        stack.callback(lambda: core.parts.performance.roll_up(core.now_ms()))
         if config.redis.enabled:
             await _join_redis(core, environment, stack)
         await _backfill(core, venue, orders, config)
@@ -164,6 +165,7 @@ async def _guard(core: TradingCore) -> None:
     while True:
         core.parts.guard.advance(core.now_ms())
         core.parts.spikes.advance()
+        core.parts.performance.advance(core.now_ms())
         await asyncio.sleep(GUARD_INTERVAL_S)
 
 

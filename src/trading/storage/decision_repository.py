@@ -81,6 +81,15 @@ class DecisionRepository(Repository):
             {"agent": agent_name, "limit": limit},
         )
 
+    def agents_between(self, start_ms: int, end_ms: int) -> tuple[str, ...]:
+        """Names of the agents that decided anything from ``start_ms`` up to ``end_ms``."""
+        rows = self._rows(
+            "SELECT DISTINCT agent_name FROM agent_decisions"
+            " WHERE timestamp_ms >= ? AND timestamp_ms < ? ORDER BY agent_name",
+            (start_ms, end_ms),
+        )
+        return tuple(row["agent_name"] for row in rows)
+
     def roll_up(
         self, agent_name: str, period: str, start_ms: int, end_ms: int, now_ms: int
     ) -> sqlite3.Row:

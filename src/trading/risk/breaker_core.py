@@ -140,6 +140,11 @@ class BreakerCore:
             logger.critical("a trip could not be stored; it holds in memory: %s", error)
             transition = _held_in_memory(transition, error)
             self._pending_trip = transition
+        except Exception as error:  # the evidence, not the store: the trip goes without it
+            logger.exception("a trip could not be stored as it is; it holds in memory")
+            bare = replace(transition, details={}, market=None, rule=None)
+            transition = _held_in_memory(bare, error)
+            self._pending_trip = transition
         else:
             transition = stored if stored is not None else transition
             self._pending_trip = None
@@ -292,7 +297,7 @@ class BreakerCore:
             self._record.write(snapshot)
 
 
-def _held_in_memory(transition: Transition, error: StoreError) -> Transition:
+def _held_in_memory(transition: Transition, error: Exception) -> Transition:
     cause = f"store: {error}"
     after = transition.after
     causes = after.causes if cause in after.causes else (*after.causes, cause)

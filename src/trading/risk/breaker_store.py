@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
@@ -271,11 +272,26 @@ def _event_row(transition: Transition, episode_id: int | None) -> BreakerEventRo
         btc_drop_pct=_largest(market, "btc_drawdown"),
         eth_drop_pct=_largest(market, "eth_drawdown"),
         market_cap_drop_pct=_largest(market, "market_index"),
-        liquidations_1h=details.get("liquidations_1h_usd"),
-        fear_greed_index=details.get("fear_greed_index"),
+        liquidations_1h=_number(details.get("liquidations_1h_usd")),
+        fear_greed_index=_index(details.get("fear_greed_index")),
         details=details,
         market_snapshot=market.model_dump(mode="json") if market is not None else None,
     )
+
+
+def _number(value: object) -> float | None:
+    """A finite number for a column of its own; whatever else was claimed stays in the details."""
+    if not isinstance(value, (int, float)):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _index(value: object) -> int | None:
+    return value if isinstance(value, int) and 0 <= value <= 100 else None
 
 
 def _price(market: MarketSnapshot | None, asset: str) -> float | None:

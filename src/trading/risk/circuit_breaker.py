@@ -131,6 +131,9 @@ class CircuitBreaker(BreakerReports):
         does: for the daily-loss floor, unexplained differences and damaged stores.
         """
         now_ms = self._clock.now_ms()
+        # Half a surrogate pair, as JSON may carry it, fits neither the store nor the record.
+        reason = reason.encode(errors="replace").decode()
+        rule = rule.encode(errors="replace").decode() if rule is not None else None
 
         def make(
             state: BreakerState, in_flight: tuple[str, ...], errors: tuple[str, ...]

@@ -248,3 +248,43 @@ def test_a_row_that_reads_as_nonsense_is_reported_as_corrupt(
     with pytest.raises(StoreCorruptError):
         store.load()
     store.close()
+
+
+@pytest.mark.parametrize(
+    "trip",
+    [
+        {"reason": "half a character: \ud800"},
+        {"reason": "x", "rule": "\ud800"},
+        {"reason": "x", "details": {"fear_greed_index": 10**30}},
+        {"reason": "x", "details": {"liquidations_1h_usd": {"a": 1}}},
+        {"reason": "x", "details": {"liquidations_1h_usd": 10**400}},
+        {"reason": "x", "details": {"liquidations_1h_usd": float("nan")}},
+    ],
+)
+def test_a_trip_whose_evidence_no_store_can_hold_is_stored_without_it(
+    open_breaker: Open, trip: dict[str, Any]
+) -> None:
+    breaker = open_breaker()
+
+    receipt = breaker.trigger(**trip, actor=Actor.LLM)
+    breaker.close()
+
+    restarted = open_breaker()
+    assert restarted.get_status() is BreakerStatus.TRIGGERED
+    assert restarted.snapshot.epoch == receipt.epoch
+    assert restarted.snapshot.latch is Latch.NONE  # words of a model are no damaged store
+
+
+def test_a_trip_that_breaks_the_store_in_an_unforeseen_way_is_held_and_stored_later(
+    open_breaker: Open, clock: VirtualClock, make_facts: Callable[..., RecoveryInputs]
+) -> None:
+    breaker = open_breaker()
+    endless: dict[str, Any] = {}
+    endless["itself"] = endless
+
+    breaker.trigger("crash", endless)
+    assert breaker.get_status() is BreakerStatus.TRIGGERED
+    breaker.advance(clock.now_ms(), make_facts())
+    breaker.close()
+
+    assert open_breaker().get_status() is BreakerStatus.TRIGGERED

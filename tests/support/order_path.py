@@ -238,7 +238,7 @@ class OrderPath:
             bus=self.bus,
             risk=self.risk,
             execution=self.execution_config,
-            database=self.storage.path,
+            storage=self.storage,
             price=lambda symbol: self.prices.get(symbol),
             instruments=self.exchange.instruments,
             data_fresh=lambda: self.fresh,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from trading.clock import Clock
 from trading.errors import StoreError
@@ -35,6 +34,7 @@ from trading.risk.limits import RiskLimits
 from trading.risk.reservations import ReservationBook
 from trading.risk.risk_config import RiskConfig
 from trading.risk.sizing import percent
+from trading.storage.config import StorageConfig
 from trading.storage.risk_event_repository import RiskEventRepository
 
 
@@ -50,7 +50,7 @@ class Surroundings:
     bus: EventBus
     risk: RiskConfig
     execution: ExecutionConfig
-    database: Path
+    storage: StorageConfig
     price: Callable[[str], float | None]
     instruments: Mapping[str, Instrument]
     data_fresh: Callable[[], bool]

@@ -49,7 +49,7 @@ class _Search:
 
 
 class OrderDesk:
-    """Owns the live orders. All methods run on the order loop.
+    """Owns the live orders. Everything but ``unknown`` is the order loop's own.
 
     ``on_store_failure`` is told when the store fails after an order was sent: the order's state
     is then kept in memory and the failure is a reason to halt.
@@ -119,8 +119,9 @@ class OrderDesk:
 
     @property
     def unknown(self) -> int:
-        """Orders of unknown outcome."""
-        return sum(r.is_unresolved and r.id not in self._sending for r in self._live.values())
+        """Orders of unknown outcome. From any thread."""
+        live = tuple(self._live.values())  # one step, so that no change comes between
+        return sum(record.is_unresolved and record.id not in self._sending for record in live)
 
     async def send(self, record: OrderRecord) -> OrderRecord:
         """Send a journalled order, once; returns its record as far as the outcome is known.

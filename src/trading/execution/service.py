@@ -12,7 +12,6 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 from trading.clock import Clock
@@ -66,7 +65,7 @@ class ExecutionService:
         bus: EventBus,
         risk: RiskConfig,
         execution: ExecutionConfig,
-        database: Path,
+        storage: StorageConfig,
         price: Callable[[str], float | None],
         instruments: Mapping[str, Instrument],
         data_fresh: Callable[[], bool],
@@ -82,7 +81,7 @@ class ExecutionService:
             bus=bus,
             risk=risk,
             execution=execution,
-            database=database,
+            storage=storage,
             price=price,
             instruments=instruments,
             data_fresh=data_fresh,
@@ -261,14 +260,7 @@ class ExecutionService:
             "trades closed": parts.books.trades_closed,
         }
 
-    @property
-    def equity(self) -> Decimal | None:
-        """Equity at the latest prices; None before the first account snapshot."""
-        account = self._opened.books.account if self._opened else None
-        return account.equity if account is not None and account.known else None
-
-    @property
-    def capital_saved(self) -> Decimal | None:
+    async def capital_saved(self) -> Decimal | None:
         """Actual minus shadow equity of the current or latest halt; None before the first."""
         return self._opened.halt.capital_saved if self._opened else None
 
@@ -282,8 +274,8 @@ class ExecutionService:
 
     def _open(self) -> Parts:
         if self._opened is None:
-            storage = StorageConfig(path=self._around.database)
-            self._opened = assemble(self._around, open_database(storage, check=False))
+            connection = open_database(self._around.storage, check=False)
+            self._opened = assemble(self._around, connection)
         return self._opened
 
     async def _propose(self, proposal: TradeProposal) -> ProposalResult:

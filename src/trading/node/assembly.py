@@ -88,7 +88,7 @@ def assemble(config: NodeConfig, around: Surroundings) -> TradingCore:
         bus=bus,
         risk=config.risk,
         execution=config.execution,
-        database=config.storage.path,
+        storage=config.storage,
         price=market.last_price,
         instruments=around.instruments,
         data_fresh=lambda: guard.data_is_fresh(),

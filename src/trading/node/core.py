@@ -77,7 +77,6 @@ class TradingCore:
         self._breaker = parts.breaker
         self._board = parts.board
         self._started_at_ms = parts.clock.now_ms()
-        self._start_equity = parts.execution.equity
 
     @property
     def parts(self) -> CoreParts:
@@ -128,8 +127,10 @@ class TradingCore:
         return self._result("recovery started at stage 0", applied=True)
 
     async def clear(self, command: ClearCommand) -> CommandResult:
+        # Positions and prices of the order path belong to its own loop.
+        saved = await self._parts.orders.call(self._parts.execution.capital_saved())
         self._breaker.clear(
-            self._parts.execution.capital_saved,
+            saved,
             actor=command.actor,
             reason=command.reason,
             epoch=command.epoch,
@@ -246,7 +247,6 @@ class TradingCore:
             activity=self._board.activity,
             components=self._components(),
             counters={**self._parts.execution.counters, **self._board.counters},
-            start_equity=self._start_equity,
         )
 
     async def _portfolio_or_none(self) -> Portfolio | None:

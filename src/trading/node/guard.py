@@ -72,9 +72,11 @@ class Guard:
             healthy=self.data_is_fresh(),
         )
 
-    def trip_feed_lost(self, reason: str) -> None:
-        """The feed gave up or its process noticed a loss: unsafe from now on."""
-        self._breaker.trigger(f"market feed lost: {reason}", actor=Actor.SYSTEM, rule=UNSAFE_DATA)
+    def trip_blind(self, reason: str) -> None:
+        """The core cannot watch market or orders any more: unsafe from now on."""
+        self._breaker.trigger(
+            f"a duty of the core failed: {reason}", actor=Actor.SYSTEM, rule=UNSAFE_DATA
+        )
 
     def _on_crash(self, event: CrashDetected) -> None:
         self._breaker.trigger(

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
@@ -39,9 +40,20 @@ class OrderThread:
         future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
         return await asyncio.wrap_future(future)
 
-    def spawn(self, coroutine: Coroutine[Any, Any, Any]) -> None:
-        """Start ``coroutine`` on the order loop without waiting; it ends with ``stop``."""
-        asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+    def spawn(
+        self, coroutine: Coroutine[Any, Any, Any], on_failure: Callable[[BaseException], None]
+    ) -> None:
+        """Start ``coroutine`` on the order loop without waiting; it ends with ``stop``.
+
+        ``on_failure`` is called on the caller's loop with what the coroutine raised.
+        """
+        caller = asyncio.get_running_loop()
+
+        def on_end(future: Future[Any]) -> None:
+            if not future.cancelled() and (error := future.exception()) is not None:
+                caller.call_soon_threadsafe(on_failure, error)
+
+        asyncio.run_coroutine_threadsafe(coroutine, self._loop).add_done_callback(on_end)
 
     def stop(self) -> None:
         """Cancel what still runs there and end the thread."""

@@ -111,6 +111,7 @@ async def run_core(launch: CoreLaunch, environment: Mapping[str, str]) -> None:
                 record=record,
             ),
         )
+        stack.callback(core.parts.breaker.close)
         stack.callback(core.parts.records.close)
         stack.callback(lambda: core.parts.performance.roll_up(core.now_ms()))
         if config.redis.enabled:
@@ -136,8 +137,14 @@ async def _running(
     """Everything that runs all the time. A duty that fails for good ends the core: its workers
     and the next start then read a halt, which is what nobody watching means."""
     execution = core.parts.execution
-    orders.spawn(venue.user_stream.run(execution.on_report, execution.on_gap))
-    orders.spawn(_order_duties(core))
+
+    def failed(error: BaseException) -> None:
+        log.critical("a duty of the core failed", exc_info=error)
+        core.parts.guard.trip_blind(f"{type(error).__name__}: {error}")
+        ended.set()
+
+    orders.spawn(venue.user_stream.run(execution.on_report, execution.on_gap), failed)
+    orders.spawn(_order_duties(core), failed)
     duties: tuple[Coroutine[Any, Any, None], ...] = (
         venue.feed.run(core.parts.config.market.symbols, CoreFeed(core)),
         _guard(core),
@@ -147,9 +154,7 @@ async def _running(
 
     def on_end(task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.critical("a duty of the core failed", exc_info=error)
-            core.parts.guard.trip_feed_lost(str(error))
-            ended.set()
+            failed(error)
 
     for task in tasks:
         task.add_done_callback(on_end)

@@ -341,7 +341,7 @@ async def test_the_halt_is_worth_what_the_shadow_account_would_have_lost(tmp_pat
         trip(path)
         await path.service.settle()
         await path.tick("BTCUSDT", 40_000.0)
-        saved = path.service.capital_saved
+        saved = await path.service.capital_saved()
         assert saved is not None
         # About 2,000 × 20 % less the fees of both sides.
         assert Decimal(380) < saved < Decimal(420)

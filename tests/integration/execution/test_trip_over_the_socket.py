@@ -109,7 +109,7 @@ async def late_entries(served: ServedExchange, directory: Path) -> tuple[int, in
         bus=EventBus(),
         risk=RiskConfig(max_orders_per_minute=1_000),
         execution=ExecutionConfig(wire_barrier_timeout_ms=1_000),
-        database=storage.path,
+        storage=storage,
         price=lambda symbol: 10_000.0 if symbol == "BTCUSDT" else PRICES.get(symbol),
         instruments=served.exchange.instruments,
         data_fresh=lambda: True,

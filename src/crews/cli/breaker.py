@@ -189,5 +189,3 @@ def _report(result: CommandResult, *, as_json: bool) -> None:
     show(f"{result.message} ({snapshot.status}, epoch {snapshot.epoch}, latch {snapshot.latch})")
     if result.in_flight:
         show(f"orders of unknown outcome, being resolved: {', '.join(result.in_flight)}")
-    if result.orders_cancelled:
-        show(f"entry orders cancelled: {result.orders_cancelled}")

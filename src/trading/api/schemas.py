@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
 from pydantic import Field
@@ -11,7 +10,6 @@ from trading.model.base import ValueModel
 from trading.model.breaker import Actor, BreakerSnapshot
 from trading.model.breaker import BreakerStatistics as BreakerStatistics
 from trading.model.breaker import RecoveryConditions as RecoveryConditions
-from trading.model.decision import SpikeRunReport
 from trading.model.metrics import MarketSnapshot
 from trading.model.portfolio import Portfolio as Portfolio
 from trading.model.spike import Spike, SpikeStatus
@@ -63,7 +61,6 @@ class CommandResult(ValueModel):
     message: str
     snapshot: BreakerSnapshot
     in_flight: tuple[str, ...] = ()
-    orders_cancelled: int = 0
 
 
 class SpikeView(ValueModel):
@@ -103,7 +100,6 @@ class CoreStatus(ValueModel):
     activity: tuple[ActivityEntry, ...]
     components: tuple[ComponentHealth, ...]
     counters: dict[str, int]
-    start_equity: Decimal | None = None
 
 
 class SpikeClaim(ValueModel):
@@ -113,6 +109,3 @@ class SpikeClaim(ValueModel):
     deadline_ms: int
     epoch: int
     now_ms: int
-
-
-RunReport = SpikeRunReport

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
 
 from pydantic import Field
 
@@ -100,6 +99,3 @@ class BreakerStatistics(ValueModel):
     total_capital_saved: Decimal
     last_trip_at_ms: int | None
     last_trip_reason: str | None
-
-
-JsonObject = dict[str, Any]

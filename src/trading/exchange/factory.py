@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
 
 from trading.clock import Clock
 from trading.errors import ConfigurationError
@@ -27,13 +26,11 @@ def create_venue(
     clock: Clock,
     *,
     simulator: SimulatorConfig | None = None,
-    paper_balances: dict[str, Decimal] | None = None,
 ) -> Venue:
     """The venue of ``config``, not yet connected.
 
     For venue sim, ``config.endpoints`` must hold the addresses of the running exchange.
-    ``simulator`` sets fees and first balances of a dry run; ``paper_balances`` replaces those
-    balances, for a paper account that goes on after a restart.
+    ``simulator`` sets fees and balances of a dry run.
 
     Raises:
         ConfigurationError: real money without its confirmation, or orders without a key.
@@ -52,7 +49,6 @@ def create_venue(
             BinanceFeed(config),
             clock,
             simulator or SimulatorConfig(),
-            paper_balances,
         )
     if config.venue == "binance" and not config.i_understand_this_trades_real_money:
         raise ConfigurationError(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from decimal import Decimal
 
 from trading.clock import Clock
 from trading.errors import ExchangeError
@@ -33,9 +32,9 @@ class PaperClient(SimulatedAccountClient):
         public: ExchangeClient,
         exchange: SimulatedExchange,
         clock: Clock,
-        balances: dict[str, Decimal] | None,
     ) -> None:
-        super().__init__(exchange, clock, venue=public.venue, account_id="paper", balances=balances)
+        # A name of its own: paper orders and positions must never pass for real ones in the store.
+        super().__init__(exchange, clock, venue=f"{public.venue}-paper", account_id="paper")
         self._public = public
 
     async def connect(self) -> None:
@@ -126,10 +125,9 @@ class PaperVenue:
         feed: MarketFeed,
         clock: Clock,
         simulator: SimulatorConfig,
-        balances: dict[str, Decimal] | None = None,
     ) -> None:
         exchange = SimulatedExchange(simulator, (), clock)
-        self._client = PaperClient(public, exchange, clock, balances)
+        self._client = PaperClient(public, exchange, clock)
         self._feed = PaperFeed(feed, self._client)
         self._user_stream = PaperUserStream(self._client)
 

@@ -117,7 +117,7 @@ async def run_core(launch: CoreLaunch, environment: Mapping[str, str]) -> None:
         if config.redis.enabled:
             await _join_redis(core, environment, stack)
         await _backfill(core, venue, orders, config)
-        if launch.fresh_account:
+        if launch.fresh_account or config.exchange.dry_run:  # a paper account lives in this process
             await orders.call(core.parts.execution.forget_account("the simulated account is new"))
         await orders.call(core.parts.execution.start())
         stack.push_async_callback(_quietly, orders.call, core.parts.execution.stop())

@@ -88,6 +88,14 @@ async def test_a_dry_run_trades_on_paper_and_sends_no_signed_request() -> None:
         assert not [mark for mark in SECRETS_ON_THE_WIRE if mark in sent]
 
 
+async def test_a_paper_account_is_never_stored_under_the_real_ones_name() -> None:
+    async with (
+        venue_behind_a_recorder(dry_run=True) as (_, paper, _),
+        venue_behind_a_recorder(dry_run=False) as (_, real, _),
+    ):
+        assert paper.client.venue == f"{real.client.venue}-paper"
+
+
 async def test_the_recorder_would_see_the_signed_requests_of_a_run_that_is_not_dry() -> None:
     """The broken variant of the test above: the same trading without ``dry_run``."""
     async with venue_behind_a_recorder(dry_run=False) as (served, venue, proxy):

@@ -1,0 +1,97 @@
+"""`replay` on recorded crashes: deterministic, halted when it must be, and honest about it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crews.config_loader import load_config
+from crews.replay import run_replay
+from crews.replay.options import ReplayOptions
+from crews.replay.world import RecordingExchange
+from trading.clock import VirtualClock
+from trading.errors import MarketDataError
+from trading.model.breaker import BreakerSnapshot, BreakerStatus
+from trading.model.market import Tick
+from trading.model.order import OrderType, Side
+from trading.simulator.config import SimulatorConfig
+from trading.simulator.instruments import make_instrument
+from trading.simulator.orders import NewOrder
+
+DATA = os.environ.get("SPIKEGUARD_MARKET_DATA")
+needs_data = pytest.mark.skipif(
+    DATA is None, reason="SPIKEGUARD_MARKET_DATA is not set: no recorded market to replay"
+)
+CRASH = ("--from", "2020-03-12T09:50", "--to", "2020-03-12T11:15")
+
+
+def replay(*arguments: str) -> dict[str, Any]:
+    """`crews.run replay … --json`, in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "crews.run", "replay", "--data", str(DATA), *arguments, "--json"],
+        capture_output=True,
+        timeout=110,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()[-2000:]
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report
+
+
+@needs_data
+@pytest.mark.timeout(240)
+def test_the_same_crash_replayed_twice_gives_the_same_trace_and_no_entry_while_halted(
+    tmp_path: Path,
+) -> None:
+    trace = tmp_path / "trace.jsonl"
+    first = replay(*CRASH, "--trace", str(trace))
+    second = replay(*CRASH)
+
+    assert first["trace_sha256"] == second["trace_sha256"]
+    assert first["trace_sha256"] == hashlib.sha256(trace.read_bytes()).hexdigest()
+    assert {trip["rule"] for trip in first["trips"]} >= {"btc_drawdown_1h", "eth_drawdown_1h"}
+    assert all(trip.keys() >= {"at", "reason", "rule", "epoch"} for trip in first["trips"])
+    assert first["entries_after_trip_while_halted"] == 0
+    assert first["halted_minutes"] > 20
+    assert first["spikes"] > 0
+    assert first["crew_runs"] > 0
+    assert first["agent_decisions"] >= first["crew_runs"]
+    assert first["tool_calls"] > 0
+    assert float(first["capital_saved"]) == pytest.approx(
+        float(first["equity_end"]) - float(first["equity_end_without_breaker"])
+    )
+
+
+def test_the_recorder_at_the_exchange_would_show_an_entry_that_arrives_while_halted() -> None:
+    """The figure that must be 0 is counted where orders arrive, whatever sent them."""
+    clock = VirtualClock(1_700_000_000_000)
+    instrument = make_instrument("SOLUSDT", 100.0)
+    exchange = RecordingExchange(SimulatorConfig(), [instrument], clock)
+    exchange.open_account("a")
+    exchange.on_tick(Tick("SOLUSDT", 100.0, 1.0, clock.now_ms()))
+    order = NewOrder(
+        symbol="SOLUSDT", side=Side.BUY, type=OrderType.MARKET, quantity=Decimal("0.1")
+    )
+    exchange.breaker_now = snapshot(BreakerStatus.SAFE, 1.0)
+    exchange.submit("a", order)
+    assert exchange.entries_while_halted == 0
+    exchange.breaker_now = snapshot(BreakerStatus.TRIGGERED, 0.0)
+    exchange.submit("a", order)
+    assert (exchange.entries_sent, exchange.entries_while_halted) == (2, 1)
+
+
+def snapshot(status: BreakerStatus, size_multiplier: float) -> BreakerSnapshot:
+    return BreakerSnapshot(status=status, epoch=1, changed_at_ms=0, size_multiplier=size_multiplier)
+
+
+def test_a_folder_without_data_is_refused_with_what_is_missing(tmp_path: Path) -> None:
+    with pytest.raises(MarketDataError, match=str(tmp_path)):
+        run_replay(load_config(), ReplayOptions(data=tmp_path, window="2020-03-12"))

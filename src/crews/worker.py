@@ -114,7 +114,10 @@ def main() -> int:
         config = read_config(sys.stdin)
         configure_logging(config.logging, f"{config.role}-worker")
         client = HttpTradingClient(
-            config.socket_path, config.record_path, stale_after_ms=config.heartbeat_timeout_ms
+            config.socket_path,
+            config.record_path,
+            timeout_s=config.request_timeout_s,
+            stale_after_ms=config.heartbeat_timeout_ms,
         )
         worker = Worker(client, config, os.environ)
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -29,6 +29,9 @@ class WorkerConfig(ConfigModel):
     heartbeat_timeout_ms: int = Field(
         default=1_000, ge=50, description="A record older than this reads as TRIGGERED, ms."
     )
+    request_timeout_s: float = Field(
+        default=10.0, gt=0, description="How long the worker waits for the core's answer, seconds."
+    )
     agents: AgentsConfig = Field(default_factory=AgentsConfig, description="The agents.")
     crews: CrewsConfig = Field(default_factory=CrewsConfig, description="The crews.")
     market_symbol: SymbolName = Field(

@@ -132,6 +132,9 @@ class SpikeLoop(WorkerLoop):
             except SpikeguardError as error:
                 logger.warning("%s: %s", name, error)
                 self._stop.wait(_PAUSE_AFTER_ERROR_S)
+            except Exception:  # a thread that ended in silence would leave spikes unclaimed
+                logger.exception("%s failed", name)
+                self._stop.wait(_PAUSE_AFTER_ERROR_S)
             finally:
                 self._show(name, None)
 

@@ -33,7 +33,6 @@ class Child:
 
     name: str
     module: str
-    arguments: tuple[str, ...]
     settings: BaseModel
     environment: Mapping[str, str]
     log_path: Path
@@ -45,7 +44,7 @@ class Child:
         self.log_path.parent.mkdir(parents=True, exist_ok=True)
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", self.module, *self.arguments],
+                [sys.executable, "-m", self.module],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -131,7 +130,6 @@ class RestartPolicy:
     first_s: float = 0.5
     most_s: float = 30.0
     reset_after_s: float = 60.0
-    restarts: int = 0
     _pause_s: float = 0.0
     _started_at: float = field(default_factory=time.monotonic)
     _next_at: float | None = None
@@ -149,10 +147,7 @@ class RestartPolicy:
             self._pause_s = self.first_s if lived_s > self.reset_after_s else longer
             self._pause_s = min(self._pause_s, self.most_s)
             self._next_at = now + self._pause_s
-        if now < self._next_at:
-            return False
-        self.restarts += 1
-        return True
+        return now >= self._next_at
 
 
 def _read_line(stream: IO[bytes], timeout_s: float) -> bytes:

@@ -37,6 +37,7 @@ class LiveSession:
         self._plain = options.plain or options.json_lines or not sys.stdout.isatty()
         self._supervisor = Supervisor(loaded, options)
         self._ending = False
+        self._note = ""
         self._shown_until_ms = -1
         self._shown: set[ActivityEntry] = set()
 
@@ -68,7 +69,9 @@ class LiveSession:
 
                 def draw(status: CoreStatus | None, problem: str) -> None:
                     content: RenderableType = (
-                        render(status) if status else Text(f"waiting for the core: {problem}")
+                        render(status, self._note)
+                        if status
+                        else Text(f"waiting for the core: {problem}")
                     )
                     screen.update(content, refresh=True)
 
@@ -83,6 +86,7 @@ class LiveSession:
             if ends_at is not None and now >= ends_at:
                 return
             self._supervisor.check()
+            self._tell(self._supervisor.take_notes())
             if now >= next_draw:
                 next_draw = now + (1.0 if self._options.json_lines else self._refresh_s)
                 try:
@@ -92,6 +96,12 @@ class LiveSession:
                 except ControlApiError as error:
                     draw(None, str(error))
             time.sleep(CHECK_INTERVAL_S)
+
+    def _tell(self, notes: list[str]) -> None:
+        for note in notes:
+            self._note = note
+            if self._plain:
+                self._console.print(note, style="yellow", markup=False, highlight=False)
 
     def _print_status(self, status: CoreStatus | None, problem: str) -> None:
         if status is None:

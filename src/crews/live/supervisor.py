@@ -157,6 +157,7 @@ class Supervisor:
                 socket_path=self._paths.worker_socket,
                 record_path=self._paths.breaker_record,
                 heartbeat_timeout_ms=self._config.circuit_breaker.heartbeat_timeout_ms,
+                request_timeout_s=self._config.api.request_timeout_s,
                 market_symbol=self._config.market.btc_symbol,
                 logging=self._config.monitoring.logging,
             )
@@ -200,7 +201,7 @@ class Supervisor:
         core.settings = core.settings.model_copy(update={"fresh_account": False})
 
     def take_notes(self) -> list[str]:
-        """What `check` did since the last call, for the screen."""
+        """What `check` did since the last call, for whoever watches."""
         notes, self._notes = self._notes, []
         return notes
 
@@ -228,7 +229,6 @@ class Supervisor:
         return Child(
             name=name,
             module=module,
-            arguments=(),
             settings=settings,
             environment=environment,
             log_path=self._logs / f"{name.replace(' ', '-')}.log",

@@ -32,11 +32,11 @@ SPIKE_STYLE = {
 BAR_WIDTH = 18
 
 
-def render(status: CoreStatus) -> RenderableType:
-    """The whole screen for ``status``."""
+def render(status: CoreStatus, note: str = "") -> RenderableType:
+    """The whole screen for ``status``; ``note`` is what the supervisor did last."""
     layout = Layout()
     layout.split_column(
-        Layout(_header(status), size=5),
+        Layout(_header(status, note), size=5),
         Layout(name="middle", size=14),
         Layout(name="bottom"),
     )
@@ -62,7 +62,7 @@ def state_text(status: CoreStatus) -> Text:
     return text
 
 
-def _header(status: CoreStatus) -> Panel:
+def _header(status: CoreStatus, note: str) -> Panel:
     snapshot = status.breaker.snapshot
     first = state_text(status)
     second = Text()
@@ -79,7 +79,13 @@ def _header(status: CoreStatus) -> Panel:
         f"spikeguard · {status.venue}{' · dry run' if status.dry_run else ''} · "
         f"{utc(status.time_ms):%Y-%m-%d %H:%M:%S} UTC · pid {status.process_id}"
     )
-    return Panel(Group(first, second, third), title=title, title_align="left")
+    return Panel(
+        Group(first, second, third),
+        title=title,
+        title_align="left",
+        subtitle=Text(note, style="yellow") if note else None,
+        subtitle_align="left",
+    )
 
 
 def _metrics(status: CoreStatus) -> Panel:

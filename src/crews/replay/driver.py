@@ -124,6 +124,7 @@ class ReplayPass:
                 self._config.agents,
                 self._config.crews.guardian,
                 environment=self._environment,
+                market_symbol=self._config.market.btc_symbol,
             ),
             spike=SpikeTradingCrew(
                 world.client,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -156,7 +157,8 @@ class HttpTradingClient:
             params={"worker": worker, "timeout_s": timeout_s},
             timeout_s=timeout_s + self._timeout_s,
         )
-        return SpikeClaim.model_validate_json(answer) if answer not in (b"null", b"") else None
+        claim: SpikeClaim | None = _decode(SpikeClaim | None, answer)
+        return claim
 
     def finish_spike_run(self, report: SpikeRunReport) -> None:
         self._send("POST", "/v1/spikes/finish", body=report)
@@ -175,10 +177,12 @@ class HttpTradingClient:
         self._send("POST", "/v1/workers/heartbeat", body={"worker": worker, "detail": detail})
 
     def _get(self, path: str, kind: type[T], **params: int) -> T:
-        return _decode(kind, self._send("GET", path, params=params))
+        answer: T = _decode(kind, self._send("GET", path, params=params))
+        return answer
 
     def _post(self, path: str, kind: type[T], body: BaseModel | dict[str, Any]) -> T:
-        return _decode(kind, self._send("POST", path, body=body))
+        answer: T = _decode(kind, self._send("POST", path, body=body))
+        return answer
 
     def _send(
         self,
@@ -214,9 +218,15 @@ class HttpTradingClient:
         raise from_wire(response.status_code, _body_of(response))
 
 
-def _decode(kind: type[T], content: bytes) -> T:
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def _decode(kind: Any, content: bytes) -> Any:
+    """``content`` as a ``kind``. Raises ControlApiError when it is none."""
     try:
-        return TypeAdapter(kind).validate_json(content)
+        return _adapter(kind).validate_json(content)
     except ValueError as error:
         raise ControlApiError(f"the core's answer is not understood: {error}") from error
 

@@ -33,7 +33,6 @@ def make_child(folder: Path, module: str) -> Child:
     return Child(
         name=module,
         module=module,
-        arguments=(),
         settings=Settings(),
         environment={**os.environ, "PYTHONPATH": str(folder)},
         log_path=folder / f"{module}.log",
@@ -84,5 +83,4 @@ def test_restarts_pause_longer_each_time() -> None:
         while not policy.is_due():
             time.sleep(0.001)
         pauses.append(time.monotonic() - begun)
-    assert policy.restarts == 3
     assert pauses[0] < pauses[1] < 1

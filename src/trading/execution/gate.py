@@ -8,6 +8,8 @@ check and the registration of the sender are one step under one lock, and a trip
 3. fences those that are still inside: their permit is void, and a send with a void permit fails
    before its first byte (``ExchangeClient.submit_order`` calls ``on_wire`` right before it writes).
 
+Epoch, deadline and data of an entry are checked at admission and again in that last instant.
+
 The wait for the venue's answer is not inside: it may take seconds.
 """
 
@@ -64,7 +66,8 @@ class SendPermit:
         is after the client's write.
 
         Raises:
-            TradingHaltedError: a trip has fenced this send; nothing may be sent.
+            TradingHaltedError: a trip has fenced this send, or an entry's epoch, deadline or data
+                have gone by since it was admitted; nothing may be sent.
         """
         self.leave()
         try:
@@ -170,6 +173,7 @@ class Gate:
                     f"{permit.intent.client_order_id} was fenced by a trip before it was sent"
                 )
             if permit.stage is _Stage.INSIDE:
+                self._check_still_valid(permit)
                 permit.stage = _Stage.LEAVING
 
     def away(self, permit: SendPermit) -> None:
@@ -187,6 +191,24 @@ class Gate:
     def _check_entry(self, intent: GateIntent) -> None:
         if self._entries_blocked():
             raise TradingHaltedError("the breaker blocks entries")
+        self._check_decision(intent)
+
+    def _check_still_valid(self, permit: SendPermit) -> None:
+        """Connecting to the venue takes seconds when it is slow; the decision ages meanwhile.
+
+        The breaker's flag is not asked again: the trip that sets it waits for this very send.
+        """
+        if not permit.intent.purpose.increases_risk:
+            return
+        try:
+            self._check_decision(permit.intent)
+        except DecisionRejectedError as error:
+            permit.refused = True
+            self._fence(permit)
+            self._changed.notify_all()
+            raise TradingHaltedError(f"too late at the wire: {error}") from error
+
+    def _check_decision(self, intent: GateIntent) -> None:
         epoch = self._epoch()
         if intent.epoch != epoch:
             raise DecisionRejectedError(

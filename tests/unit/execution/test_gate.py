@@ -27,12 +27,13 @@ class Halt:
         self.epoch = 0
         self.fresh = True
         self.trusted = True
+        self.now_ms = 0
 
     def gate(self) -> Gate:
         return Gate(
             entries_blocked=lambda: self.blocked,
             epoch=lambda: self.epoch,
-            now_ms=lambda: 0,
+            now_ms=lambda: self.now_ms,
             data_fresh=lambda: self.fresh,
             positions_trusted=lambda _: self.trusted,
         )
@@ -244,3 +245,23 @@ def test_an_expired_decision_does_not_enter() -> None:
     gate = Halt().gate()
     with pytest.raises(DecisionRejectedError):
         gate.enter(GateIntent("sg-1", "BTCUSDT", OrderPurpose.ENTRY, 0, deadline_ms=0))
+
+
+@pytest.mark.parametrize("aged", ["deadline", "data", "epoch"])
+def test_an_entry_that_aged_between_admission_and_wire_is_not_sent(aged: str) -> None:
+    halt = Halt()
+    gate = halt.gate()
+    permit = gate.enter(GateIntent("sg-1", "BTCUSDT", OrderPurpose.ENTRY, 0, deadline_ms=1))
+    if aged == "deadline":
+        halt.now_ms = 1
+    elif aged == "data":
+        halt.fresh = False
+    else:
+        halt.epoch = 1
+    with pytest.raises(TradingHaltedError):
+        permit.leave()
+    assert permit.refused
+    assert not permit.left
+    halt.now_ms, halt.fresh, halt.epoch = 0, True, 0
+    with pytest.raises(TradingHaltedError):  # void for good
+        permit.leave()

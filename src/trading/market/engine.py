@@ -279,6 +279,9 @@ class MarketEngine:
                     f"stale: no trade of {state.symbol} for {age_ms / 1000:.0f} s,"
                     f" limit {self._stale_after_ms / 1000:g} s"
                 )
+            if -age_ms > self._crash_config.max_future_ms:
+                # Until it has caught up, silence could not be told from trading.
+                return f"the clock went back by {-age_ms / 1000:.0f} s, or the venue's is ahead"
             if state.filter.is_insane(now_ms):
                 return f"insane: too many impossible trades of {state.symbol} within a minute"
         return ""

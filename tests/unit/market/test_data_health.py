@@ -111,3 +111,10 @@ def test_a_feed_that_never_starts_is_stale_after_the_same_time(make_rig: MakeRig
 def test_trades_of_other_pairs_are_ignored(rig: Any) -> None:
     rig.trade("SHIBUSDT", 1.0)
     assert rig.engine.last_price("SHIBUSDT") is None
+
+
+def test_a_clock_that_goes_back_is_unsafe_data_and_not_endless_freshness(rig: Any) -> None:
+    assert rig.second().healthy
+    snapshot = rig.engine.advance(rig.clock.now_ms() - 3_600_000)
+    assert not snapshot.healthy
+    assert "clock" in snapshot.problem

@@ -122,6 +122,7 @@ async def run_core(launch: CoreLaunch, environment: Mapping[str, str]) -> None:
         await orders.call(core.parts.execution.start())
         stack.push_async_callback(_quietly, orders.call, core.parts.execution.stop())
         await stack.enter_async_context(control_api(core, config.api, paths))
+        stack.callback(core.parts.spikes.close)
         write_info(paths, _info(config, core, paths))
         await stack.enter_async_context(_running(core, venue, orders, ended))
         core.parts.board.say("core", f"ready on venue {config.exchange.venue} {launch.market_name}")

@@ -40,6 +40,7 @@ class SpikeQueue:
         self._waiting: dict[str, Spike] = {}
         self._seen: dict[str, int] = {}
         self._arrived = asyncio.Event()
+        self._closed = False
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -58,10 +59,13 @@ class SpikeQueue:
         return True
 
     async def claim(self, timeout_s: float) -> Spike | None:
-        """Take the best waiting spike, or None after ``timeout_s`` seconds of wall time."""
+        """Take the best waiting spike, or None after ``timeout_s`` seconds of wall time.
+
+        None at once when the queue is closed.
+        """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_s
-        while True:
+        while not self._closed:
             if (spike := self._take()) is not None:
                 return spike
             self._arrived.clear()
@@ -72,6 +76,12 @@ class SpikeQueue:
                 await asyncio.wait_for(self._arrived.wait(), remaining)
             except TimeoutError:
                 return None
+        return None
+
+    def close(self) -> None:
+        """Send every waiting worker away: the core ends."""
+        self._closed = True
+        self._arrived.set()
 
     def discard_all(self, reason: str) -> None:
         """Empty the queue; each spike is reported as discarded."""

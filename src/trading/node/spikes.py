@@ -67,6 +67,10 @@ class SpikeDesk:
         self.advance()
         return await self._queue.claim(timeout_s)
 
+    def close(self) -> None:
+        """Nobody waits for a spike any longer: the core ends."""
+        self._queue.close()
+
     def advance(self) -> None:
         """Drop what is too old, and everything after a trip."""
         if self._halted_since_last_look:

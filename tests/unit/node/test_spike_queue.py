@@ -108,6 +108,15 @@ async def test_two_waiting_workers_never_get_the_same_spike(queue: SpikeQueue) -
     assert len(claims) == 1
 
 
+async def test_closing_the_queue_sends_waiting_workers_away(queue: SpikeQueue) -> None:
+    waiting = asyncio.create_task(queue.claim(30))
+    await asyncio.sleep(0)
+    queue.close()
+    assert await asyncio.wait_for(waiting, 1) is None
+    queue.offer(spike("late"))
+    assert await queue.claim(30) is None
+
+
 async def test_emptying_the_queue_reports_every_spike(
     queue: SpikeQueue, discarded: list[Discarded]
 ) -> None:

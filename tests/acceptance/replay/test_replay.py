@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-import subprocess
-import sys
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
+from replayed import needs_data, replay
 
 from crews.config_loader import load_config
 from crews.replay import run_replay
@@ -26,24 +22,7 @@ from trading.simulator.config import SimulatorConfig
 from trading.simulator.instruments import make_instrument
 from trading.simulator.orders import NewOrder
 
-DATA = os.environ.get("SPIKEGUARD_MARKET_DATA")
-needs_data = pytest.mark.skipif(
-    DATA is None, reason="SPIKEGUARD_MARKET_DATA is not set: no recorded market to replay"
-)
 CRASH = ("--from", "2020-03-12T09:50", "--to", "2020-03-12T11:15")
-
-
-def replay(*arguments: str) -> dict[str, Any]:
-    """`crews.run replay … --json`, in a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-m", "crews.run", "replay", "--data", str(DATA), *arguments, "--json"],
-        capture_output=True,
-        timeout=110,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr.decode()[-2000:]
-    report: dict[str, Any] = json.loads(done.stdout)
-    return report
 
 
 @needs_data

@@ -59,6 +59,9 @@ class BreakerService:
         )
         return self._result("cleared")
 
+    def halt_shown(self) -> None:
+        pass
+
     async def status(self) -> CoreStatus:
         return CoreStatus(
             time_ms=SystemClock().now_ms(),

@@ -79,21 +79,29 @@ def create_app(service: CoreService, role: Role, config: ApiConfig) -> FastAPI:
     def actor_of(claimed: Actor) -> Actor:
         return Actor.LLM if role is Role.WORKER else claimed
 
-    _add_breaker_routes(app, service, actor_of)
+    def shown() -> None:
+        if role is Role.OPERATOR:
+            service.halt_shown()
+
+    _add_breaker_routes(app, service, actor_of, shown)
     _add_market_routes(app, service)
     _add_trading_routes(app, service)
     _add_worker_routes(app, service, config)
 
     @app.get("/v1/status")
     async def status() -> CoreStatus:
+        shown()
         return await service.status()
 
     return app
 
 
-def _add_breaker_routes(app: FastAPI, service: CoreService, actor_of: ActorOf) -> None:
+def _add_breaker_routes(
+    app: FastAPI, service: CoreService, actor_of: ActorOf, shown: Callable[[], None]
+) -> None:
     @app.get("/v1/breaker")
     async def breaker() -> BreakerView:
+        shown()
         return await service.breaker()
 
     @app.get("/v1/breaker/statistics")

@@ -82,7 +82,6 @@ class AgentDecision(ValueModel):
     execution_time_ms: float = Field(ge=0)
     spike_event_id: str | None = None
     circuit_breaker_event_id: int | None = None
-    trade_id: int | None = None
 
 
 class ToolExecution(ValueModel):

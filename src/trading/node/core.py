@@ -77,6 +77,7 @@ class TradingCore:
         self._breaker = parts.breaker
         self._board = parts.board
         self._started_at_ms = parts.clock.now_ms()
+        self._shown_event_id: int | None = None
 
     @property
     def parts(self) -> CoreParts:
@@ -231,6 +232,16 @@ class TradingCore:
         self._board.worker_seen(worker, detail, _monotonic_ms())
 
     # Screens -------------------------------------------------------------------------------
+
+    def halt_shown(self) -> None:
+        """An operator sees the breaker: the halt's row says from now on that they know."""
+        event_id = self._breaker.snapshot.event_id
+        if event_id is None or event_id == self._shown_event_id:
+            return
+        self._shown_event_id = event_id
+        self._parts.records.write(
+            lambda _: self._breaker.update_event(event_id, user_notified=True)
+        )
 
     async def status(self) -> CoreStatus:
         exchange = self._parts.config.exchange

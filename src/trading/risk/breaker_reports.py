@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-from typing import Any
+from typing import Any, Unpack
 
 from trading.model.breaker import Actor, BreakerStatistics, BreakerStatus, RecoveryConditions
 from trading.risk.breaker_core import BreakerCore
 from trading.risk.breaker_recovery import recovery_blockers, recovery_report
 from trading.risk.breaker_state import DAY_MS
+from trading.storage.breaker_event_repository import EventFigures
 
 
 class BreakerReports(BreakerCore):
@@ -81,25 +81,7 @@ class BreakerReports(BreakerCore):
             last_trip_reason=totals.last_trip_reason,
         )
 
-    def update_event(
-        self,
-        event_id: int,
-        *,
-        capital_saved: Decimal | None = None,
-        orders_cancelled: int | None = None,
-        positions_affected: int | None = None,
-        false_trigger: bool | None = None,
-        user_notified: bool | None = None,
-        note: str | None = None,
-    ) -> None:
+    def update_event(self, event_id: int, **figures: Unpack[EventFigures]) -> None:
         """Fill in what became known after a transition. Raises StoreError."""
         with self._lock:
-            self._require_store().update_event(
-                event_id,
-                capital_saved=capital_saved,
-                orders_cancelled=orders_cancelled,
-                positions_affected=positions_affected,
-                false_trigger=false_trigger,
-                user_notified=user_notified,
-                note=note,
-            )
+            self._require_store().update_event(event_id, **figures)

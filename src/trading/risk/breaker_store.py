@@ -7,8 +7,7 @@ import math
 import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
-from decimal import Decimal
-from typing import Any
+from typing import Any, Unpack
 
 from trading.clock import Clock, iso
 from trading.errors import StoreCorruptError
@@ -20,6 +19,7 @@ from trading.storage.breaker_event_repository import (
     TRIP_KINDS,
     BreakerEventRepository,
     BreakerEventRow,
+    EventFigures,
 )
 from trading.storage.config import StorageConfig
 from trading.storage.database import (
@@ -143,28 +143,10 @@ class BreakerStore:
         with transaction(self._connection, "recording a breaker event"):
             return self._write_event(transition)
 
-    def update_event(
-        self,
-        event_id: int,
-        *,
-        capital_saved: Decimal | None = None,
-        orders_cancelled: int | None = None,
-        positions_affected: int | None = None,
-        false_trigger: bool | None = None,
-        user_notified: bool | None = None,
-        note: str | None = None,
-    ) -> None:
+    def update_event(self, event_id: int, **figures: Unpack[EventFigures]) -> None:
         """Fill in what became known after a transition; see ``BreakerEventRepository.update``."""
         with transaction(self._connection, "updating a breaker event"):
-            self.events.update(
-                event_id,
-                capital_saved=capital_saved,
-                orders_cancelled=orders_cancelled,
-                positions_affected=positions_affected,
-                false_trigger=false_trigger,
-                user_notified=user_notified,
-                note=note,
-            )
+            self.events.update(event_id, **figures)
 
     def trip_record(self, event_id: int) -> dict[str, Any]:
         """Rule, details and market of the episode's newest trip. Raises StoreError."""
@@ -297,9 +279,9 @@ def _index(value: object) -> int | None:
 def _price(market: MarketSnapshot | None, asset: str) -> float | None:
     if market is None:
         return None
-    return next(
-        (price for symbol, price in market.prices.items() if symbol.startswith(asset)), None
-    )
+    # The shortest name: BTCUSDT, and not BTCDOMUSDT.
+    pair = min((name for name in market.prices if name.startswith(asset)), key=len, default=None)
+    return None if pair is None else market.prices[pair]
 
 
 def _largest(market: MarketSnapshot | None, prefix: str) -> float | None:

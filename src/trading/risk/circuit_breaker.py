@@ -127,13 +127,16 @@ class CircuitBreaker(BreakerReports):
         """Halt. Never refused and never raises for a failing store.
 
         After it returns no new risk-increasing order leaves through a gate that is registered
-        with ``add_trip_listener``. ``latch`` sets the MANUAL latch, as an operator's trip always
-        does: for the daily-loss floor, unexplained differences and damaged stores.
+        with ``add_trip_listener``. Without a ``market_snapshot`` that of the last ``advance`` is
+        recorded. ``latch`` sets the MANUAL latch, as an operator's trip always does: for the
+        daily-loss floor, unexplained differences and damaged stores.
         """
         now_ms = self._clock.now_ms()
         # Half a surrogate pair, as JSON may carry it, fits neither the store nor the record.
         reason = reason.encode(errors="replace").decode()
         rule = rule.encode(errors="replace").decode() if rule is not None else None
+        if market_snapshot is None and self._facts is not None:
+            market_snapshot = self._facts.market
 
         def make(
             state: BreakerState, in_flight: tuple[str, ...], errors: tuple[str, ...]

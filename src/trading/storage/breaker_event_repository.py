@@ -30,7 +30,7 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from trading.clock import iso
 from trading.errors import StoreError
@@ -64,6 +64,17 @@ class BreakerEventRow:
     details: dict[str, Any] | None = None
     market_snapshot: dict[str, Any] | None = None
     notes: str = ""
+
+
+class EventFigures(TypedDict, total=False):
+    """What becomes known of an episode after its trip; None leaves a column as it is."""
+
+    capital_saved: Decimal | None
+    orders_cancelled: int | None
+    positions_affected: int | None
+    false_trigger: bool | None
+    user_notified: bool | None  # the halt was shown to an operator
+    note: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,29 +156,18 @@ class BreakerEventRepository(Repository):
             {"iso": iso(now_ms), "now": now_ms, "note": note, "id": event_id},
         )
 
-    def update(
-        self,
-        event_id: int,
-        *,
-        capital_saved: Decimal | None = None,
-        orders_cancelled: int | None = None,
-        positions_affected: int | None = None,
-        false_trigger: bool | None = None,
-        user_notified: bool | None = None,
-        fear_greed_index: int | None = None,
-        note: str | None = None,
-    ) -> None:
-        """Fill in figures that become known after the transition; None leaves a column alone.
+    def update(self, event_id: int, **figures: Unpack[EventFigures]) -> None:
+        """Fill in figures that become known after the transition.
 
         Raises StoreError when there is no such event.
         """
+        note = figures.get("note")
         values: dict[str, Any] = {
-            "capital_saved": to_text(capital_saved),
-            "orders_cancelled": orders_cancelled,
-            "positions_affected": positions_affected,
-            "user_notified": user_notified,
-            "fear_greed_index": fear_greed_index,
-            "status": "false_trigger" if false_trigger else None,
+            "capital_saved": to_text(figures.get("capital_saved")),
+            "orders_cancelled": figures.get("orders_cancelled"),
+            "positions_affected": figures.get("positions_affected"),
+            "user_notified": figures.get("user_notified"),
+            "status": "false_trigger" if figures.get("false_trigger") else None,
         }
         assignments = [f"{name} = :{name}" for name, value in values.items() if value is not None]
         if note:

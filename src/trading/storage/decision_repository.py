@@ -52,7 +52,10 @@ class DecisionRepository(Repository):
     """Writes and reads agent_decisions and agent_performance."""
 
     def record(self, decision: AgentDecision, now_ms: int) -> int:
-        """Add one decision; returns its id. Raises StoreError when it refers to nothing."""
+        """Add one decision; returns its id. Raises StoreError when it refers to nothing.
+
+        ``trade_id`` follows when the trade that came of the spike is closed.
+        """
         return self._insert(
             "agent_decisions",
             {
@@ -69,7 +72,6 @@ class DecisionRepository(Repository):
                 "execution_time_ms": decision.execution_time_ms,
                 "spike_event_id": decision.spike_event_id,
                 "circuit_breaker_event_id": decision.circuit_breaker_event_id,
-                "trade_id": decision.trade_id,
             },
         )
 

@@ -130,7 +130,7 @@ class TradeRepository(Repository):
         self._venue = venue
 
     def add(self, trade: ClosedTrade) -> int:
-        """Store ``trade`` and the outcome of its spike; returns the trade's id.
+        """Store ``trade`` with the outcome of its spike and the decisions on it; returns its id.
 
         When a late fill reopens and closes the same entry again, its row is brought up to date.
         """
@@ -172,6 +172,10 @@ class TradeRepository(Repository):
                     to_text(trade.pnl),
                     trade.spike_id,
                 ),
+            )
+            self._execute(
+                "UPDATE agent_decisions SET trade_id = ? WHERE spike_event_id = ?",
+                (trade_id, trade.spike_id),
             )
         return trade_id
 

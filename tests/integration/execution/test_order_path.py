@@ -6,11 +6,12 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from order_path import OrderPath, trader
+from order_path import START_MS, OrderPath, trader
 
 from trading.execution.config import ExecutionConfig
-from trading.model.decision import ProposalOutcome
+from trading.model.decision import AgentDecision, ProposalOutcome
 from trading.model.order import OrderType
+from trading.storage.decision_repository import DecisionRepository
 
 
 async def test_a_filled_entry_has_a_stop_of_the_size_of_its_position(tmp_path: Path) -> None:
@@ -35,10 +36,27 @@ async def test_equity_falls_by_the_fee_and_the_spread_only(tmp_path: Path) -> No
         assert Decimal(0) < before - after < Decimal(2)
 
 
+def decision_on(spike_id: str) -> AgentDecision:
+    return AgentDecision(
+        agent_name="strategy_executor",
+        agent_role="executor",
+        decision_type="execution",
+        decision="enter",
+        confidence=0.9,
+        reasoning="test",
+        input_data={},
+        output_data={},
+        execution_time_ms=1.0,
+        spike_event_id=spike_id,
+    )
+
+
 async def test_a_hit_stop_closes_the_position_into_a_trade(tmp_path: Path) -> None:
     async with OrderPath(tmp_path) as path:
         proposal = path.proposal()
         await path.service.propose(proposal)
+        with path.database() as connection:
+            DecisionRepository(connection).record(decision_on(proposal.spike_id), START_MS)
         await path.tick("BTCUSDT", 48_000.0)
         assert not (await path.service.portfolio()).positions
         (trade,) = path.rows("SELECT * FROM trades")
@@ -47,6 +65,8 @@ async def test_a_hit_stop_closes_the_position_into_a_trade(tmp_path: Path) -> No
         (spike,) = path.rows("SELECT * FROM spike_events WHERE id = ?", proposal.spike_id)
         assert (spike["outcome"], spike["status"]) == ("unprofitable", "traded")
         assert spike["trade_id"] == trade["id"]
+        (decision,) = path.rows("SELECT * FROM agent_decisions")
+        assert decision["trade_id"] == trade["id"]
         cash = path.held("USDT")
         assert cash - 10_000 == Decimal(trade["pnl"])
 

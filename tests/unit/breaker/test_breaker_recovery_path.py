@@ -214,6 +214,18 @@ def test_three_relapses_latch(
     assert breaker.get_status() is BreakerStatus.TRIGGERED
 
 
+def test_a_trip_by_somebody_who_sees_no_market_is_recorded_with_the_market_last_seen(
+    breaker: CircuitBreaker, clock: VirtualClock, make_facts: Facts, rows: Rows
+) -> None:
+    breaker.advance(clock.now_ms(), make_facts(market=None))
+    breaker.trigger("our books differ from the venue's", actor=Actor.SYSTEM)
+    breaker.advance(clock.now_ms(), make_facts(0.8))
+    breaker.trigger("Redis lost", actor=Actor.SYSTEM)
+    blind, seeing = rows("SELECT * FROM circuit_breaker_events ORDER BY id")
+    assert blind["btc_price_at_trigger"] is None
+    assert seeing["btc_price_at_trigger"] == "50000.0"
+
+
 def test_every_transition_of_an_episode_is_a_row_and_the_first_carries_its_figures(
     breaker: CircuitBreaker,
     clock: VirtualClock,

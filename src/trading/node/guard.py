@@ -12,10 +12,12 @@ from trading.events import CrashDetected, EventBus
 from trading.market.engine import MarketEngine
 from trading.model.breaker import Actor, BreakerStatus
 from trading.model.metrics import MarketSnapshot
+from trading.node.pulse import Pulse
 from trading.risk.breaker_state import RecoveryInputs
 from trading.risk.circuit_breaker import CircuitBreaker
 
 UNSAFE_DATA = "unsafe_data"
+HEARTBEAT = "heartbeat"
 
 
 class Guard:
@@ -39,6 +41,7 @@ class Guard:
         self._started_ms: int | None = None
         self._data_was_healthy = True
         self._snapshot: MarketSnapshot | None = None
+        self.pulse = Pulse("the guardian")  # beaten by whoever calls ``advance`` in real time
         bus.subscribe(CrashDetected, self._on_crash)
 
     @property
@@ -47,8 +50,9 @@ class Guard:
         return self._snapshot
 
     def data_is_fresh(self) -> bool:
-        """Whether an entry may be based on the market data as it is now."""
-        return self._snapshot is not None and self._snapshot.healthy
+        """Whether an entry may be based on the market data as it is now. From any thread."""
+        snapshot = self._snapshot
+        return snapshot is not None and snapshot.healthy and not self.pulse.is_silent
 
     def advance(self, now_ms: int) -> None:
         """Once per second or so of market time."""
@@ -70,6 +74,16 @@ class Guard:
             unknown_orders=self._unknown_orders(),
             reconciled=self._reconciled(),
             healthy=self.data_is_fresh(),
+        )
+
+    def trip_if_silent(self, pulse: Pulse) -> None:
+        """A loop of the core that hangs, or a core that was paused, is a trip. From any thread."""
+        if not pulse.is_silent or self._breaker.snapshot.status is BreakerStatus.TRIGGERED:
+            return
+        self._breaker.trigger(
+            f"no heartbeat: {pulse.name} stood still for {pulse.silent_ms / 1000:.1f} s",
+            actor=Actor.SYSTEM,
+            rule=HEARTBEAT,
         )
 
     def trip_blind(self, reason: str) -> None:

@@ -45,12 +45,14 @@ class OrderThread:
     ) -> None:
         """Start ``coroutine`` on the order loop without waiting; it ends with ``stop``.
 
-        ``on_failure`` is called on the caller's loop with what the coroutine raised.
+        ``on_failure`` is called on the caller's loop with what the coroutine raised, its
+        cancellation included.
         """
         caller = asyncio.get_running_loop()
 
         def on_end(future: Future[Any]) -> None:
-            if not future.cancelled() and (error := future.exception()) is not None:
+            error = asyncio.CancelledError() if future.cancelled() else future.exception()
+            if error is not None and not caller.is_closed():
                 caller.call_soon_threadsafe(on_failure, error)
 
         asyncio.run_coroutine_threadsafe(coroutine, self._loop).add_done_callback(on_end)

@@ -31,6 +31,7 @@ from trading.node.config import CoreLaunch, NodeConfig
 from trading.node.core import TradingCore
 from trading.node.instance import InstanceInfo, InstanceLock, RuntimePaths, write_info
 from trading.node.order_thread import OrderThread
+from trading.node.pulse import Pulse
 from trading.node.servers import control_api
 from trading.risk.redis_mirror import RedisBreakerMirror
 from trading.risk.shared_record import SharedRecordWriter
@@ -138,38 +139,47 @@ async def _running(
     """Everything that runs all the time. A duty that fails for good ends the core: its workers
     and the next start then read a halt, which is what nobody watching means."""
     execution = core.parts.execution
+    order_pulse = Pulse("the order path")
+    is_ending = False
 
     def failed(error: BaseException) -> None:
+        if is_ending:
+            return
         log.critical("a duty of the core failed", exc_info=error)
         core.parts.guard.trip_blind(f"{type(error).__name__}: {error}")
         ended.set()
 
     orders.spawn(venue.user_stream.run(execution.on_report, execution.on_gap), failed)
-    orders.spawn(_order_duties(core), failed)
+    orders.spawn(_order_duties(core, order_pulse), failed)
     duties: tuple[Coroutine[Any, Any, None], ...] = (
         venue.feed.run(core.parts.config.market.symbols, CoreFeed(core)),
-        _guard(core),
+        _guard(core, order_pulse),
         _beat(core),
     )
     tasks = [asyncio.create_task(duty) for duty in duties]
 
     def on_end(task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
-            failed(error)
+        error = None if task.cancelled() else task.exception()
+        failed(error or RuntimeError("a duty ended that never ends"))
 
     for task in tasks:
         task.add_done_callback(on_end)
     try:
         yield
     finally:
+        is_ending = True
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _guard(core: TradingCore) -> None:
+async def _guard(core: TradingCore, order_pulse: Pulse) -> None:
+    guard = core.parts.guard
     while True:
-        core.parts.guard.advance(core.now_ms())
+        guard.trip_if_silent(order_pulse)
+        guard.trip_if_silent(guard.pulse)  # the whole process was paused
+        guard.advance(core.now_ms())
+        guard.pulse.beat()
         core.parts.spikes.advance()
         core.parts.performance.advance(core.now_ms())
         await asyncio.sleep(GUARD_INTERVAL_S)
@@ -182,8 +192,10 @@ async def _beat(core: TradingCore) -> None:
         await asyncio.sleep(BEAT_INTERVAL_S)
 
 
-async def _order_duties(core: TradingCore) -> None:
+async def _order_duties(core: TradingCore, pulse: Pulse) -> None:
     while True:
+        core.parts.guard.trip_if_silent(core.parts.guard.pulse)
+        pulse.beat()
         try:
             await core.parts.execution.advance(core.now_ms())
         except asyncio.CancelledError:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
 from decimal import Decimal
+from multiprocessing import get_context
 
 from crews.config_loader import LoadedConfig
 from crews.replay.options import ReplayOptions
@@ -30,10 +32,11 @@ def run_replay(loaded: LoadedConfig, options: ReplayOptions) -> ReplayReport:
         start_ms=_time_ms("--from", options.start),
         end_ms=_time_ms("--to", options.end),
     )
-    halting = ReplayPass(loaded, source, options, breaker_enabled=True).run()
-    free = ReplayPass(loaded, source, options, breaker_enabled=False).run()
-    if options.trace is not None:
-        halting.trace.write(options.trace)
+    # The passes share nothing, so the second runs beside the first, in a process of its own.
+    with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as beside:
+        without = beside.submit(ReplayPass(loaded, source, options, breaker_enabled=False).run)
+        halting = ReplayPass(loaded, source, options, breaker_enabled=True).run(show_progress=True)
+        free = without.result()
     tally = halting.tally
     cents = Decimal("0.00000001")
     return ReplayReport(
@@ -62,7 +65,7 @@ def run_replay(loaded: LoadedConfig, options: ReplayOptions) -> ReplayReport:
         equity_end=halting.equity_end.quantize(cents),
         equity_end_without_breaker=free.equity_end.quantize(cents),
         capital_saved=(halting.equity_end - free.equity_end).quantize(cents),
-        trace_sha256=halting.trace.sha256,
+        trace_sha256=halting.trace_sha256,
         wall_seconds=round(time.monotonic() - started, 2),
     )
 

@@ -18,7 +18,6 @@ from crews.config import AppConfig
 from crews.config_loader import LoadedConfig
 from crews.node_settings import node_config
 from crews.replay.options import ReplayOptions
-from crews.replay.trace import Trace
 from crews.replay.world import Tally, World
 from trading.clock import utc
 from trading.model.breaker import BreakerStatus
@@ -40,10 +39,10 @@ class ReplayCrews:
 
 @dataclass(frozen=True, slots=True)
 class PassResult:
-    """What one pass gave."""
+    """What one pass gave; crosses from one process to another."""
 
     tally: Tally
-    trace: Trace
+    trace_sha256: str
     counters: dict[str, int]
     symbols: int
     bars: int
@@ -72,14 +71,14 @@ class ReplayPass:
         self._config = _for_replay(loaded.config, breaker_enabled, not options.without_crews)
         self._environment = loaded.worker_environment()
         self._source = source
+        self._trace_file = options.trace if breaker_enabled else None
         self._with_guardian = breaker_enabled
-        self._label = "with breaker" if breaker_enabled else "without breaker"
         self._guardian_runs = 0
         self._next_assessment_ms = 0
         self._assessed: tuple[BreakerStatus, int, int] | None = None
 
-    def run(self) -> PassResult:
-        """Play the whole source.
+    def run(self, *, show_progress: bool = False) -> PassResult:
+        """Play the whole source, with a bar on standard error if asked and a person is there.
 
         Raises:
             ConfigurationError: the configured model cannot be used.
@@ -87,7 +86,7 @@ class ReplayPass:
         with (
             tempfile.TemporaryDirectory(prefix="spikeguard-replay-") as folder,
             World(node_config(self._config), self._source, Path(folder)) as world,
-            _progress(self._label, self._source) as show,
+            _progress(self._source, show_progress) as show,
         ):
             crews = self._crews(world)
             for time_ms, ticks in groupby(self._source.ticks(), key=lambda tick: tick.time_ms):
@@ -95,9 +94,11 @@ class ReplayPass:
                 if crews is not None:
                     self._run_crews(world, crews, time_ms)
                 show(time_ms)
+            if self._trace_file is not None:
+                world.trace.write(self._trace_file)
             return PassResult(
                 tally=world.tally,
-                trace=world.trace,
+                trace_sha256=world.trace.sha256,
                 counters=world.core.parts.board.counters,
                 symbols=len(world.core.parts.config.market.symbols),
                 bars=self._source.bar_count,
@@ -180,9 +181,9 @@ def _for_replay(config: AppConfig, breaker_enabled: bool, with_crews: bool) -> A
 
 
 @contextmanager
-def _progress(label: str, source: RecordedMarket) -> Iterator[Callable[[int], None]]:
+def _progress(source: RecordedMarket, wanted: bool) -> Iterator[Callable[[int], None]]:
     """A bar of market time on standard error, when somebody is there to see it."""
-    if not sys.stderr.isatty() or source.end_ms is None:
+    if not wanted or not sys.stderr.isatty() or source.end_ms is None:
         yield lambda _: None
         return
     from rich.console import Console
@@ -195,7 +196,7 @@ def _progress(label: str, source: RecordedMarket) -> Iterator[Callable[[int], No
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(label, total=source.end_ms - source.start_ms, at="")
+        task = progress.add_task("replay", total=source.end_ms - source.start_ms, at="")
 
         def show(time_ms: int) -> None:
             progress.update(

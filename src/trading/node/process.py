@@ -69,9 +69,9 @@ async def run_core(launch: CoreLaunch, environment: Mapping[str, str]) -> None:
     """The core process from start to end.
 
     Raises:
-        ConfigurationError: a second core, missing keys, or a key that may withdraw.
+        ConfigurationError: a second core, or missing keys.
         StoreError: no usable store.
-        ExchangeError: the venue cannot be reached or refuses the key.
+        ExchangeError: the venue cannot be reached, refuses the key, or the key may withdraw.
     """
     config = launch.config
     paths = RuntimePaths(Path(config.api.runtime_directory))
@@ -218,14 +218,10 @@ async def _backfill(
 
 
 async def _check_account(client: ExchangeClient, exchange: ExchangeConfig) -> None:
-    """A key that may withdraw has no business here."""
+    """What the key may do, `connect` has checked; this is what the account may do."""
     account = await client.account()
     if not account.can_trade:
         raise AuthenticationError(f"the account on venue {exchange.venue} may not trade")
-    if exchange.venue == "binance" and not exchange.dry_run and account.can_withdraw:
-        raise ConfigurationError(
-            "environment: BINANCE_API_KEY may withdraw; make a key without that right"
-        )
 
 
 async def _join_redis(

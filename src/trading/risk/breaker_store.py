@@ -7,10 +7,11 @@ import math
 import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Unpack
 
 from trading.clock import Clock, iso
-from trading.errors import StoreCorruptError
+from trading.errors import StoreCorruptError, StoreError
 from trading.model.breaker import Actor, BreakerStatus, Latch
 from trading.model.metrics import MarketSnapshot
 from trading.risk.breaker_config import CircuitBreakerConfig
@@ -68,10 +69,16 @@ def create_store(config: StorageConfig, clock: Clock) -> bool:
 
 
 class BreakerStore:
-    """One connection, used under the breaker's lock."""
+    """One connection, used under the breaker's lock.
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    A file that was deleted or replaced under the connection takes writes that nobody will ever
+    read again, so what is at ``path`` is compared with what was opened before every use.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection = connection
+        self._path = path
+        self._file = _identity(path)
         self._data_version = -1
         self.events = BreakerEventRepository(connection)
 
@@ -88,7 +95,7 @@ class BreakerStore:
         except BaseException:
             connection.close()
             raise
-        return cls(connection)
+        return cls(connection, config.path)
 
     def close(self) -> None:
         self._connection.close()
@@ -110,6 +117,7 @@ class BreakerStore:
 
         Costs one PRAGMA while nobody else writes. Raises like ``load``.
         """
+        self._require_same_file()
         with translated_errors("reading the breaker state"):
             version = self._connection.execute("PRAGMA data_version").fetchone()[0]
         if version == self._data_version:
@@ -124,6 +132,7 @@ class BreakerStore:
         ``decide`` gets None where the row is missing or unreadable. What it raises passes through
         and nothing is stored; None stores nothing. Raises StoreError when SQLite refuses.
         """
+        self._require_same_file()
         with transaction(self._connection, "storing the breaker state"):
             try:
                 stored = self._read_state()
@@ -158,6 +167,10 @@ class BreakerStore:
             "details": from_json(row["trigger_details"]),
             "market_snapshot": from_json(row["market_snapshot"]),
         }
+
+    def _require_same_file(self) -> None:
+        if self._file is None or _identity(self._path) != self._file:
+            raise StoreError(f"the store at {self._path} was deleted or replaced while in use")
 
     def _write_event(self, transition: Transition) -> Transition:
         episode_id = transition.before.event_id
@@ -205,6 +218,15 @@ class BreakerStore:
             )
         except (ValueError, TypeError) as error:
             raise StoreCorruptError(f"the stored breaker state makes no sense: {error}") from error
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Device and inode of the file that ``path`` names now; None where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _write_state(

@@ -288,3 +288,30 @@ def test_a_trip_that_breaks_the_store_in_an_unforeseen_way_is_held_and_stored_la
     breaker.close()
 
     assert open_breaker().get_status() is BreakerStatus.TRIGGERED
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_store_that_disappears_while_in_use_halts(
+    open_breaker: Open,
+    storage: StorageConfig,
+    clock: VirtualClock,
+    make_facts: Callable[..., RecoveryInputs],
+    replaced: bool,
+) -> None:
+    breaker = open_breaker()
+    kept = storage.path.with_name("kept.sqlite3")
+    storage.path.rename(kept)
+    if replaced:
+        create_store(storage, clock)
+
+    snapshot = breaker.advance(clock.now_ms(), make_facts())
+
+    assert snapshot.status is BreakerStatus.TRIGGERED
+    assert snapshot.latch is Latch.MANUAL
+    with pytest.raises(StoreError):  # an easing that nobody could read later is refused
+        breaker.clear(actor=Actor.OPERATOR, reason="go on", epoch=snapshot.epoch, force=True)
+    kept.replace(storage.path)
+    clock.advance_to(clock.now_ms() + 60_000)
+    breaker.advance(clock.now_ms(), make_facts())
+    breaker.close()
+    assert open_breaker().get_status() is BreakerStatus.TRIGGERED

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from tools import analytics
 from tools.base import ToolArguments, ToolClass, TradingTool
+from trading.clock import MINUTE_MS
 from trading.model.breaker import BreakerSnapshot
 
 _BARS = 60
@@ -60,7 +61,7 @@ class AnalyzeSpikeContext(TradingTool):
         market = self._client.symbol_stats(arguments.reference).windows[name]
         bars = self._client.bars(arguments.symbol, _BARS)
         # The spike itself must not define how the pair usually moves with the market.
-        before_ms = self._client.now_ms() - arguments.timeframe_minutes * 60_000
+        before_ms = self._client.now_ms() - arguments.timeframe_minutes * MINUTE_MS
         usual, market_usual = analytics.common_returns_pct(
             bars, self._client.bars(arguments.reference, _BARS), before_ms=before_ms
         )

@@ -12,6 +12,9 @@ import time
 from datetime import UTC, datetime
 from typing import Protocol
 
+MINUTE_MS = 60_000
+DAY_MS = 86_400_000
+
 
 class Clock(Protocol):
     """Source of market time, in UTC milliseconds since the epoch."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from trading.clock import MINUTE_MS
 from trading.errors import ExchangeError
 
-MINUTE_MS = 60_000
 INTERVALS_MS: dict[str, int] = {
     "1m": MINUTE_MS,
     "3m": 3 * MINUTE_MS,

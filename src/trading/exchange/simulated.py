@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 
-from trading.clock import Clock
+from trading.clock import MINUTE_MS, Clock
 from trading.errors import ExchangeError
 from trading.exchange.error_codes import error_for_code
-from trading.exchange.intervals import MINUTE_MS, interval_ms
+from trading.exchange.intervals import interval_ms
 from trading.model.market import Bar, Book, Instrument
 from trading.model.order import AccountSnapshot, OrderReport, OrderRequest
 from trading.simulator.exchange import SimulatedExchange

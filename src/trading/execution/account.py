@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 
+from trading.clock import DAY_MS
 from trading.errors import MarketDataError
 from trading.execution.positions import PositionBook
 from trading.model.market import Instrument
@@ -13,8 +14,6 @@ from trading.model.portfolio import Portfolio
 from trading.risk.limits import AccountView
 from trading.risk.reservations import ReservationBook
 from trading.storage.order_repository import OrderRecord
-
-DAY_MS = 86_400_000
 
 
 class AccountBook:

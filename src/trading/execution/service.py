@@ -14,7 +14,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, TypeVar
 
-from trading.clock import Clock
+from trading.clock import MINUTE_MS, Clock
 from trading.errors import (
     ExchangeError,
     MarketDataError,
@@ -35,7 +35,6 @@ from trading.model.order import OrderPurpose, OrderReport, OrderStatus
 from trading.model.portfolio import Portfolio
 from trading.risk.breaker_config import CircuitBreakerConfig
 from trading.risk.circuit_breaker import CircuitBreaker
-from trading.risk.limits import MINUTE_MS
 from trading.risk.risk_config import RiskConfig
 from trading.storage.config import StorageConfig
 from trading.storage.database import open_database

@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from functools import partial
 
-from trading.clock import Clock, iso
+from trading.clock import DAY_MS, Clock, iso
 from trading.errors import ExchangeError, StoreError
-from trading.execution.account import DAY_MS, AccountBook
+from trading.execution.account import AccountBook
 from trading.execution.config import ExecutionConfig
 from trading.execution.desk import OrderDesk
 from trading.execution.jobs import Jobs

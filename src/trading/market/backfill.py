@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from trading.clock import MINUTE_MS
 from trading.errors import MarketDataError
-from trading.market.minute_bars import MINUTE_MS
 from trading.market.pseudo_ticks import bar_ticks
 from trading.market.symbol_state import SymbolState
 from trading.market.windows import FOUR_HOURS, SPANS_MS

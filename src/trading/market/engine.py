@@ -5,14 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 
-from trading.clock import Clock
+from trading.clock import MINUTE_MS, Clock
 from trading.errors import MarketDataError
 from trading.events import CrashDetected, EventBus, SpikeDetected
 from trading.market.backfill import merge_history
 from trading.market.config import CrashDetectionConfig, MarketConfig, SpikeDetectionConfig
 from trading.market.crash_detector import Breach, CrashDetector
 from trading.market.market_index import MarketIndex
-from trading.market.minute_bars import MINUTE_MS
 from trading.market.recovery import RecoveryFacts, largest_fall, measure_recovery
 from trading.market.spike_detector import SpikeDetector
 from trading.market.symbol_state import SymbolState

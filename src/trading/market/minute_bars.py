@@ -6,10 +6,10 @@ import math
 from collections import deque
 from itertools import islice
 
+from trading.clock import MINUTE_MS
 from trading.market.windows import WINDOW_MINUTES
 from trading.model.market import Bar
 
-MINUTE_MS = 60_000
 MIN_BASELINE_SAMPLES = 30  # below this, a mean and a deviation say nothing
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from trading.market.minute_bars import MIN_BASELINE_SAMPLES, MINUTE_MS, MinuteBars
+from trading.clock import MINUTE_MS
+from trading.market.minute_bars import MIN_BASELINE_SAMPLES, MinuteBars
 from trading.model.base import ValueModel
 from trading.model.market import Bar
 

@@ -6,11 +6,10 @@ again after every closed trade, and otherwise once in ``INTERVAL_MS`` while agen
 
 from __future__ import annotations
 
-from trading.clock import Clock, utc
+from trading.clock import DAY_MS, Clock, utc
 from trading.events import EventBus, PositionChanged
 from trading.node.records import Records, RecordTables
 
-DAY_MS = 86_400_000
 INTERVAL_MS = 60_000
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from trading.clock import MINUTE_MS
 from trading.model.breaker import Actor, BreakerStatus
 from trading.risk import breaker_rules as rules
 from trading.risk.breaker_config import CircuitBreakerConfig
@@ -34,7 +35,7 @@ def due_transition(
     if state.status is BreakerStatus.SAFE:
         return _warning(state, now_ms, facts)
     if state.status is BreakerStatus.WARNING:
-        easing_ms = config.easing_minutes * rules.MINUTE_MS
+        easing_ms = config.easing_minutes * MINUTE_MS
         if calm_since_ms is None or now_ms - calm_since_ms < easing_ms:
             return None
         return rules.ease_warning(state, now_ms, market=facts.market)

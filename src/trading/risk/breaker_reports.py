@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Unpack
 
+from trading.clock import DAY_MS
 from trading.model.breaker import Actor, BreakerStatistics, BreakerStatus, RecoveryConditions
 from trading.risk.breaker_core import BreakerCore
 from trading.risk.breaker_recovery import recovery_blockers, recovery_report
-from trading.risk.breaker_state import DAY_MS
 from trading.storage.breaker_event_repository import EventFigures
 
 

@@ -24,20 +24,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from trading.clock import DAY_MS, MINUTE_MS
 from trading.errors import IllegalTransitionError, StaleEpochError
 from trading.model.breaker import Actor, BreakerStatus, Latch
 from trading.model.metrics import MarketSnapshot
 from trading.risk.breaker_config import CircuitBreakerConfig
 from trading.risk.breaker_recovery import recovery_blockers, recovery_conditions
-from trading.risk.breaker_state import (
-    DAY_MS,
-    BreakerState,
-    EventKind,
-    RecoveryInputs,
-    Transition,
-)
+from trading.risk.breaker_state import BreakerState, EventKind, RecoveryInputs, Transition
 
-MINUTE_MS = 60_000
 MAX_CAUSES = 20
 LAST_STAGE = 3
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from trading.clock import DAY_MS
 from trading.model.base import ValueModel
 from trading.model.breaker import Actor, BreakerSnapshot, BreakerStatus, Latch
 from trading.model.metrics import MarketSnapshot
@@ -15,8 +16,6 @@ from trading.risk.breaker_config import CircuitBreakerConfig
 EventKind = Literal[
     "trip", "retrip", "relapse", "warning", "easing", "recovery", "stage", "clear", "latch"
 ]
-
-DAY_MS = 24 * 3_600_000
 
 
 class RecoveryInputs(ValueModel):

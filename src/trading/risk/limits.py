@@ -7,13 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from trading.clock import MINUTE_MS
 from trading.errors import RiskLimitError
 from trading.model.order import ZERO
 from trading.risk.reservations import Reservation, ReservationBook
 from trading.risk.risk_config import RiskConfig
 from trading.risk.sizing import HUNDRED, percent
-
-MINUTE_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True)

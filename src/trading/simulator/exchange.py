@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterable
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
 
-from trading.clock import Clock
+from trading.clock import MINUTE_MS, Clock
 from trading.model.market import Bar, Book, BookLevel, Instrument, Tick
 from trading.model.order import Balance, OrderType, Side, TimeInForce
 from trading.simulator.accounts import Account, Ledger
@@ -22,7 +22,7 @@ from trading.simulator.config import SimulatorConfig
 from trading.simulator.filters import check_order
 from trading.simulator.matching import MatchingEngine
 from trading.simulator.orders import ExchangeRejection, NewOrder, SimOrder, UserEvent
-from trading.simulator.tape import MINUTE_MS, Candle, DayFigures, Tape, TapeTrade
+from trading.simulator.tape import Candle, DayFigures, Tape, TapeTrade
 
 UNKNOWN_ORDER = (-2011, "Unknown order sent.")
 NO_SUCH_ORDER = (-2013, "Order does not exist.")

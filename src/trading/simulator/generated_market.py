@@ -12,12 +12,12 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 
+from trading.clock import MINUTE_MS
 from trading.model.market import Bar, Tick
 from trading.simulator.market_config import MarketGeneratorConfig
 from trading.simulator.market_profiles import SymbolProfile, profile_of
 from trading.simulator.scenarios import SCRIPTS, SHAPES, Regime, Segment, random_segments
 
-MINUTE_MS = 60_000
 STEP_MS = 200
 _STEPS_PER_MINUTE = MINUTE_MS // STEP_MS
 MARKET_NOISE_PCT = 0.045  # standard deviation of the market's one-minute returns when calm

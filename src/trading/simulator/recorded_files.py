@@ -26,10 +26,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from trading.clock import MINUTE_MS
 from trading.errors import MarketDataError
 from trading.model.market import Bar
 
-MINUTE_MS = 60_000
 CORE_FILE = "core_BTC_ETH_crash_windows_1m.parquet"
 LEADERS = ("BTCUSDT", "ETHUSDT")
 # Of the venues in the tick files: Binance's spot pairs first, then other spot markets by how much

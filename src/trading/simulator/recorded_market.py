@@ -12,12 +12,12 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from trading.clock import MINUTE_MS
 from trading.errors import MarketDataError
 from trading.market.pseudo_ticks import bar_ticks
 from trading.model.market import Bar, Tick
 from trading.simulator.recorded_files import (
     LEADERS,
-    MINUTE_MS,
     BarSeries,
     read_range,
     read_window,

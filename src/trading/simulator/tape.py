@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
+from trading.clock import MINUTE_MS
 from trading.model.market import Bar, Tick
 
-MINUTE_MS = 60_000
 DAY_MINUTES = 1440
 RECENT_TRADES = 1000
 

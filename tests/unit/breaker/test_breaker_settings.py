@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from trading.clock import MINUTE_MS
 from trading.risk.breaker_config import CircuitBreakerConfig, PositionsPolicy
-from trading.risk.breaker_rules import MINUTE_MS, cooldown_ms
+from trading.risk.breaker_rules import cooldown_ms
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 
-from trading.clock import VirtualClock
+from trading.clock import DAY_MS, VirtualClock
 from trading.events import EventBus, PositionChanged
 from trading.model.decision import AgentDecision
 from trading.model.order import Position
-from trading.node.performance import DAY_MS, PerformanceRollUp
+from trading.node.performance import PerformanceRollUp
 from trading.node.records import Records
 from trading.risk.breaker_store import create_store
 from trading.storage.config import StorageConfig

@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trading.clock import MINUTE_MS
 from trading.model.market import Bar, Tick
 from trading.model.order import Side
 from trading.simulator.config import BookShapeConfig
 from trading.simulator.instruments import make_instrument
 from trading.simulator.synthetic_book import SyntheticBook
-from trading.simulator.tape import MINUTE_MS, Tape
+from trading.simulator.tape import Tape
 from trading.simulator.tape_shock import TapeShock
 
 T0 = 1_600_000_020_000  # a whole minute

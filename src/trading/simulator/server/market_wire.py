@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from trading.clock import MINUTE_MS
 from trading.model.order import Side
 from trading.simulator.exchange import SimulatedExchange
 from trading.simulator.server.order_wire import Json, num
-from trading.simulator.tape import MINUTE_MS, Candle, DayFigures, TapeTrade
+from trading.simulator.tape import Candle, DayFigures, TapeTrade
 
 INTERVAL_MINUTES = {
     "1m": 1,

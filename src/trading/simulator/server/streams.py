@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from trading.clock import MINUTE_MS
 from trading.model.order import Side
 from trading.simulator.exchange import SimulatedExchange
 from trading.simulator.orders import OrderEvent, UserEvent
@@ -129,7 +130,7 @@ class MarketStreams:
 
     def _on_candle(self, symbol: str, candle: Candle) -> None:
         prefix = f"{symbol.lower()}@kline_"
-        end_minute = candle.open_time_ms // 60_000 + 1
+        end_minute = candle.open_time_ms // MINUTE_MS + 1
         for name in [name for name in self._timed if name.startswith(prefix)]:
             interval = self._timed[name].interval
             minutes = market_wire.INTERVAL_MINUTES[interval]

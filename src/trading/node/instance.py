@@ -80,11 +80,12 @@ class RuntimePaths:
         return folder / name
 
 
-class InstanceLock:
-    """Held by the one core of a runtime directory for as long as it lives."""
+class FileLock:
+    """A lock that dies with its process; the file names the process. ``subject``: held on what."""
 
-    def __init__(self, paths: RuntimePaths) -> None:
-        self._paths = paths
+    def __init__(self, path: Path, subject: str) -> None:
+        self._path = path
+        self._subject = subject
         self._file: IO[str] | None = None
 
     def acquire(self) -> None:
@@ -93,9 +94,7 @@ class InstanceLock:
         Raises:
             ConfigurationError: another core holds it; names its process id.
         """
-        self._paths.directory.mkdir(parents=True, exist_ok=True)
-        self._paths.directory.chmod(0o700)
-        handle = self._paths.lock.open("a+")
+        handle = self._path.open("a+")
         try:
             _lock_with_patience(handle)
         except OSError as error:
@@ -103,7 +102,7 @@ class InstanceLock:
             holder = handle.read().strip() or "unknown"
             handle.close()
             raise ConfigurationError(
-                f"a core with process id {holder} already runs on {self._paths.directory}; "
+                f"a core with process id {holder} already runs on {self._subject}; "
                 "stop it first, or give this one its own storage.path and api.runtime_directory"
             ) from error
         handle.seek(0)
@@ -122,7 +121,7 @@ class InstanceLock:
         if self._file is not None:
             return True
         try:
-            handle = self._paths.lock.open("r")
+            handle = self._path.open("r")
         except FileNotFoundError:
             return False
         with handle:
@@ -131,6 +130,32 @@ class InstanceLock:
             except OSError:
                 return True
             return False
+
+
+class InstanceLock(FileLock):
+    """Held by the one core of a runtime directory for as long as it lives."""
+
+    def __init__(self, paths: RuntimePaths) -> None:
+        super().__init__(paths.lock, str(paths.directory))
+        self._directory = paths.directory
+
+    def acquire(self) -> None:
+        """Take the lock, in a directory that is its user's alone. Raises like ``FileLock``."""
+        self._directory.mkdir(parents=True, exist_ok=True)
+        self._directory.chmod(0o700)
+        super().acquire()
+
+
+class AccountLock(FileLock):
+    """Held by the one core that trades an account over a store, whatever its runtime directory.
+
+    Two venues may share a store and its breaker; two cores on one account would each protect, and
+    sell, the same positions.
+    """
+
+    def __init__(self, store: Path, account: str) -> None:
+        path = store.with_name(f"{store.name}.{account}.lock")
+        super().__init__(path, f"the store {store} for {account}")
 
 
 def _lock_with_patience(handle: IO[str]) -> None:

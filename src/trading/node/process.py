@@ -29,7 +29,7 @@ from trading.model.market import Tick
 from trading.node.assembly import Surroundings, assemble
 from trading.node.config import CoreLaunch, NodeConfig
 from trading.node.core import TradingCore
-from trading.node.instance import InstanceInfo, InstanceLock, RuntimePaths, write_info
+from trading.node.instance import AccountLock, InstanceInfo, InstanceLock, RuntimePaths, write_info
 from trading.node.order_thread import OrderThread
 from trading.node.pulse import Pulse
 from trading.node.servers import control_api
@@ -82,6 +82,10 @@ async def run_core(launch: CoreLaunch, environment: Mapping[str, str]) -> None:
         stack.callback(lock.release)
         if not config.storage.path.exists():
             raise StoreError(f"no store at {config.storage.path}; `crews.run init` makes one")
+        account = config.exchange.venue + ("-paper" if config.exchange.dry_run else "")
+        account_lock = AccountLock(config.storage.path.resolve(), account)
+        account_lock.acquire()
+        stack.callback(account_lock.release)
         clock = _clock(launch)
         venue = create_venue(
             config.exchange,

@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 import sys
 from enum import StrEnum
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from pydantic import Field
 
 from trading.model.base import ConfigModel
+
+if TYPE_CHECKING:
+    from structlog.typing import EventDict
 
 
 class LogLevel(StrEnum):
@@ -40,6 +43,12 @@ class LoggingConfig(ConfigModel):
     )
 
 
+def _without_color_twin(_: object, __: str, event: EventDict) -> EventDict:
+    """uvicorn sends each message a second time, with escape codes."""
+    event.pop("color_message", None)
+    return event
+
+
 def configure_logging(
     config: LoggingConfig, process_name: str, stream: TextIO | None = None
 ) -> None:
@@ -49,7 +58,7 @@ def configure_logging(
     """
     import structlog
 
-    def stamp(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    def stamp(_: object, __: str, event: EventDict) -> EventDict:
         event.setdefault("process", process_name)
         return event
 
@@ -72,11 +81,16 @@ def configure_logging(
     if config.format is LogFormat.JSON:
         final = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     else:
-        final = [structlog.dev.ConsoleRenderer(colors=target.isatty())]
+        # The default traceback of structlog prints local variables: keys, where the client fails.
+        final = [
+            structlog.dev.ConsoleRenderer(
+                colors=target.isatty(), exception_formatter=structlog.dev.plain_traceback
+            )
+        ]
     handler = logging.StreamHandler(target)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
+            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder(), _without_color_twin],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *final],
         )
     )

@@ -54,3 +54,25 @@ def test_the_level_decides_what_is_logged() -> None:
     assert "detail" in text
     assert "chatter" in text
     assert "sent 3 orders" not in _logged(LoggingConfig(level=LogLevel.ERROR))
+
+
+@pytest.mark.parametrize("format_", list(LogFormat))
+def test_a_traceback_in_the_log_tells_the_line_but_no_local_variable(format_: LogFormat) -> None:
+    stream = io.StringIO()
+    configure_logging(LoggingConfig(format=format_), "core", stream)
+    api_secret = "".join(["never", "to", "be", "seen"])
+    try:
+        raise ValueError(len(api_secret))
+    except ValueError:
+        logging.getLogger("trading.test").exception("signing failed")
+    assert "signing failed" in stream.getvalue()
+    assert "test_logs.py" in stream.getvalue()
+    assert api_secret not in stream.getvalue()
+
+
+def test_the_colored_twin_of_a_message_is_left_out() -> None:
+    stream = io.StringIO()
+    configure_logging(LoggingConfig(), "core", stream)
+    logging.getLogger("uvicorn.error").info("Started", extra={"color_message": "\x1b[36mStarted"})
+    assert "Started" in stream.getvalue()
+    assert "color_message" not in stream.getvalue()

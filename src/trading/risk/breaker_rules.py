@@ -64,11 +64,14 @@ def trip(
         kind = "relapse"
 
     by_llm = actor is Actor.LLM
-    counted = not by_llm and (not was_triggered or state.llm_only)
     times = tuple(time_ms for time_ms in state.trip_times_ms if now_ms - time_ms < DAY_MS)
+    confirmed = was_triggered and any(at >= (state.triggered_at_ms or 0) for at in times)
+    counted = not by_llm and not confirmed
     if counted:
         times = (*times, now_ms)
-    llm_only = by_llm and (state.llm_only if was_triggered else True)
+    # A model that throws a recovery back does not take the rule's part out of the episode: what
+    # the market must show before the next recovery stays the same.
+    llm_only = by_llm and (state.llm_only if state.status in _HALTED else True)
 
     if not by_llm:
         halt_ms = cooldown_ms(config, len(times))

@@ -48,6 +48,7 @@ class Model:
     until: int = 0
     stage_since: int = 0
     by_model_only: bool = False
+    triggered_at: int = 0
     counted: list[int] = field(default_factory=list)
     calm_since: int | None = None
 
@@ -61,7 +62,9 @@ class Model:
         self.counted = [time for time in self.counted if self.now - time < DAY]
         halted = self.status == "TRIGGERED"
         model = actor is Actor.LLM
-        if not model and (not halted or self.by_model_only):
+        if not halted:
+            self.triggered_at = self.now
+        if not model and (not halted or all(at < self.triggered_at for at in self.counted)):
             self.counted.append(self.now)
             self.manual = self.manual or len(self.counted) >= 3
         if actor is Actor.OPERATOR:
@@ -70,7 +73,7 @@ class Model:
         if model:
             length = 0 if halted else 15
         self.until = max(self.until if halted else 0, self.now + length * MINUTE * (length > 0))
-        self.by_model_only = model and (self.by_model_only or not halted)
+        self.by_model_only = model and (self.by_model_only or self.status in ("SAFE", "WARNING"))
         self.status, self.stage, self.epoch = "TRIGGERED", 0, self.epoch + 1
 
     def safe(self) -> None:

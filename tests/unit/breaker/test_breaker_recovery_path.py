@@ -201,6 +201,19 @@ def test_metrics_still_near_their_limits_do_not_break_a_recovery(
     assert breaker.snapshot.stage == 1
 
 
+def test_a_model_that_breaks_a_rules_recovery_spares_it_none_of_the_market_conditions(
+    breaker: CircuitBreaker, clock: VirtualClock, make_facts: Facts
+) -> None:
+    breaker.trigger("fall")
+    wait(breaker, clock, 16, make_facts())
+    assert breaker.get_status() is BreakerStatus.RECOVERING
+    breaker.trigger("a bad feeling", actor=Actor.LLM)
+    wait(breaker, clock, 60, make_facts(volume_share_of_normal=0.1))
+    assert breaker.get_status() is BreakerStatus.TRIGGERED
+    breaker.trigger("it falls indeed")
+    assert breaker.snapshot.trips_24h == 2  # the model's trip has not used up the rule's
+
+
 def test_three_relapses_latch(
     breaker: CircuitBreaker, clock: VirtualClock, make_facts: Facts
 ) -> None:

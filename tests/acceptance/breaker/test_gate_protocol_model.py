@@ -1,9 +1,9 @@
 """The protocol of trip and gate, explored exhaustively on a small model.
 
-Three senders and one trip interleave in every order there is, with one crash and one operator's clear
-at any moment, and the trip's bounded wait ending early at any moment. Each safety step can be left
-out, and then the exploration must find a run that breaks a promise: otherwise the model, or the
-step, would be idle.
+Three senders and one trip interleave in every order there is, with one crash and one operator's
+clear at any moment, and the trip's bounded wait ending early at any moment. Each safety step can be
+left out, and then the exploration must find a run that breaks a promise: otherwise the model, or
+the step, would be idle.
 
 The model's steps are those of ``trading.execution.gate`` and ``trading.risk.circuit_breaker``: what
 is one step here is one step under a lock, or one transaction, there. Not in the model: a process

@@ -35,10 +35,6 @@ class RunGuard:
         self._lock = threading.Lock()
         self._model_calls = 0
 
-    @property
-    def model_calls(self) -> int:
-        return self._model_calls
-
     def hooks(self) -> AbstractContextManager[Any]:
         """Both hooks, for the run that is kicked off inside this context."""
         return scoped_hooks(

@@ -151,11 +151,3 @@ class CoreTimeoutError(ControlApiError):
 
 class CrewError(SpikeguardError):
     """A crew could not be built or run."""
-
-
-def is_retryable(error: BaseException) -> bool:
-    """Whether the same *read* may be tried again after a pause.
-
-    Order posts are never retried, whatever this says: their outcome is resolved by query.
-    """
-    return isinstance(error, (ExchangeConnectionError, RateLimitedError))

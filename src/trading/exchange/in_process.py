@@ -36,11 +36,6 @@ class PushFeed:
         if self._listener is not None and tick.symbol in self._symbols:
             self._listener.on_tick(tick)
 
-    def lose(self, reason: str) -> None:
-        """Tell the listener that the feed is gone, as a dropped socket would."""
-        if self._listener is not None:
-            self._listener.on_feed_lost(reason)
-
     async def run(self, symbols: tuple[str, ...], listener: FeedListener) -> None:
         """Attach ``listener`` until cancelled."""
         self.attach(symbols, listener)

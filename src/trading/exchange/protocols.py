@@ -1,7 +1,7 @@
 """What a venue must be able to do, whatever it is.
 
-Implementations raise only ``trading.errors`` errors. Reads may be retried by the caller when
-``is_retryable`` says so; ``submit_order`` is never repeated by anybody.
+Implementations raise only ``trading.errors`` errors. Reads may be repeated by the caller;
+``submit_order`` never is, by anybody.
 """
 
 from __future__ import annotations

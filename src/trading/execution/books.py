@@ -141,7 +141,7 @@ class Books:
             if record.purpose.increases_risk and record.reserved_now > 0:
                 self.reservations.restore(
                     record.id,
-                    Reservation(record.symbol, record.reserved_now, record.created_at_ms),
+                    Reservation(record.symbol, record.reserved_now),
                 )
         self._since_ms = since_ms
         self.account.realized_pnl = self._journal.trades.total_pnl(since_ms)
@@ -149,7 +149,7 @@ class Books:
     def _move_reservation(self, before: OrderRecord, after: OrderRecord) -> None:
         if before.status.is_final and not after.status.is_final:
             # Given up for never sent, and the venue has it after all.
-            reservation = Reservation(after.symbol, after.reserved_now, after.created_at_ms)
+            reservation = Reservation(after.symbol, after.reserved_now)
             self.reservations.restore(after.id, reservation)
         else:
             self.reservations.shrink(after.id, after.reserved_now)

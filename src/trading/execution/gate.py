@@ -113,7 +113,6 @@ class Gate:
         self._positions_trusted = positions_trusted
         self._changed = threading.Condition()
         self._permits: dict[int, SendPermit] = {}
-        self.entries_admitted = 0
         self.fenced = 0
 
     def enter(self, intent: GateIntent) -> SendPermit:
@@ -126,7 +125,6 @@ class Gate:
         with self._changed:
             if intent.purpose.increases_risk:
                 self._check_entry(intent)
-                self.entries_admitted += 1
             else:
                 self.check_reduction(intent.purpose, intent.symbol)
             permit = SendPermit(self, intent)

@@ -49,11 +49,6 @@ class Sweep:
         self._handled: set[str] = set()  # entries whose positions the policy was applied to
         self.entries_cancelled = 0
 
-    @property
-    def active(self) -> bool:
-        """Whether an entry is still out there or a position not handled yet."""
-        return self._active
-
     def begin(self, event_id: int | None) -> None:
         """A new trip; a further one of the same halt adds to its figures."""
         if event_id is None or event_id != self._event_id:

@@ -55,7 +55,6 @@ class BookTrust:
         self._accepting = False
         self._reported_orders: set[str] = set()
         self._distrusted: frozenset[str] = frozenset()  # base assets
-        self.comparisons = 0
 
     @property
     def is_reconciled(self) -> bool:
@@ -87,7 +86,6 @@ class BookTrust:
     async def compare(self) -> None:
         """One comparison and its consequences."""
         result = await self._reconciler.compare()
-        self.comparisons += 1
         pause_ms = (
             self._config.reconcile_interval_ms
             if result.is_clean

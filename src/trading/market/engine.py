@@ -12,7 +12,7 @@ from trading.market.backfill import merge_history
 from trading.market.config import CrashDetectionConfig, MarketConfig, SpikeDetectionConfig
 from trading.market.crash_detector import Breach, CrashDetector
 from trading.market.market_index import MarketIndex
-from trading.market.recovery import RecoveryFacts, largest_fall, measure_recovery
+from trading.market.recovery import RecoveryFacts, measure_recovery
 from trading.market.spike_detector import SpikeDetector
 from trading.market.symbol_state import SymbolState
 from trading.market.windows import FOUR_HOURS, ONE_HOUR, SPANS_MS, WINDOW_MINUTES
@@ -60,7 +60,7 @@ class MarketEngine:
         self._started_ms = clock.now_ms()
         self._last_tick_ms: int | None = None
         self._swept_minute = -1
-        self._facts: tuple[tuple[int, int, int, bool], RecoveryFacts] | None = None
+        self._facts: tuple[tuple[int, int, int], RecoveryFacts] | None = None
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -194,17 +194,12 @@ class MarketEngine:
     def recovery_facts(self) -> RecoveryFacts:
         """The market's side of the recovery conditions, as of now."""
         now_ms = self._clock.now_ms()
-        healthy = not self._problem(now_ms)
         # They move with trades and minutes; asking every second must not cost more than that.
-        key = (self._btc.tick_count, self._eth.tick_count, now_ms // MINUTE_MS, healthy)
+        key = (self._btc.tick_count, self._eth.tick_count, now_ms // MINUTE_MS)
         if self._facts is None or self._facts[0] != key:
-            facts = measure_recovery(self._btc.bars, self._eth.bars, now_ms, healthy)
+            facts = measure_recovery(self._btc.bars, self._eth.bars)
             self._facts = (key, facts)
         return self._facts[1]
-
-    def max_fall_last(self, minutes: int) -> float:
-        """Largest fall of BTC or ETH within the last ``minutes``, in %."""
-        return max(largest_fall(state.bars.last(minutes))[0] for state in (self._btc, self._eth))
 
     def _accept(
         self, state: SymbolState, time_ms: int, price: float, quantity: float, now_ms: int

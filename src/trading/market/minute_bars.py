@@ -81,11 +81,6 @@ class MinuteBars:
     def closed_count(self) -> int:
         return len(self._closed)
 
-    @property
-    def next_minute_ms(self) -> int:
-        """Start of the next bar; grows whenever a bar is closed."""
-        return self._next_ms
-
     def add(self, time_ms: int, price: float, quantity: float) -> None:
         """Take a trade; times must not fall."""
         if time_ms >= self._next_ms:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from trading.clock import MINUTE_MS
 from trading.market.minute_bars import MIN_BASELINE_SAMPLES, MinuteBars
 from trading.model.base import ValueModel
 from trading.model.market import Bar
@@ -19,26 +18,24 @@ SMALL_FALL_PCT = 3.0  # below this there is nothing to regain
 class RecoveryFacts(ValueModel):
     """The market's side of the recovery conditions, measured on BTC unless said."""
 
-    minutes_since_low: float  # since the end of the largest fall of the last four hours
     further_fall_30m_pct: float  # largest fall of BTC or ETH within the last 30 minutes
-    btc_regained_share: float  # of that largest fall; 1.0 when there was none to speak of
+    btc_regained_share: float  # of the largest fall in 4 h; 1.0 when there was none to speak of
     flat_minutes: float  # how long BTC has stayed within a band of FLAT_BAND_PCT
     volume_share_of_normal: float  # last 30 minutes against the median minute of the baseline
-    healthy: bool
 
 
-def largest_fall(bars: Sequence[Bar]) -> tuple[float, float, float, int]:
-    """The largest fall from a high to a later low: in %, the high, the low, the low's bar.
+def largest_fall(bars: Sequence[Bar]) -> tuple[float, float, float]:
+    """The largest fall from a high to a later low: in %, the high, the low.
 
     Within one bar the high is taken to come first, so the figure is never too small.
     """
-    worst = (0.0, 0.0, 0.0, len(bars) - 1)
+    worst = (0.0, 0.0, 0.0)
     peak = 0.0
-    for index, bar in enumerate(bars):
+    for bar in bars:
         peak = max(peak, bar.high)
         fall_pct = (peak - bar.low) / peak * 100.0
         if fall_pct > worst[0]:
-            worst = (fall_pct, peak, bar.low, index)
+            worst = (fall_pct, peak, bar.low)
     return worst
 
 
@@ -65,27 +62,22 @@ def volume_share_of_normal(bars: MinuteBars) -> float:
     return statistics.fmean(recent) / normal if normal > 0 else 1.0
 
 
-def measure_recovery(btc: MinuteBars, eth: MinuteBars, now_ms: int, healthy: bool) -> RecoveryFacts:
-    """All facts as of ``now_ms``. Before the first bar nothing counts as recovered."""
+def measure_recovery(btc: MinuteBars, eth: MinuteBars) -> RecoveryFacts:
+    """All facts as of the last bars. Before the first bar nothing counts as recovered."""
     history = btc.last(FALL_MINUTES)
     if not history:
         return RecoveryFacts(
-            minutes_since_low=0.0,
             further_fall_30m_pct=0.0,
             btc_regained_share=0.0,
             flat_minutes=0.0,
             volume_share_of_normal=0.0,
-            healthy=False,
         )
-    fall_pct, high, low, low_index = largest_fall(history)
+    fall_pct, high, low = largest_fall(history)
     regained = (history[-1].close - low) / (high - low) if fall_pct >= SMALL_FALL_PCT else 1.0
-    since_low_ms = max(0, now_ms - history[low_index].open_time_ms)
     further = max(largest_fall(bars.last(FURTHER_FALL_MINUTES))[0] for bars in (btc, eth))
     return RecoveryFacts(
-        minutes_since_low=since_low_ms / MINUTE_MS,
         further_fall_30m_pct=further,
         btc_regained_share=min(1.0, max(0.0, regained)),
         flat_minutes=float(flat_minutes(history)),
         volume_share_of_normal=volume_share_of_normal(btc),
-        healthy=healthy,
     )

@@ -16,11 +16,6 @@ class BreakerStatus(StrEnum):
     TRIGGERED = "TRIGGERED"
     RECOVERING = "RECOVERING"
 
-    @property
-    def severity(self) -> int:
-        """0 for SAFE to 3 for TRIGGERED; RECOVERING is 2."""
-        return {"SAFE": 0, "WARNING": 1, "RECOVERING": 2, "TRIGGERED": 3}[self.value]
-
 
 class Latch(StrEnum):
     NONE = "NONE"

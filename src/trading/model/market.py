@@ -12,6 +12,22 @@ from typing import NamedTuple
 
 from trading.model.base import NonNegativeDecimal, PositiveDecimal, SymbolName, ValueModel
 
+INTERVAL_MINUTES = {
+    "1m": 1,
+    "3m": 3,
+    "5m": 5,
+    "15m": 15,
+    "30m": 30,
+    "1h": 60,
+    "2h": 120,
+    "4h": 240,
+    "6h": 360,
+    "8h": 480,
+    "12h": 720,
+    "1d": 1440,
+}
+"""Lengths of bars by the name that venues give them."""
+
 
 class Tick(NamedTuple):
     """One (aggregate) trade on the tape. ``time_ms`` is the venue's event time, UTC."""

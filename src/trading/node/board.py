@@ -67,11 +67,6 @@ class Board:
             for name, (at_ms, detail) in seen
         )
 
-    def forget_worker(self, worker: str) -> None:
-        """A worker said goodbye."""
-        with self._lock:
-            self._workers.pop(worker, None)
-
     @property
     def spikes(self) -> tuple[SpikeView, ...]:
         """Newest first."""

@@ -65,7 +65,7 @@ class RiskLimits:
             self._check(symbol, notional, account(), reserved, now_ms)
             self._sent_at_ms.append(now_ms)
 
-        self._reservations.reserve(order_id, Reservation(symbol, notional, now_ms), check)
+        self._reservations.reserve(order_id, Reservation(symbol, notional), check)
 
     def check(self, symbol: str, notional: Decimal, account: AccountView, now_ms: int) -> None:
         """The same checks without reserving.

@@ -14,7 +14,6 @@ from trading.model.order import ZERO
 class Reservation(NamedTuple):
     symbol: str
     notional: Decimal
-    made_at_ms: int
 
 
 class ReservationBook:

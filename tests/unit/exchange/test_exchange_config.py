@@ -52,7 +52,7 @@ def test_real_money_needs_its_confirmation_and_a_key() -> None:
 def test_a_dry_run_on_real_data_needs_neither() -> None:
     venue = create_venue(config(venue="binance", dry_run=True), None, SystemClock())
     assert isinstance(venue, PaperVenue)
-    assert venue.client.venue == "binance"
+    assert venue.client.venue == "binance-paper"
 
 
 def test_the_simulator_needs_to_be_told_where_it_runs() -> None:

@@ -39,8 +39,8 @@ def crashed(make_rig: MakeRig) -> Any:
 
 def test_the_largest_fall_is_from_a_high_to_a_later_low() -> None:
     bars = [bar(0, 80, 60), bar(1, 100, 95), bar(2, 96, 90), bar(3, 120, 110), bar(4, 115, 100)]
-    assert largest_fall(bars) == (25.0, 80, 60, 0)
-    assert largest_fall(bars[1:])[1:] == (120, 100, 3)
+    assert largest_fall(bars) == (25.0, 80, 60)
+    assert largest_fall(bars[1:])[1:] == (120, 100)
     assert largest_fall([])[0] == 0.0
 
 
@@ -55,9 +55,7 @@ def test_right_after_a_crash_nothing_is_regained(crashed: Any) -> None:
     facts = crashed.engine.recovery_facts()
     assert facts.btc_regained_share == 0.0
     assert facts.further_fall_30m_pct == pytest.approx(20.0, abs=0.1)
-    assert facts.minutes_since_low < 1.0
     assert facts.flat_minutes <= 1.0
-    assert facts.healthy
 
 
 def test_half_of_the_fall_back_is_a_share_of_one_half(crashed: Any) -> None:
@@ -70,8 +68,6 @@ def test_thirty_quiet_minutes_end_the_further_fall(crashed: Any) -> None:
     facts = crashed.engine.recovery_facts()
     assert facts.further_fall_30m_pct < 0.1
     assert facts.flat_minutes >= 30
-    assert facts.minutes_since_low == pytest.approx(32, abs=1)
-    assert crashed.engine.max_fall_last(60) == pytest.approx(20.0, abs=0.1)
 
 
 def test_volume_is_compared_with_the_usual_minute(crashed: Any) -> None:
@@ -82,11 +78,4 @@ def test_volume_is_compared_with_the_usual_minute(crashed: Any) -> None:
 
 def test_without_any_data_nothing_has_recovered(make_rig: MakeRig) -> None:
     facts = make_rig().engine.recovery_facts()
-    assert not facts.healthy
     assert facts.btc_regained_share == 0.0
-
-
-def test_stale_data_is_not_healthy(crashed: Any) -> None:
-    for _ in range(12):
-        crashed.second()
-    assert not crashed.engine.recovery_facts().healthy

@@ -44,7 +44,7 @@ class CheckThenAct(RiskLimits):
     def reserve(self, order_id, symbol, notional, *, account, now_ms):  # type: ignore[no-untyped-def]
         self.check(symbol, notional, account(), now_ms)
         time.sleep(0)
-        self._reservations.restore(order_id, Reservation(symbol, notional, now_ms))
+        self._reservations.restore(order_id, Reservation(symbol, notional))
 
 
 def passes_at_once(kind: type[RiskLimits], orders: int = 8) -> int:
@@ -134,7 +134,7 @@ def test_entries_are_limited_in_any_sixty_seconds() -> None:
 
 def test_a_reservation_only_ever_shrinks() -> None:
     book = ReservationBook()
-    book.restore("o", Reservation("AAAUSDT", Decimal(100), 0))
+    book.restore("o", Reservation("AAAUSDT", Decimal(100)))
     book.shrink("o", Decimal(40))
     book.shrink("o", Decimal(70))
     assert book.total == 40

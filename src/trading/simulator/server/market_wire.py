@@ -5,25 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from trading.clock import MINUTE_MS
+from trading.model.market import INTERVAL_MINUTES
 from trading.model.order import Side
 from trading.simulator.exchange import SimulatedExchange
 from trading.simulator.server.order_wire import Json, num
 from trading.simulator.tape import Candle, DayFigures, TapeTrade
-
-INTERVAL_MINUTES = {
-    "1m": 1,
-    "3m": 3,
-    "5m": 5,
-    "15m": 15,
-    "30m": 30,
-    "1h": 60,
-    "2h": 120,
-    "4h": 240,
-    "6h": 360,
-    "8h": 480,
-    "12h": 720,
-    "1d": 1440,
-}
 
 
 def kline_row(candle: Candle, minutes: int) -> list[Any]:

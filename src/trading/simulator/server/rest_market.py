@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from trading.model.market import INTERVAL_MINUTES
 from trading.simulator.exchange import SimulatedExchange
 from trading.simulator.server import exchange_info, market_wire
 from trading.simulator.server.context import ServerContext
@@ -56,7 +57,7 @@ def depth_weight(params: Params) -> int:
 
 def klines(context: ServerContext, params: Params) -> Any:
     symbol = _symbol(context.exchange, params)
-    minutes = market_wire.INTERVAL_MINUTES.get(params.required("interval"))
+    minutes = INTERVAL_MINUTES.get(params.required("interval"))
     if minutes is None:
         raise WireError(-1120, "Invalid interval.")
     limit = params.limit(500, 1000)

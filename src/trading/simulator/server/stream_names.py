@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from trading.simulator.server.market_wire import INTERVAL_MINUTES
+from trading.model.market import INTERVAL_MINUTES
 
 PATTERN = re.compile(
     r"^(?P<symbol>[a-z0-9]+)@(?P<kind>[a-zA-Z]+?)(?P<levels>5|10|20)?"

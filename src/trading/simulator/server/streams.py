@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from trading.clock import MINUTE_MS
+from trading.model.market import INTERVAL_MINUTES
 from trading.model.order import Side
 from trading.simulator.exchange import SimulatedExchange
 from trading.simulator.orders import OrderEvent, UserEvent
@@ -133,7 +134,7 @@ class MarketStreams:
         end_minute = candle.open_time_ms // MINUTE_MS + 1
         for name in [name for name in self._timed if name.startswith(prefix)]:
             interval = self._timed[name].interval
-            minutes = market_wire.INTERVAL_MINUTES[interval]
+            minutes = INTERVAL_MINUTES[interval]
             if end_minute % minutes:
                 continue
             # The last candle already belongs to the minute that follows.
@@ -161,7 +162,7 @@ class MarketStreams:
         if not tape.candles:
             return None
         if spec.kind is StreamKind.KLINE:
-            candle = tape.aggregated(market_wire.INTERVAL_MINUTES[spec.interval])[-1]
+            candle = tape.aggregated(INTERVAL_MINUTES[spec.interval])[-1]
             return market_wire.kline_event(symbol, spec.interval, candle, now_ms, closed=False)
         if spec.kind is StreamKind.AVG_PRICE:
             price = num(tape.average_price(5))

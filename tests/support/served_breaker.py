@@ -42,8 +42,8 @@ class BreakerService:
 
     async def trip(self, command: TripCommand) -> CommandResult:
         await self._wait()
-        receipt = self.real.trigger(command.reason, command.details, actor=command.actor)
-        return self._result(f"TRIGGERED with epoch {receipt.epoch}")
+        self.real.trigger(command.reason, command.details, actor=command.actor)
+        return self._result("halted")
 
     async def warn(self, command: WarnCommand) -> CommandResult:
         self.real.set_warning(command.reason, actor=command.actor)

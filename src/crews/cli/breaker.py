@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.text import Text
 
 from crews.cli.core import BREAKER_TIMEOUT_S, find_core, running_core
 from crews.cli.output import JsonFlag, print_json, show
@@ -185,7 +186,8 @@ def _report(result: CommandResult, *, as_json: bool) -> None:
     if as_json:
         print_json(result)
         return
-    snapshot = result.snapshot
-    show(f"{result.message} ({snapshot.status}, epoch {snapshot.epoch}, latch {snapshot.latch})")
+    from crews.cli.status_text import state_line
+
+    show(Text.assemble(f"{result.message}: ", state_line(result.snapshot)))
     if result.in_flight:
         show(f"orders of unknown outcome, being resolved: {', '.join(result.in_flight)}")

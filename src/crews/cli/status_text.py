@@ -21,7 +21,7 @@ STYLES = {
 def breaker_table(view: BreakerView, now_ms: int | None = None) -> Table:
     """State, reason, times, nearest limit and what holds recovery back."""
     snapshot = view.snapshot
-    rows: dict[str, str | Text] = {"breaker": _state(snapshot)}
+    rows: dict[str, str | Text] = {"breaker": state_line(snapshot)}
     if snapshot.reason:
         rows["reason"] = f"{snapshot.reason} (by {snapshot.actor})"
     rows["since"] = iso(snapshot.changed_at_ms)
@@ -70,7 +70,8 @@ def instance_table(status: CoreStatus) -> Table:
     return facts(rows)
 
 
-def _state(snapshot: BreakerSnapshot) -> Text:
+def state_line(snapshot: BreakerSnapshot) -> Text:
+    """State, stage, epoch and latch."""
     text = Text(snapshot.status.value, style=STYLES[snapshot.status])
     if snapshot.status is BreakerStatus.RECOVERING:
         text.append(f" stage {snapshot.stage}", style="default")

@@ -53,7 +53,7 @@ class StoredBreaker:
         )
 
     def trip(self, command: TripCommand) -> CommandResult:
-        receipt = self._breaker.trigger(
+        self._breaker.trigger(
             command.reason, command.details, actor=command.actor, rule=command.rule
         )
         if not self._breaker.get_full_state()["stored"]:
@@ -61,7 +61,7 @@ class StoredBreaker:
                 f"the trip could not be stored ({self._breaker.snapshot.reason}); a core that "
                 "starts on this store halts, and needs an operator"
             )
-        return self._result(f"TRIGGERED with epoch {receipt.epoch} in the store", applied=True)
+        return self._result("halted in the store", applied=True)
 
     def warn(self, command: WarnCommand) -> CommandResult:
         before = self._breaker.snapshot.status
@@ -77,10 +77,11 @@ class StoredBreaker:
         return self._result("recovery started at stage 0 in the store", applied=True)
 
     def clear(self, command: ClearCommand) -> CommandResult:
-        after = self._breaker.clear(
+        self._breaker.clear(
             actor=command.actor, reason=command.reason, epoch=command.epoch, force=command.force
         )
-        return self._result(f"now {after.status} in the store", applied=True)
+        what = "cleared" if command.force else "latch released"
+        return self._result(f"{what} in the store", applied=True)
 
     def _result(self, message: str, *, applied: bool) -> CommandResult:
         return CommandResult(applied=applied, message=message, snapshot=self._breaker.snapshot)

@@ -106,9 +106,7 @@ class TradingCore:
             actor=command.actor,
             rule=command.rule,
         )
-        return self._result(
-            f"TRIGGERED with epoch {receipt.epoch}", applied=True, in_flight=receipt.in_flight
-        )
+        return self._result("halted", applied=True, in_flight=receipt.in_flight)
 
     async def warn(self, command: WarnCommand) -> CommandResult:
         before = self._breaker.snapshot
@@ -137,7 +135,7 @@ class TradingCore:
             epoch=command.epoch,
             force=command.force,
         )
-        return self._result(f"now {self._breaker.snapshot.status}", applied=True)
+        return self._result("cleared" if command.force else "latch released", applied=True)
 
     def _result(
         self, message: str, applied: bool, in_flight: tuple[str, ...] = ()

@@ -164,7 +164,7 @@ class CircuitBreaker(BreakerReports):
         else:
             transition = self._record_trip(make)
         epoch = transition.after.epoch
-        logger.warning("tripped by %s: %s (rule %s, epoch %d)", actor, reason, rule, epoch)
+        logger.warning("tripped by %s: %s (epoch %d)", rule or actor, reason, epoch)
         return TripReceipt(
             epoch=epoch, newly_triggered=transition.kind != "retrip", in_flight=in_flight
         )

@@ -135,3 +135,14 @@ class AppConfig(ConfigModel):
                 f"crash_detection.warning_share = {begins}"
             )
         return self
+
+    @model_validator(mode="after")
+    def _a_late_order_is_not_given_up(self) -> Self:
+        """Within the receive window a request may still arrive, and become an order."""
+        window_ms, grace_ms = self.exchange.recv_window_ms, self.execution.not_found_grace_ms
+        if grace_ms <= window_ms:
+            raise ValueError(
+                f"execution.not_found_grace_ms = {grace_ms} must be longer than "
+                f"exchange.recv_window_ms = {window_ms}"
+            )
+        return self

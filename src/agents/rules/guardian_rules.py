@@ -8,7 +8,6 @@ from agents.config import RulePolicyConfig
 from agents.outputs import GuardianAssessment, IncidentReport
 from agents.rules.view import Step, TaskView, ToolCall, explain
 
-_WARN_AT = 0.6  # DESIGN §3: WARNING begins at 60 % of a hard limit
 _CRASH_AT = 1.0
 
 
@@ -36,10 +35,9 @@ def guardian_assessment(view: TaskView, policy: RulePolicyConfig) -> Step:
         return _assessment("none", level, share, [*concerns, *_unmet(conditions)])
     if status == "RECOVERING":
         return _assessment("none", level, share, concerns)
-    if status == "SAFE" and (share >= _WARN_AT or not drawdown["healthy"]):
+    if status == "SAFE" and concerns:
         if "set_circuit_breaker_warning" not in view.results:
-            reason = concerns[0] if concerns else f"{share:.0%} of a hard limit"
-            return [ToolCall("set_circuit_breaker_warning", {"reason": explain(reason)})]
+            return [ToolCall("set_circuit_breaker_warning", {"reason": explain(concerns[0])})]
         return _assessment("warn", level, share, concerns)
     return _assessment("none", level, share, concerns)
 

@@ -119,7 +119,9 @@ class Supervisor:
             data_dir=str(self._options.data) if self._options.data else None,
             window=self._options.window,
             simulator=self._config.simulator,
-            generator=generator.model_copy(update={"symbols": self._config.market.symbols}),
+            generator=generator.model_copy(
+                update={"symbols": generator.symbols or self._config.market.symbols}
+            ),
         )
 
     def _core_launch(self, market: dict[str, Any]) -> CoreLaunch:
@@ -135,10 +137,9 @@ class Supervisor:
                     )
                 }
             )
-        symbols = market.get("symbols")
         watched = config.market
-        if symbols:
-            watched = watched.model_copy(update={"symbols": tuple(symbols)})
+        if self._options.data is not None:  # a recording is watched as a whole, as in a replay
+            watched = watched.model_copy(update={"symbols": tuple(market["symbols"])})
         return CoreLaunch(
             config=node_config(config).model_copy(update={"exchange": exchange, "market": watched}),
             clock=ClockSettings.model_validate(market["clock"]) if market else None,

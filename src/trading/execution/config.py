@@ -39,7 +39,7 @@ class ExecutionConfig(ConfigModel):
         ge=1_000,
         le=120_000,
         description="A 'not found' sooner than this after the send is not a rejection. Must be "
-        "longer than the receive window, after which the venue refuses a late request.",
+        "longer than exchange.recv_window_ms, after which the venue refuses a late request.",
     )
     sweep_retry_ms: int = Field(
         default=500,

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 
 from trading.clock import MINUTE_MS
+from trading.market.config import DEFAULT_SYMBOLS
 from trading.model.market import Bar, Tick
 from trading.simulator.market_config import MarketGeneratorConfig
 from trading.simulator.market_profiles import SymbolProfile, profile_of
@@ -35,7 +36,8 @@ class GeneratedMarket:
     def __init__(self, config: MarketGeneratorConfig, start_ms: int) -> None:
         self._config = config
         self._start_ms = start_ms
-        self._profiles = {symbol: profile_of(symbol) for symbol in config.symbols}
+        self._symbols = config.symbols or DEFAULT_SYMBOLS
+        self._profiles = {symbol: profile_of(symbol) for symbol in self._symbols}
         self._script = SCRIPTS[config.scenario]
 
     @property
@@ -44,7 +46,7 @@ class GeneratedMarket:
 
     @property
     def symbols(self) -> tuple[str, ...]:
-        return self._config.symbols
+        return self._symbols
 
     @property
     def start_ms(self) -> int:
@@ -71,8 +73,7 @@ class GeneratedMarket:
         market = [self._noise(rng, MARKET_NOISE_PCT) for _ in range(minutes)]
         first_ms = self._start_ms // MINUTE_MS * MINUTE_MS - minutes * MINUTE_MS
         return {
-            symbol: self._symbol_history(rng, symbol, market, first_ms)
-            for symbol in self._config.symbols
+            symbol: self._symbol_history(rng, symbol, market, first_ms) for symbol in self._symbols
         }
 
     def ticks(self) -> Iterator[Tick]:
@@ -147,7 +148,7 @@ class _Tape:
         start_ms: int,
     ) -> None:
         self._rng = random.Random(f"tape {config.seed}")
-        self._states = [_SymbolState(s, profiles[s], config) for s in config.symbols]
+        self._states = [_SymbolState(s, profile, config) for s, profile in profiles.items()]
         self._by_symbol = {state.symbol: state for state in self._states}
         self._segments = segments
         self._now_ms = start_ms

@@ -6,7 +6,6 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from trading.market.config import DEFAULT_SYMBOLS
 from trading.model.base import ConfigModel, SymbolName
 
 
@@ -29,10 +28,11 @@ class MarketGeneratorConfig(ConfigModel):
         " calm, flash_crash, slow_crash, pump_and_dump.",
     )
     seed: int = Field(default=1, ge=0, description="Seed of every random number of the market.")
-    symbols: tuple[SymbolName, ...] = Field(
-        default=DEFAULT_SYMBOLS,
+    symbols: tuple[SymbolName, ...] | None = Field(
+        default=None,
         min_length=2,
-        description="Pairs of the market; must contain those of market.symbols to be traded.",
+        description="Pairs of the market, BTC's and ETH's first; those of market.symbols that are"
+        " missing here are not traded. Null: market.symbols.",
     )
     ticks_per_second: float = Field(
         default=3.0,

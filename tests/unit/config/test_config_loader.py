@@ -66,6 +66,11 @@ def test_a_map_is_replaced_as_a_whole_so_that_entries_can_be_removed(folder: Pat
             "pattern",
         ),
         (
+            "exchange:\n  recv_window_ms: 5000\n",
+            "configuration",
+            "execution.not_found_grace_ms = 5000 must be longer than",
+        ),
+        (
             "circuit_breaker:\n  easing_share: 0.7\n",
             "circuit_breaker.easing_share = 0.7",
             "below crash_detection.warning_share = 0.6",

@@ -1,9 +1,8 @@
 """python-binance's sockets, each used for one connection only.
 
 The library's own reconnection loses subscriptions, gives up after four attempts and can leave a
-socket that looks alive (shared notes: PYTHON_BINANCE, failures 1, 2, 5). So a socket here ends
-with its first connection and says so; a supervisor replaces client and socket. Messages go
-straight to a callback, so there is no queue to overflow.
+socket that looks alive. So a socket here ends with its first connection and says so; a supervisor
+replaces client and socket. Messages go straight to a callback, so there is no queue to overflow.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from fastapi import FastAPI, Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
+from trading.api.body_limit import BodyLimit
 from trading.api.config import ApiConfig
 from trading.api.errors_on_the_wire import to_wire
 from trading.api.schemas import (
@@ -70,6 +71,7 @@ class Heartbeat(BaseModel):
 def create_app(service: CoreService, role: Role, config: ApiConfig) -> FastAPI:
     """The application for one role. It holds no state of its own."""
     app = FastAPI(title="spikeguard control API", version="1", docs_url=None, redoc_url=None)
+    app.add_middleware(BodyLimit)
 
     @app.exception_handler(SpikeguardError)
     async def refuse(_: Request, error: SpikeguardError) -> JSONResponse:

@@ -11,11 +11,25 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import uvicorn
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from trading.api.app import Role, create_app
 from trading.api.config import ApiConfig
 from trading.api.service import CoreService
 from trading.node.instance import RuntimePaths
+
+# More than all clients of one machine need, and far from the process's limit on open files, which
+# the exchange's connections need too.
+MAX_CONNECTIONS = 100
+
+
+class _BoundedProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
+    """Closes connections beyond ``MAX_CONNECTIONS`` of its server at once."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        super().connection_made(transport)
+        if len(self.connections) > MAX_CONNECTIONS:
+            transport.close()
 
 
 class _Server(uvicorn.Server):
@@ -39,6 +53,7 @@ async def control_api(
             server = _Server(
                 uvicorn.Config(
                     create_app(service, role, config),
+                    http=_BoundedProtocol,
                     log_config=None,
                     access_log=False,
                     lifespan="off",

@@ -18,7 +18,7 @@ from agents.config import LlmProvider
 from trading.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from trading.exchange.config import ApiCredentials
+    from trading.exchange.config import ApiCredentials, VenueName
 
 Percent = Annotated[float, Field(gt=0, lt=100, allow_inf_nan=False)]
 Provider = Annotated[
@@ -83,23 +83,21 @@ class Environment(BaseSettings):
         values = self.model_dump(mode="json", include=set(CONFIG_KEYS), exclude_none=True)
         return {CONFIG_KEYS[name]: (name, value) for name, value in values.items()}
 
-    def binance_credentials(self, venue: str) -> ApiCredentials | None:
+    def binance_credentials(self, venue: VenueName) -> ApiCredentials | None:
         """Key and secret for ``venue``; None where neither is set or the venue needs none.
 
         Raises:
             ConfigurationError: only one half of the pair is set.
         """
-        from trading.exchange.config import ApiCredentials
+        from trading.exchange.config import CREDENTIAL_NAMES, ApiCredentials
 
-        prefix = {"binance": "BINANCE_API", "testnet": "BINANCE_TESTNET_API"}.get(venue)
-        if prefix is None:
-            return None
-        key: SecretStr | None = getattr(self, f"{prefix}_KEY")
-        secret: SecretStr | None = getattr(self, f"{prefix}_SECRET")
+        key_name, secret_name = CREDENTIAL_NAMES[venue]
+        key: SecretStr | None = getattr(self, key_name, None)
+        secret: SecretStr | None = getattr(self, secret_name, None)
         if key is None and secret is None:
             return None
         if key is None or secret is None:
-            missing = f"{prefix}_KEY" if key is None else f"{prefix}_SECRET"
+            missing = key_name if key is None else secret_name
             raise ConfigurationError(
                 f"environment: {missing} is not set, but its other half is; set both or neither"
             )
@@ -146,7 +144,7 @@ def _problem(problem: Any, env_file: Path) -> str:
 
 
 def core_environment(
-    environment: Environment, venue: str, model_key: str = "OPENAI_API_KEY"
+    environment: Environment, venue: VenueName, model_key: str = "OPENAI_API_KEY"
 ) -> dict[str, str]:
     """Variables for the core process: the venue's own key, and none of the model's.
 
@@ -158,9 +156,11 @@ def core_environment(
         if not name.startswith("BINANCE_") and name not in ("OPENAI_API_KEY", model_key)
     }
     if (credentials := environment.binance_credentials(venue)) is not None:
-        prefix = "BINANCE_TESTNET_API" if venue == "testnet" else "BINANCE_API"
-        result[f"{prefix}_KEY"] = credentials.key.get_secret_value()
-        result[f"{prefix}_SECRET"] = credentials.secret.get_secret_value()
+        from trading.exchange.config import CREDENTIAL_NAMES
+
+        key_name, secret_name = CREDENTIAL_NAMES[venue]
+        result[key_name] = credentials.key.get_secret_value()
+        result[secret_name] = credentials.secret.get_secret_value()
     if environment.REDIS_PASSWORD is not None:
         result["REDIS_PASSWORD"] = environment.REDIS_PASSWORD.get_secret_value()
     return result

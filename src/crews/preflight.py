@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from crews.config_loader import LoadedConfig
 from trading.errors import ConfigurationError
+from trading.exchange.config import CREDENTIAL_NAMES
 
 
 def require_permission_to_trade(loaded: LoadedConfig) -> None:
@@ -18,10 +19,9 @@ def require_permission_to_trade(loaded: LoadedConfig) -> None:
     if exchange.venue == "sim" or exchange.dry_run:
         return
     if loaded.environment.binance_credentials(exchange.venue) is None:
-        prefix = "BINANCE_TESTNET_API" if exchange.venue == "testnet" else "BINANCE_API"
+        names = " and ".join(CREDENTIAL_NAMES[exchange.venue])
         raise ConfigurationError(
-            f"environment: {prefix}_KEY and {prefix}_SECRET are not set; venue {exchange.venue} "
-            "needs them (or --dry-run)"
+            f"environment: {names} are not set; venue {exchange.venue} needs them (or --dry-run)"
         )
     if exchange.venue == "binance" and not exchange.i_understand_this_trades_real_money:
         raise ConfigurationError(

@@ -22,7 +22,7 @@ from crews.live.options import LiveOptions
 from crews.live.processes import Child, ChildFailedError, RestartPolicy
 from crews.node_settings import node_config
 from crews.worker_config import WorkerConfig, WorkerRole
-from trading.exchange.config import VenueEndpoints
+from trading.exchange.config import CREDENTIAL_NAMES, VenueEndpoints
 from trading.node.config import ClockSettings, CoreLaunch
 from trading.node.instance import RuntimePaths
 from trading.simulator.server.config import ExchangeServerConfig
@@ -76,8 +76,8 @@ class Supervisor:
         market: dict[str, Any] = {}
         if venue == "sim":
             market = self._start_exchange()
-            environment["BINANCE_SIM_API_KEY"] = market["api_key"]
-            environment["BINANCE_SIM_API_SECRET"] = market["api_secret"]
+            key_name, secret_name = CREDENTIAL_NAMES[venue]
+            environment |= {key_name: market["api_key"], secret_name: market["api_secret"]}
         core = Watched(
             self._child("core", "trading.node", self._core_launch(market), environment),
             self._policy(),

@@ -39,6 +39,13 @@ VENUE_HOSTS: dict[VenueName, frozenset[str]] = {
     ),
 }
 
+# Environment variables of a venue's key and its secret; those of sim are made at every start.
+CREDENTIAL_NAMES: dict[VenueName, tuple[str, str]] = {
+    "sim": ("BINANCE_SIM_API_KEY", "BINANCE_SIM_API_SECRET"),
+    "testnet": ("BINANCE_TESTNET_API_KEY", "BINANCE_TESTNET_API_SECRET"),
+    "binance": ("BINANCE_API_KEY", "BINANCE_API_SECRET"),
+}
+
 
 class ApiCredentials(BaseModel):
     """An API key and its secret. Never part of the configuration; read from the environment."""

@@ -70,9 +70,7 @@ class SimulatedAccountClient:
     async def account(self) -> AccountSnapshot:
         with translated(is_order=False):
             balances = self.exchange.balances(self._account_id)
-        return AccountSnapshot(
-            balances=balances, can_trade=True, can_withdraw=False, time_ms=self._clock.now_ms()
-        )
+        return AccountSnapshot(balances=balances, can_trade=True, time_ms=self._clock.now_ms())
 
     async def submit_order(self, request: OrderRequest, on_wire: Callable[[], None]) -> OrderReport:
         on_wire()

@@ -164,11 +164,10 @@ class Balance(ValueModel):
 
 
 class AccountSnapshot(ValueModel):
-    """Balances and permissions as the venue reported them at ``time_ms``."""
+    """Balances as the venue reported them at ``time_ms``, and whether the account may trade."""
 
     balances: dict[str, Balance]
     can_trade: bool
-    can_withdraw: bool
     time_ms: int
 
 

@@ -22,7 +22,7 @@ from typing import Any
 from trading.clock import Clock, ScaledClock, SystemClock
 from trading.errors import AuthenticationError, ConfigurationError, StoreError
 from trading.events import EventBus
-from trading.exchange.config import ApiCredentials, ExchangeConfig
+from trading.exchange.config import CREDENTIAL_NAMES, ApiCredentials, ExchangeConfig
 from trading.exchange.factory import create_venue
 from trading.exchange.protocols import ExchangeClient, Venue
 from trading.model.market import Tick
@@ -40,11 +40,6 @@ log = logging.getLogger(__name__)
 
 BEAT_INTERVAL_S = 0.1
 GUARD_INTERVAL_S = 0.25
-CREDENTIAL_NAMES = {
-    "sim": ("BINANCE_SIM_API_KEY", "BINANCE_SIM_API_SECRET"),
-    "testnet": ("BINANCE_TESTNET_API_KEY", "BINANCE_TESTNET_API_SECRET"),
-    "binance": ("BINANCE_API_KEY", "BINANCE_API_SECRET"),
-}
 
 
 class CoreFeed:

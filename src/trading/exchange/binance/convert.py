@@ -194,7 +194,6 @@ def account(data: Json) -> AccountSnapshot:
     return AccountSnapshot(
         balances={balance.asset: balance for balance in balances},
         can_trade=bool(data["canTrade"]),
-        can_withdraw=bool(data["canWithdraw"]),
         time_ms=int(data["updateTime"]),
     )
 

@@ -38,10 +38,12 @@ class Child:
     log_path: Path
     nice: int = 0
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    started_at: float = field(default=0.0, init=False)  # monotonic seconds, of the latest start
 
     def start(self) -> None:
         """Start the process and hand it its settings."""
         self.log_path.parent.mkdir(parents=True, exist_ok=True)
+        self.started_at = time.monotonic()
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", self.module],

@@ -3,7 +3,8 @@
 exchange (venue sim) → core → crew workers. The core guards without workers and is never waited
 for by the others: a worker that dies is started again after a growing pause, a core that dies
 likewise, and while it is away its shared-memory record goes stale, which every worker reads as
-TRIGGERED. Without its exchange a simulated run has no market and ends.
+TRIGGERED. A core that lives and no longer beats guards nothing: it is killed and started again.
+Without its exchange a simulated run has no market and ends.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,9 +27,15 @@ from crews.worker_config import WorkerConfig, WorkerRole
 from trading.exchange.config import CREDENTIAL_NAMES, VenueEndpoints
 from trading.node.config import ClockSettings, CoreLaunch
 from trading.node.instance import RuntimePaths
+from trading.risk.shared_record import SharedRecordReader
 from trading.simulator.server.config import ExchangeServerConfig
 
 log = logging.getLogger(__name__)
+
+# Beats come ten times a second, and a core that waits for its store is back after a few seconds.
+CORE_HUNG_AFTER_MS = 10_000
+# After a pause of the whole machine the core gets this long to beat again.
+HUNG_CONFIRMED_AFTER_S = 2.0
 
 
 @dataclass(slots=True)
@@ -52,6 +60,8 @@ class Supervisor:
         self._workers: list[Watched] = []
         self._notes: list[str] = []
         self._exchange_url = ""
+        self._record = SharedRecordReader(self._paths.breaker_record)
+        self._hung_since: float | None = None
 
     @property
     def paths(self) -> RuntimePaths:
@@ -184,6 +194,7 @@ class Supervisor:
         """
         if self._exchange is not None and not self._exchange.is_alive:
             raise ChildFailedError(f"the embedded exchange ended: {self._exchange.last_words()}")
+        self._end_a_hung_core()
         for watched in (self._core, *self._workers):
             if watched is None or watched.child.is_alive or not watched.policy.is_due():
                 continue
@@ -195,6 +206,24 @@ class Supervisor:
                 self._not_a_fresh_account(watched.child)
             watched.child.start()
             watched.policy.started()
+
+    def _end_a_hung_core(self) -> None:
+        core = self._core.child if self._core is not None else None
+        silent_ms = self._record.silent_ms()
+        now = time.monotonic()
+        if core is None or silent_ms is None or not core.is_alive:
+            self._hung_since = None
+            return
+        has_beaten = silent_ms < (now - core.started_at) * 1000  # and not only the one before it
+        if not has_beaten or silent_ms < CORE_HUNG_AFTER_MS:
+            self._hung_since = None
+        elif self._hung_since is None:
+            self._hung_since = now
+        elif now - self._hung_since >= HUNG_CONFIRMED_AFTER_S:
+            self._hung_since = None
+            log.error("the core has not beaten for %.0f s: killed", silent_ms / 1000)
+            self._notes.append(f"the core hung for {silent_ms / 1000:.0f} s and was killed")
+            core.kill()
 
     def _not_a_fresh_account(self, core: Child) -> None:
         """The exchange lived on, and with it the account: a restarted core adopts what is there."""
@@ -217,6 +246,7 @@ class Supervisor:
             worker.child.stop(timeout_s)
         if self._exchange is not None:
             self._exchange.stop(timeout_s)
+        self._record.close()
 
     def _child(
         self,

@@ -113,6 +113,13 @@ class SharedRecordReader:
         words = self._words
         return words[_NOW_MS] if words is not None else None
 
+    def silent_ms(self) -> int | None:
+        """Real time since the core's last beat; None where none beats or ever has."""
+        self.read()  # opens the record, if there is one
+        words = self._words
+        beaten_ns = words[_HEARTBEAT_NS] if words is not None else 0
+        return (time.monotonic_ns() - beaten_ns) // 1_000_000 if beaten_ns else None
+
     def close(self) -> None:
         with self._lock:
             self._close()

@@ -35,8 +35,8 @@ test: $(STAMP)  ## Run the tests (minutes)
 	@$(BIN)/python -m pytest -q $(ARGS)
 
 lint: $(STAMP)  ## ruff, mypy --strict and the import contracts
-	@$(BIN)/ruff check -q src tests benchmarks
-	@$(BIN)/ruff format -q --check src tests benchmarks
+	@$(BIN)/ruff check -q src tests benchmarks docs
+	@$(BIN)/ruff format -q --check src tests benchmarks docs
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 

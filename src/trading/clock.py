@@ -70,6 +70,12 @@ def utc(time_ms: int) -> datetime:
     return datetime.fromtimestamp(time_ms / 1000, tz=UTC)
 
 
+def from_iso(text: str) -> int:
+    """UTC milliseconds of an ISO 8601 time; one without a zone is UTC. Raises ValueError."""
+    moment = datetime.fromisoformat(text)
+    return round(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() * 1000)
+
+
 def iso(time_ms: int) -> str:
     """``time_ms`` as ISO 8601 with milliseconds and a Z, the form used in the store and in JSON."""
     return utc(time_ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")

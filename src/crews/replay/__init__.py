@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ProcessPoolExecutor
-from datetime import UTC, datetime
 from decimal import Decimal
 from multiprocessing import get_context
 
 from crews.config_loader import LoadedConfig
 from crews.replay.options import ReplayOptions
 from crews.replay.report import ReplayReport
+from trading.clock import from_iso, iso
 from trading.errors import ConfigurationError
 
 
@@ -22,7 +22,6 @@ def run_replay(loaded: LoadedConfig, options: ReplayOptions) -> ReplayReport:
         ConfigurationError: the configured model cannot be used.
     """
     from crews.replay.driver import ReplayPass
-    from trading.clock import iso
     from trading.simulator.recorded_market import RecordedMarket
 
     started = time.monotonic()
@@ -74,11 +73,8 @@ def _time_ms(option: str, text: str | None) -> int | None:
     if text is None:
         return None
     try:
-        moment = datetime.fromisoformat(text)
+        return from_iso(text)
     except ValueError as error:
         raise ConfigurationError(
             f"{option} = {text!r}: not a time; write ISO 8601 in UTC, such as 2021-05-19T00:00"
         ) from error
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return round(moment.timestamp() * 1000)

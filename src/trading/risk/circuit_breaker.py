@@ -49,18 +49,7 @@ logger = logging.getLogger(__name__)
 class CircuitBreaker(BreakerReports):
     """Thread-safe; every method may be called from any thread, also from a change listener."""
 
-    def __init__(
-        self,
-        config: CircuitBreakerConfig,
-        clock: Clock,
-        store: BreakerStore | None,
-        *,
-        record: SharedRecordWriter | None = None,
-        store_problem: str = "there is no store",
-    ) -> None:
-        """``store`` None means that there is none to be trusted: TRIGGERED and MANUAL."""
-        self._calm_since_ms: int | None = None
-        super().__init__(config, clock, store, record=record, store_problem=store_problem)
+    _calm_since_ms: int | None = None  # since when all metrics have allowed a warning to end
 
     @classmethod
     def open(

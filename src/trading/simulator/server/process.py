@@ -12,12 +12,11 @@ import signal
 import sys
 import threading
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 import orjson
 
-from trading.clock import ScaledClock
+from trading.clock import ScaledClock, from_iso
 from trading.errors import ConfigurationError
 from trading.simulator.exchange import SimulatedExchange
 from trading.simulator.instruments import list_market
@@ -117,7 +116,6 @@ def _time_ms(name: str, text: str | None) -> int | None:
     if text is None:
         return None
     try:
-        time = datetime.fromisoformat(text)
+        return from_iso(text)
     except ValueError as error:
         raise ConfigurationError(f"exchange server: {name}={text!r} is no ISO time") from error
-    return round(time.replace(tzinfo=time.tzinfo or UTC).timestamp() * 1000)

@@ -26,7 +26,7 @@ from trading.execution.reconcile import Reconciler
 from trading.execution.sweep import Sweep
 from trading.execution.trust import BookTrust
 from trading.execution.watch import Watch
-from trading.model.breaker import Actor
+from trading.model.breaker import Actor, BreakerStatus, Latch
 from trading.model.market import Instrument
 from trading.risk.breaker_config import CircuitBreakerConfig
 from trading.risk.circuit_breaker import CircuitBreaker
@@ -86,7 +86,16 @@ def assemble(around: Surroundings, connection: sqlite3.Connection) -> Parts:
     )
     venue = around.client.venue
     jobs = Jobs()
-    journal = Journal(connection, venue, obey_breaker=breaker.enforcing)
+
+    def store_failed(error: StoreError) -> None:
+        snapshot = breaker.snapshot
+        if snapshot.status is BreakerStatus.TRIGGERED and snapshot.latch is Latch.MANUAL:
+            return  # halted until an operator has looked; every retry would raise the epoch
+        breaker.trigger(
+            f"the order journal failed: {error}", actor=Actor.SYSTEM, rule="store", latch=True
+        )
+
+    journal = Journal(connection, venue, on_failure=store_failed, obey_breaker=breaker.enforcing)
     risk_events = RiskEventRepository(connection)
     reservations = ReservationBook()
     positions = PositionBook(around.instruments)
@@ -115,11 +124,6 @@ def assemble(around: Surroundings, connection: sqlite3.Connection) -> Parts:
         data_fresh=around.data_fresh,
         positions_trusted=lambda symbol: trust.is_trusted(symbol),
     )
-
-    def store_failed(error: StoreError) -> None:
-        breaker.trigger(
-            f"the order journal failed: {error}", actor=Actor.SYSTEM, rule="store", latch=True
-        )
 
     desk = OrderDesk(
         client=around.client,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 from trading.errors import DecisionRejectedError, StoreError, TradingHaltedError
 from trading.model.breaker import BreakerStatus
@@ -48,12 +49,20 @@ class Journal:
     """Owns the repositories of the order path over one durable connection.
 
     ``obey_breaker`` False (a breaker switched off by configuration) skips the breaker's row.
+    ``on_failure`` is told when an order could not be journalled, and so was not sent: where no
+    entry can be made durable, no protective stop can either.
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, venue: str, *, obey_breaker: bool = True
+        self,
+        connection: sqlite3.Connection,
+        venue: str,
+        *,
+        on_failure: Callable[[StoreError], None],
+        obey_breaker: bool = True,
     ) -> None:
         self._connection = connection
+        self._on_failure = on_failure
         self._obey_breaker = obey_breaker
         self.venue = venue
         self.orders = OrderRepository(connection, venue)
@@ -73,7 +82,7 @@ class Journal:
             DecisionRejectedError: the stored epoch is another, or the intent is journalled already.
             StoreError: not durable; nothing may be sent.
         """
-        with transaction(self._connection, "journalling an entry"):
+        with self._opening("journalling an entry"):
             if self._obey_breaker:
                 self._check_breaker_row(record.epoch)
             if self.orders.by_intent(record.intent_hash) is not None:
@@ -82,7 +91,7 @@ class Journal:
 
     def open_reduction(self, record: OrderRecord) -> None:
         """Make a protective or closing order durable. Raises StoreError."""
-        with transaction(self._connection, "journalling an exit"):
+        with self._opening("journalling an exit"):
             self.orders.insert(record)
 
     def write(self, what: str, *writes: Callable[[], object]) -> None:
@@ -96,6 +105,15 @@ class Journal:
 
     def close(self) -> None:
         self._connection.close()
+
+    @contextmanager
+    def _opening(self, what: str) -> Iterator[None]:
+        try:
+            with transaction(self._connection, what):
+                yield
+        except StoreError as error:
+            self._on_failure(error)
+            raise
 
     def _check_breaker_row(self, epoch: int) -> None:
         row = self._connection.execute(

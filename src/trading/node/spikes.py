@@ -47,6 +47,8 @@ class SpikeDesk:
         self._check_breaker = check_breaker
         self._crews_expected = crews_expected
         self._halted_since_last_look = False
+        self._run_deadline_ms = settings.run_deadline_ms
+        self._claimed: dict[str, tuple[Spike, int]] = {}  # with when its run must have ended
         self._queue = SpikeQueue(
             clock,
             capacity=settings.capacity,
@@ -54,6 +56,9 @@ class SpikeDesk:
             on_discard=self._discarded,
         )
         bus.subscribe(SpikeDetected, self._on_spike)
+        records.write(
+            lambda tables: tables.spikes.skip_waiting("its core ended before a crew's run")
+        )
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -65,22 +70,32 @@ class SpikeDesk:
 
     async def claim(self, timeout_s: float) -> Spike | None:
         self.advance()
-        return await self._queue.claim(timeout_s)
+        spike = await self._queue.claim(timeout_s)
+        if spike is not None:
+            self._claimed[spike.id] = (spike, self._clock.now_ms() + self._run_deadline_ms)
+        return spike
 
     def close(self) -> None:
         """Nobody waits for a spike any longer: the core ends."""
         self._queue.close()
 
     def advance(self) -> None:
-        """Drop what is too old, and everything after a trip."""
+        """Drop what is too old, everything after a trip, and claims of crews that died."""
         if self._halted_since_last_look:
             self._halted_since_last_look = False
             self._queue.discard_all(f"halted: {self._breaker.snapshot.reason}")
         self._queue.expire()
+        # Twice the deadline: the report of a run that ended just in time may still be on its way.
+        latest_ms = self._clock.now_ms() - self._run_deadline_ms
+        for spike, ends_at_ms in tuple(self._claimed.values()):
+            if ends_at_ms < latest_ms:
+                del self._claimed[spike.id]
+                self._skip(spike, "its crew never reported")
 
     async def finish(self, report: SpikeRunReport) -> None:
         """Close the claim: the spike's status, the run's analysis, and a line on the board."""
         status = _STATUS_AFTER_RUN[report.status]
+        self._claimed.pop(report.spike_id, None)
         await self._records.call(lambda tables: tables.spikes.finish(report, status))
         self._board.update_spike(report.spike_id, status, report.reason)
         level = "notice" if report.status is SpikeRunStatus.TRADED else "info"

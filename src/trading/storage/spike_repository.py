@@ -68,6 +68,13 @@ class SpikeRepository(Repository):
             },
         )
 
+    def skip_waiting(self, note: str) -> None:
+        """Close every spike that no run has finished: whoever was to look at it is gone."""
+        self._execute(
+            "UPDATE spike_events SET status = 'skipped', note = ? WHERE status = 'detected'",
+            (note,),
+        )
+
     def get(self, spike_id: str) -> sqlite3.Row | None:
         """One spike by id."""
         return self._row("SELECT * FROM spike_events WHERE id = ?", (spike_id,))

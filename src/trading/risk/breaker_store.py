@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
@@ -72,13 +73,14 @@ class BreakerStore:
     """One connection, used under the breaker's lock.
 
     A file that was deleted or replaced under the connection takes writes that nobody will ever
-    read again, so what is at ``path`` is compared with what was opened before every use.
+    read again, so what is at ``path``, and its write-ahead log, is compared with what was opened
+    before every use.
     """
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection = connection
         self._path = path
-        self._file = _identity(path)
+        self._files = _identities(path)
         self._data_version = -1
         self.events = BreakerEventRepository(connection)
 
@@ -169,7 +171,7 @@ class BreakerStore:
         }
 
     def _require_same_file(self) -> None:
-        if self._file is None or _identity(self._path) != self._file:
+        if None in self._files or _identities(self._path) != self._files:
             raise StoreError(f"the store at {self._path} was deleted or replaced while in use")
 
     def _write_event(self, transition: Transition) -> Transition:
@@ -220,10 +222,14 @@ class BreakerStore:
             raise StoreCorruptError(f"the stored breaker state makes no sense: {error}") from error
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
-    """Device and inode of the file that ``path`` names now; None where there is none."""
+def _identities(path: Path) -> tuple[tuple[int, int] | None, ...]:
+    """Device and inode of the store and of its write-ahead log; None for one that is missing."""
+    return tuple(_identity(name) for name in (path, f"{path}-wal"))
+
+
+def _identity(name: str | Path) -> tuple[int, int] | None:
     try:
-        status = path.stat()
+        status = os.stat(name)
     except OSError:
         return None
     return status.st_dev, status.st_ino

@@ -315,3 +315,14 @@ def test_a_store_that_disappears_while_in_use_halts(
     breaker.advance(clock.now_ms(), make_facts())
     breaker.close()
     assert open_breaker().get_status() is BreakerStatus.TRIGGERED
+
+
+def test_a_write_ahead_log_that_disappears_while_in_use_halts(
+    breaker: CircuitBreaker,
+    storage: StorageConfig,
+    clock: VirtualClock,
+    make_facts: Callable[..., RecoveryInputs],
+) -> None:
+    storage.path.with_name(f"{storage.path.name}-wal").unlink()
+    snapshot = breaker.advance(clock.now_ms(), make_facts())
+    assert (snapshot.status, snapshot.latch) == (BreakerStatus.TRIGGERED, Latch.MANUAL)

@@ -127,6 +127,10 @@ def clear(
         bool,
         typer.Option("--force", help="Straight to SAFE, at full size; recorded as an override."),
     ] = False,
+    false_alarm: Annotated[
+        bool,
+        typer.Option("--false-alarm", help="Record that the trip should not have been."),
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Release the MANUAL latch, so that the rules may recover; with --force go straight to SAFE.
@@ -136,7 +140,12 @@ def clear(
     from trading.api.schemas import ClearCommand
 
     with _breaker(loaded_config(context).config) as client:
-        command = ClearCommand(reason=reason, epoch=_required(epoch, client), force=force)
+        command = ClearCommand(
+            reason=reason,
+            epoch=_required(epoch, client),
+            force=force,
+            false_alarm=false_alarm,
+        )
         result = client.clear(command)
     _report(result, as_json=as_json)
 

@@ -78,7 +78,11 @@ class StoredBreaker:
 
     def clear(self, command: ClearCommand) -> CommandResult:
         self._breaker.clear(
-            actor=command.actor, reason=command.reason, epoch=command.epoch, force=command.force
+            actor=command.actor,
+            reason=command.reason,
+            epoch=command.epoch,
+            force=command.force,
+            false_alarm=command.false_alarm,
         )
         what = "cleared" if command.force else "latch released"
         return self._result(f"{what} in the store", applied=True)

@@ -37,12 +37,14 @@ class RecoverCommand(ValueModel):
 
 
 class ClearCommand(ValueModel):
-    """→ SAFE, or only the latch. ``force`` is an operator's recorded override."""
+    """→ SAFE, or only the latch. ``force`` is an operator's recorded override; ``false_alarm`` says
+    that the trip should not have been."""
 
     reason: str = Field(min_length=1, max_length=500)
     actor: Actor = Actor.OPERATOR
     epoch: int
     force: bool = False
+    false_alarm: bool = False
 
 
 class BreakerView(ValueModel):

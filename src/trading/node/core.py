@@ -134,6 +134,7 @@ class TradingCore:
             reason=command.reason,
             epoch=command.epoch,
             force=command.force,
+            false_alarm=command.false_alarm,
         )
         return self._result("cleared" if command.force else "latch released", applied=True)
 

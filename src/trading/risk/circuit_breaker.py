@@ -214,10 +214,11 @@ class CircuitBreaker(BreakerReports):
         reason: str,
         epoch: int,
         force: bool = False,
+        false_alarm: bool = False,
     ) -> BreakerSnapshot:
         """Release the MANUAL latch (operator), finish a recovery (rule), or force SAFE (operator).
 
-        ``capital_saved`` goes into the episode's row.
+        ``capital_saved`` goes into the episode's row, and ``false_alarm`` marks it as a false trip.
 
         Raises:
             IllegalTransitionError: no such edge for this actor and state.
@@ -231,8 +232,8 @@ class CircuitBreaker(BreakerReports):
                 state, self._config, now_ms, actor=actor, reason=reason, epoch=epoch, force=force
             )
         )
-        if capital_saved is not None and event_id is not None:
-            self.update_event(event_id, capital_saved=capital_saved)
+        if event_id is not None and (capital_saved is not None or false_alarm):
+            self.update_event(event_id, capital_saved=capital_saved, false_trigger=false_alarm)
         return snapshot
 
     # Duties of the clock and of other processes.

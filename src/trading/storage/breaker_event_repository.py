@@ -2,9 +2,9 @@
 
 An *episode* is a halt from the moment trading stops until the breaker is SAFE again. Its first row
 has ``kind`` "trip" and carries the episode's figures: ``status`` goes from triggered over
-recovering to cleared, and downtime, capital saved, cancelled orders and the conditions that were
-met at the recovery are written into it as they become known. All further rows point to it with
-``episode_id``:
+recovering to cleared (or is false_trigger from when an operator says so), and downtime, capital
+saved, cancelled orders and the conditions that were met at the recovery are written into it as they
+become known. All further rows point to it with ``episode_id``:
 
 ========== ==================================================================
 kind       the transition
@@ -130,7 +130,8 @@ class BreakerEventRepository(Repository):
     ) -> None:
         """The episode's recovery begins; remembers the conditions as they were met."""
         self._execute(
-            "UPDATE circuit_breaker_events SET status = 'recovering', recovery_started_at_ms = ?,"
+            "UPDATE circuit_breaker_events SET recovery_started_at_ms = ?,"
+            " status = CASE status WHEN 'false_trigger' THEN status ELSE 'recovering' END,"
             " recovery_conditions_met = ? WHERE id = ?",
             (now_ms, to_json(conditions or {}), event_id),
         )
@@ -138,7 +139,8 @@ class BreakerEventRepository(Repository):
     def mark_triggered(self, event_id: int) -> None:
         """The episode fell back from its recovery."""
         self._execute(
-            "UPDATE circuit_breaker_events SET status = 'triggered', recovery_started_at_ms = NULL"
+            "UPDATE circuit_breaker_events SET recovery_started_at_ms = NULL,"
+            " status = CASE status WHEN 'false_trigger' THEN status ELSE 'triggered' END"
             " WHERE id = ?",
             (event_id,),
         )

@@ -239,6 +239,21 @@ def test_a_trip_by_somebody_who_sees_no_market_is_recorded_with_the_market_last_
     assert seeing["btc_price_at_trigger"] == "50000.0"
 
 
+def test_an_operators_false_alarm_stays_one_through_the_recovery(
+    breaker: CircuitBreaker, clock: VirtualClock, make_facts: Facts, rows: Rows
+) -> None:
+    breaker.trigger("a bad tick", latch=True)
+    breaker.clear(actor=Actor.OPERATOR, reason="one venue only", epoch=1, false_alarm=True)
+    wait(breaker, clock, 30, make_facts())
+    assert breaker.get_status() is BreakerStatus.RECOVERING
+    wait(breaker, clock, 50, make_facts())
+    assert breaker.get_status() is BreakerStatus.SAFE
+    trip = rows("SELECT * FROM circuit_breaker_events WHERE kind = 'trip'")[0]
+    assert trip["status"] == "false_trigger"
+    assert trip["cleared_at"] is not None
+    assert breaker.get_stats().false_trips == 1
+
+
 def test_every_transition_of_an_episode_is_a_row_and_the_first_carries_its_figures(
     breaker: CircuitBreaker,
     clock: VirtualClock,

@@ -26,7 +26,7 @@ def print_json(value: Any) -> None:
 
 def show(*renderables: RenderableType | str) -> None:
     """Text or tables for people on standard output; strings are printed as they are."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = _console()
     for item in renderables:
         console.print(Text(item) if isinstance(item, str) else item)
 
@@ -36,8 +36,13 @@ def show_error(error: SpikeguardError, *, as_json: bool) -> None:
     if as_json:
         print_json({"error": type(error).__name__, "message": str(error)})
         return
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = _console(stderr=True)
     console.print(Text.assemble(("error: ", "bold red"), str(error)))
+
+
+def _console(*, stderr: bool = False) -> Console:
+    """Prints as written: reasons come from operators and models, brackets in them are no markup."""
+    return Console(stderr=stderr, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
 def facts(rows: dict[str, str | Text]) -> Table:

@@ -33,7 +33,7 @@ class LiveSession:
     def __init__(self, loaded: LoadedConfig, options: LiveOptions) -> None:
         self._options = options
         self._refresh_s = loaded.config.monitoring.view.refresh_ms / 1000
-        self._console = Console(stderr=options.json_lines)
+        self._console = Console(stderr=options.json_lines, markup=False, emoji=False)
         self._plain = options.plain or options.json_lines or not sys.stdout.isatty()
         self._supervisor = Supervisor(loaded, options)
         self._ending = False
@@ -101,7 +101,7 @@ class LiveSession:
         for note in notes:
             self._note = note
             if self._plain:
-                self._console.print(note, style="yellow", markup=False, highlight=False)
+                self._console.print(note, style="yellow", highlight=False)
 
     def _print_status(self, status: CoreStatus | None, problem: str) -> None:
         if status is None:
@@ -121,7 +121,6 @@ class LiveSession:
             self._console.print(
                 f"{utc(entry.time_ms):%H:%M:%S} {snapshot.status:<10} {entry.source:<11} "
                 f"{entry.text}",
-                markup=False,
                 highlight=False,
                 soft_wrap=True,
             )

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from decimal import Decimal
 
-from rich.console import Group, RenderableType
+from rich.console import (
+    Console,
+    ConsoleOptions,
+    Group,
+    JustifyMethod,
+    RenderableType,
+    RenderResult,
+)
 from rich.layout import Layout
 from rich.panel import Panel
 from rich.table import Table
@@ -29,24 +37,54 @@ SPIKE_STYLE = {
     SpikeStatus.TRADED: "green",
     SpikeStatus.SKIPPED: "bright_black",
 }
-BAR_WIDTH = 18
+BAR_WIDTH = 18  # at most
+METRIC_TEXT_WIDTH = 33  # a metric's name and value, with the panel's frame
+WIDE = 110  # columns from which two columns of panels fit
+LEFT_WIDTH = 60  # the spikes with their outcome, when wide
 
 
 def render(status: CoreStatus, note: str = "") -> RenderableType:
-    """The whole screen for ``status``; ``note`` is what the supervisor did last."""
-    layout = Layout()
-    layout.split_column(
-        Layout(_header(status, note), size=5),
-        Layout(name="middle", size=14),
-        Layout(name="bottom"),
-    )
-    layout["middle"].split_row(
-        Layout(_metrics(status), ratio=5), Layout(_portfolio(status.portfolio), ratio=6)
-    )
-    layout["bottom"].split_row(
-        Layout(_spikes(status.spikes), ratio=5), Layout(_activity(status), ratio=6)
-    )
-    return layout
+    """The whole screen for ``status``, for any terminal from 80 columns and 24 rows on; ``note``
+    is what the supervisor did last."""
+    return _Screen(status, note)
+
+
+@dataclass(frozen=True, slots=True)
+class _Screen:
+    """Lays its panels out for the terminal it is drawn on, at every drawing anew."""
+
+    status: CoreStatus
+    note: str
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        width, height = options.max_width, options.height or console.height
+        status, wide = self.status, width >= WIDE
+        left = max(LEFT_WIDTH, width * 4 // 10) if wide else width // 2 - 2
+        metrics = Layout(_metrics(status, left - METRIC_TEXT_WIDTH), size=left)
+        portfolio = Layout(_portfolio(status.portfolio, brief=not wide))
+        spikes, activity = _spikes(status.spikes, header=height >= 30), _activity(status)
+        middle, bottom = Layout(size=_middle_height(status, height)), Layout()
+        middle.split_row(metrics, portfolio)
+        if wide:
+            bottom.split_row(Layout(spikes, size=left), Layout(activity))
+        else:
+            bottom.split_column(Layout(spikes, ratio=2), Layout(activity, ratio=3))
+        screen = Layout()
+        screen.split_column(
+            Layout(_header(status, self.note), size=5),
+            middle,
+            bottom,
+            Layout(_counts(status), size=1),
+        )
+        yield from console.render(screen, options)
+
+
+def _middle_height(status: CoreStatus, height: int) -> int:
+    """Rows for metrics and portfolio: what they need, with half the screen as the limit."""
+    market, portfolio = status.breaker.market, status.portfolio
+    held = len(portfolio.positions) + len(portfolio.open_orders) if portfolio else 0
+    needed = max(len(market.metrics) if market else 0, held + 4)
+    return min(needed + 2, max(height // 2, 5))
 
 
 def state_text(status: CoreStatus) -> Text:
@@ -88,11 +126,12 @@ def _header(status: CoreStatus, note: str) -> Panel:
     )
 
 
-def _metrics(status: CoreStatus) -> Panel:
+def _metrics(status: CoreStatus, free_width: int) -> Panel:
     market = status.breaker.market
+    bar_width = max(0, min(free_width, BAR_WIDTH))
     table = Table.grid(padding=(0, 1), expand=True)
     table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, width=bar_width)
     table.add_column(justify="right", no_wrap=True)
     if market is None:
         return Panel(Text("no market data yet"), title="crash metrics", title_align="left")
@@ -100,21 +139,21 @@ def _metrics(status: CoreStatus) -> Panel:
         name = metric.name.replace("_drawdown_", " fall ").replace("_", " ")
         if metric.ready:
             value = f"{metric.value:.1f} of {metric.hard_limit:g} {metric.unit}"
-            table.add_row(name, _bar(metric), value)
+            table.add_row(name, _bar(metric, bar_width), value)
         else:
-            table.add_row(name, Text("─" * BAR_WIDTH, style="bright_black"), "filling")
+            table.add_row(name, Text("─" * bar_width, style="bright_black"), "filling")
     health = "" if market.healthy else f" · UNSAFE DATA: {market.problem}"
-    return Panel(table, title=f"crash metrics{health}", title_align="left")
+    return Panel(table, title=Text(f"crash metrics{health}"), title_align="left")
 
 
-def _bar(metric: Metric) -> Text:
+def _bar(metric: Metric, width: int) -> Text:
     """A bar up to the hard limit, with a tick where WARNING begins."""
     share = max(0.0, min(metric.share_of_limit, 1.0))
-    filled = round(share * BAR_WIDTH)
-    soft_at = round(metric.soft_limit / metric.hard_limit * BAR_WIDTH) if metric.hard_limit else 0
+    filled = round(share * width)
+    soft_at = round(metric.soft_limit / metric.hard_limit * width) if metric.hard_limit else 0
     style = "red" if share >= 1 else "yellow" if metric.value >= metric.soft_limit else "green"
     text = Text()
-    for cell in range(BAR_WIDTH):
+    for cell in range(width):
         if cell < filled:
             text.append("█", style=style)
         else:
@@ -122,7 +161,7 @@ def _bar(metric: Metric) -> Text:
     return text
 
 
-def _portfolio(portfolio: Portfolio | None) -> Panel:
+def _portfolio(portfolio: Portfolio | None, *, brief: bool) -> Panel:
     if portfolio is None:
         return Panel(Text("account not read yet"), title="portfolio", title_align="left")
     summary = Text(
@@ -135,9 +174,10 @@ def _portfolio(portfolio: Portfolio | None) -> Panel:
     ):
         summary.append(label)
         summary.append(f"{value:+,.2f}", style="green" if value >= 0 else "red")
-    table = Table(expand=True, box=None, padding=(0, 1), header_style="bright_black")
+    table = Table(expand=True, box=None, padding=(0, 1, 0, 0), header_style="bright_black")
     for column in ("", "symbol", "quantity", "price", "stop", "P&L"):
-        table.add_column(column, justify="left" if column in ("", "symbol") else "right")
+        justify: JustifyMethod = "left" if column in ("", "symbol") else "right"
+        table.add_column(column, justify=justify, no_wrap=True)
     for position in portfolio.positions:
         price = portfolio.prices.get(position.symbol, position.average_entry_price)
         pnl = position.unrealized_pnl(price)
@@ -150,21 +190,28 @@ def _portfolio(portfolio: Portfolio | None) -> Panel:
             Text(f"{pnl:+,.2f}", style="green" if pnl >= 0 else "red"),
         )
     for order in portfolio.open_orders:
-        order_price = order.limit_price or order.trigger_price
         table.add_row(
-            "order",
+            order.side.lower(),
             order.symbol,
             f"{order.quantity.normalize():f}",
-            f"{order_price:.6g}" if order_price else "market",
-            "",
-            f"{order.side} {order.type}",
+            f"{order.limit_price:.6g}" if order.limit_price else "market",
+            f"{order.trigger_price:.6g}" if order.trigger_price else "",
+            order.type.lower().replace("_", " "),
             style="cyan",
         )
+    if brief:
+        del table.columns[3], table.columns[0]  # price, kind
     return Panel(Group(summary, table), title="equity, positions, orders", title_align="left")
 
 
-def _spikes(spikes: tuple[SpikeView, ...]) -> Panel:
-    table = Table(expand=True, box=None, padding=(0, 1), header_style="bright_black")
+def _spikes(spikes: tuple[SpikeView, ...], *, header: bool) -> Panel:
+    table = Table(
+        expand=True,
+        box=None,
+        padding=(0, 1, 0, 0),
+        header_style="bright_black",
+        show_header=header,
+    )
     table.add_column("time", no_wrap=True, min_width=8)
     table.add_column("symbol", no_wrap=True, min_width=8)
     table.add_column("move", justify="right", no_wrap=True, min_width=12)
@@ -173,6 +220,7 @@ def _spikes(spikes: tuple[SpikeView, ...]) -> Panel:
     table.add_column("outcome", no_wrap=True, overflow="ellipsis", ratio=1)
     for view in spikes:
         spike = view.spike
+        why = view.note.rpartition(" %: ")[2]  # without pair and move, which the row shows
         arrow = "▲" if spike.direction is SpikeDirection.UP else "▼"
         table.add_row(
             f"{utc(spike.detected_at_ms):%H:%M:%S}",
@@ -183,19 +231,26 @@ def _spikes(spikes: tuple[SpikeView, ...]) -> Panel:
             ),
             f"×{spike.volume_multiple:.1f}",
             f"{spike.confidence:.2f}",
-            Text(f"{view.status} {view.note}".rstrip(), style=SPIKE_STYLE[view.status]),
+            Text(f"{view.status} {why}".rstrip(), style=SPIKE_STYLE[view.status]),
         )
     return Panel(table, title="spikes", title_align="left")
 
 
 def _activity(status: CoreStatus) -> Panel:
-    lines = Text(overflow="ellipsis", no_wrap=True)
+    table = Table.grid(padding=(0, 1, 0, 0), expand=True)
+    table.add_column(style="bright_black", no_wrap=True, width=8)
+    table.add_column(style="magenta", no_wrap=True, width=10)
+    table.add_column(ratio=1)
     for entry in status.activity:
-        lines.append(f"{utc(entry.time_ms):%H:%M:%S} ", style="bright_black")
-        lines.append(f"{entry.source:<11} ", style="magenta")
-        lines.append(f"{entry.text}\n", style=LEVEL_STYLE.get(entry.level, "default"))
-    counters = " · ".join(f"{name} {count}" for name, count in status.counters.items())
-    return Panel(lines, title="agents and events", subtitle=counters, title_align="left")
+        text = Text(entry.text, style=LEVEL_STYLE.get(entry.level, "default"))
+        table.add_row(f"{utc(entry.time_ms):%H:%M:%S}", entry.source, text)
+    return Panel(table, title="agents and events", title_align="left")
+
+
+def _counts(status: CoreStatus) -> Text:
+    """What has been counted so far; what has not happened is left out."""
+    counts = " · ".join(f"{name} {count}" for name, count in status.counters.items() if count)
+    return Text(f"  {counts}", style="bright_black", overflow="ellipsis", no_wrap=True)
 
 
 def _money(value: Decimal) -> str:

@@ -170,3 +170,13 @@ def test_two_terminals_tripping_at_once_both_hold(core: BreakerService, capsys: 
     assert codes == [0, 0]
     assert core.real.snapshot.epoch == 2
     assert SystemClock().now_ms() >= core.real.snapshot.changed_at_ms
+
+
+@pytest.mark.usefixtures("store")
+def test_a_reason_is_shown_as_written_whatever_brackets_it_has(capsys: Capture) -> None:
+    reason = "see [/etc/x] :warning: [red]notes"
+    assert run(["breaker", "trip", "--reason", reason]) == 0
+    assert run(["breaker", "status"]) == 0
+    assert reason in capsys.readouterr().out
+    assert run(["breaker", "clear", "--reason", "x"]) == 4
+    assert "[/etc/x]" in capsys.readouterr().err

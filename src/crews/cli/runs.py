@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from crews.cli.output import JsonFlag, facts, print_json, show
+from crews.cli.output import JsonFlag, print_json, show
 from crews.cli.state import loaded_config
 
 
@@ -157,17 +157,9 @@ def replay(
     if as_json:
         print_json(report)
     else:
-        values = report.model_dump(mode="json")
-        show(facts({key.replace("_", " "): _text(value) for key, value in values.items()}))
+        from crews.replay.text import replay_tables
 
-
-def _text(value: Any) -> str:
-    """Lists of objects (trips) on a line each, lists of names on one."""
-    if isinstance(value, list):
-        if value and isinstance(value[0], dict):
-            return "\n".join(", ".join(f"{k} {v}" for k, v in item.items()) for item in value)
-        return ", ".join(str(item) for item in value) or "none"
-    return str(value)
+        show(*replay_tables(report))
 
 
 def status(context: typer.Context, as_json: JsonFlag = False) -> None:

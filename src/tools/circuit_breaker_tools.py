@@ -52,8 +52,8 @@ class CheckCircuitBreakerStatus(TradingTool):
 class TriggerCircuitBreaker(TradingTool):
     name: str = "trigger_circuit_breaker"
     description: str = (
-        "Halt all trading now, for what the numeric rules do not show. Holds at most 15 minutes "
-        "unless a rule confirms it."
+        "Halt all trading now, for what the numeric rules do not show. Holds for a short time "
+        "only, unless a rule confirms it."
     )
     args_schema: Any = ReasonArguments
     tool_class: ClassVar[ToolClass] = ToolClass.CONTROL

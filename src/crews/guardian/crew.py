@@ -167,6 +167,8 @@ class GuardianCrew:
         problems: list[str],
     ) -> None:
         name = market_guardian.SPEC.name
+        # A halt that this very assessment brought about belongs to it, too.
+        event_id = snapshot.event_id or self._client.breaker_snapshot().event_id
         for task in (warm.assessment, warm.report):
             decision = build_decision(
                 task,
@@ -174,7 +176,7 @@ class GuardianCrew:
                 decided_by=self._decided_by,
                 problems=problems if task is warm.assessment else (),
                 input_data={"occasion": facts["occasion"], "breaker": facts["breaker"]},
-                breaker_event_id=snapshot.event_id,
+                breaker_event_id=event_id,
             )
             record_decision(self._client, decision)
         assessment, report = output_of(warm.assessment), output_of(warm.report)

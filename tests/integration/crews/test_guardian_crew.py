@@ -57,6 +57,19 @@ def test_a_trip_gets_one_incident_report() -> None:
     assert len([d for d in client.decisions if d.decision_type == "incident_report"]) == 2
 
 
+def test_a_halt_during_an_assessment_is_the_one_that_its_decision_belongs_to() -> None:
+    client = MemoryTradingClient()
+
+    def trip(name: str) -> None:
+        if name == "record_tool_execution":
+            client.snapshot = make_snapshot("TRIGGERED", 1, event_id=7)
+
+    client.on_call = trip
+    guardian(client).assess("regular")
+    (decision,) = client.decisions
+    assert decision.circuit_breaker_event_id == 7
+
+
 def test_recovery_is_recommended_when_its_conditions_are_met_and_never_started() -> None:
     client = MemoryTradingClient()
     client.snapshot = make_snapshot("TRIGGERED", 3)

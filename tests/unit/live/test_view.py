@@ -73,6 +73,7 @@ def status(problem: str = "") -> CoreStatus:
         unrealized_pnl=Decimal(0),
         prices={},
     )
+    spike = make_spike(symbol="BTCUSDT")
     breaker = BreakerSnapshot(
         status=BreakerStatus.TRIGGERED,
         epoch=7,

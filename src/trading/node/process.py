@@ -101,7 +101,8 @@ async def run_core(launch: CoreLaunch, environment: Mapping[str, str]) -> None:
             config,
             Surroundings(
                 clock=clock,
-                wait_clock=SystemClock(),
+                # Real time that no step of the wall clock moves: a retry must not wait for it.
+                wait_clock=ScaledClock(SystemClock().now_ms(), 1.0),
                 bus=EventBus(),
                 client=venue.client,
                 instruments=instruments,
@@ -185,9 +186,11 @@ async def _guard(core: TradingCore, order_pulse: Pulse) -> None:
 
 
 async def _beat(core: TradingCore) -> None:
-    """The heartbeat that workers read: proof that this very loop still turns."""
+    """The heartbeat that workers read: proof that this very loop still turns. As often, a look
+    at what other processes on the store have tripped."""
     while True:
         core.parts.breaker.beat(core.now_ms())
+        core.parts.breaker.refresh()
         await asyncio.sleep(BEAT_INTERVAL_S)
 
 

@@ -62,6 +62,7 @@ class BreakerCore:
         self._facts: RecoveryInputs | None = None  # of the last advance
         self._pending_trip: Transition | None = None  # in force, and not stored yet
         self._retry_store_at_ms = 0
+        self._store_error = ""
         self._state = initial_state(clock.now_ms())
         self._snapshot = self._state.snapshot(config)
         with self._lock:
@@ -156,7 +157,9 @@ class BreakerCore:
         """A failing store is a trip with the MANUAL latch, once."""
         state = self._state
         if state.status is BreakerStatus.TRIGGERED and state.latch is Latch.MANUAL:
-            logger.error("the store failed while the breaker is latched: %s", error)
+            if str(error) != self._store_error:  # it is asked several times a second
+                logger.error("the store failed while the breaker is latched: %s", error)
+            self._store_error = str(error)
             return
         now_ms = self._clock.now_ms()
         self._run_trip(

@@ -81,6 +81,8 @@ def trip(
     except (CoreTimeoutError, CoreNotRunningError) as error:
         result = _trip_in_store(config, command, error)
     _report(result, as_json=as_json)
+    if not result.applied:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -7,6 +7,7 @@ from typing import Self
 
 from crews.config import AppConfig
 from trading.api.schemas import (
+    NOT_ENFORCED,
     BreakerView,
     ClearCommand,
     CommandResult,
@@ -56,6 +57,8 @@ class StoredBreaker:
         self._breaker.trigger(
             command.reason, command.details, actor=command.actor, rule=command.rule
         )
+        if not self._breaker.enforcing:
+            return self._result(NOT_ENFORCED, applied=False)
         if not self._breaker.get_full_state()["stored"]:
             raise StoreError(
                 f"the trip could not be stored ({self._breaker.snapshot.reason}); a core that "

@@ -56,6 +56,12 @@ class BreakerView(ValueModel):
     running: bool = True  # False when read from the store with no core running
 
 
+NOT_ENFORCED = (
+    "NOT halted: the breaker is switched off (circuit_breaker.enabled: false); "
+    "the trip is recorded and trading goes on"
+)
+
+
 class CommandResult(ValueModel):
     """Answer to a breaker command."""
 

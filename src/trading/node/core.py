@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 
 from trading.api.schemas import (
+    NOT_ENFORCED,
     ActivityEntry,
     BreakerStatistics,
     BreakerView,
@@ -106,6 +107,8 @@ class TradingCore:
             actor=command.actor,
             rule=command.rule,
         )
+        if not self._breaker.enforcing:
+            return self._result(NOT_ENFORCED, applied=False)
         return self._result("halted", applied=True, in_flight=receipt.in_flight)
 
     async def warn(self, command: WarnCommand) -> CommandResult:

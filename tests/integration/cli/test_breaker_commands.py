@@ -180,3 +180,12 @@ def test_a_reason_is_shown_as_written_whatever_brackets_it_has(capsys: Capture) 
     assert reason in capsys.readouterr().out
     assert run(["breaker", "clear", "--reason", "x"]) == 4
     assert "[/etc/x]" in capsys.readouterr().err
+
+
+def test_a_trip_of_a_breaker_that_is_switched_off_does_not_claim_to_halt(
+    store: StorageConfig, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CIRCUIT_BREAKER_ENABLED", "false")
+    answer = _json(capsys, "breaker", "trip", "--reason", "stop", code=1)
+    assert answer["applied"] is False
+    assert "switched off" in answer["message"]

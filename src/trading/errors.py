@@ -58,6 +58,10 @@ class MarketDataError(SpikeguardError):
     """Market data is missing, stale or contradictory."""
 
 
+class WindowNotFoundError(MarketDataError):
+    """A folder of recorded data has no window of the name that was asked for."""
+
+
 class BreakerError(SpikeguardError):
     """The circuit breaker refuses."""
 

@@ -26,6 +26,7 @@ _CODES: tuple[tuple[type[errors.SpikeguardError], ExitCode], ...] = (
     (errors.CoreTimeoutError, ExitCode.TIMEOUT),
     (errors.StoreMissingError, ExitCode.NOT_FOUND),
     (errors.OrderNotFoundError, ExitCode.NOT_FOUND),
+    (errors.WindowNotFoundError, ExitCode.NOT_FOUND),
 )
 
 EXPLANATION = (

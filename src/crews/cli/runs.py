@@ -87,6 +87,10 @@ def live(
         raise typer.BadParameter("--data, --window, --scenario and --speed go with venue sim")
     if window and not data:
         raise typer.BadParameter("--window names a part of --data; give both")
+    if scenario and data:
+        raise typer.BadParameter(
+            "--scenario is of the generated market; --data plays a recorded one"
+        )
     from crews.live import run_live
     from crews.live.options import LiveOptions
 

@@ -26,11 +26,11 @@ def run_replay(loaded: LoadedConfig, options: ReplayOptions) -> ReplayReport:
     from trading.simulator.recorded_market import RecordedMarket
 
     started = time.monotonic()
+    start_ms, end_ms = _time_ms("--from", options.start), _time_ms("--to", options.end)
+    if start_ms is not None and end_ms is not None and start_ms >= end_ms:
+        raise ConfigurationError(f"--to = {options.end!r}: not after --from = {options.start!r}")
     source = RecordedMarket.load(
-        options.data,
-        window=options.window,
-        start_ms=_time_ms("--from", options.start),
-        end_ms=_time_ms("--to", options.end),
+        options.data, window=options.window, start_ms=start_ms, end_ms=end_ms
     )
     # The passes share nothing, so the second runs beside the first, in a process of its own.
     with ProcessPoolExecutor(1, get_context("spawn"), initializer=_without_log) as beside:

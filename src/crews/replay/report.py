@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Annotated
+
+from pydantic import PlainSerializer
 
 from trading.model.base import ValueModel
+
+# Written out in JSON: "0.00000000", never "0E-8".
+Money = Annotated[Decimal, PlainSerializer(lambda value: f"{value:f}", return_type=str)]
 
 
 class Trip(ValueModel):
@@ -47,9 +53,9 @@ class ReplayReport(ValueModel):
     entries_after_trip_while_halted: int
     max_drawdown_pct: float
     max_drawdown_pct_without_breaker: float
-    equity_start: Decimal
-    equity_end: Decimal
-    equity_end_without_breaker: Decimal
-    capital_saved: Decimal
+    equity_start: Money
+    equity_end: Money
+    equity_end_without_breaker: Money
+    capital_saved: Money
     trace_sha256: str
     wall_seconds: float

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from trading.clock import MINUTE_MS
-from trading.errors import MarketDataError
+from trading.errors import MarketDataError, WindowNotFoundError
 from trading.model.market import Bar
 
 CORE_FILE = "core_BTC_ETH_crash_windows_1m.parquet"
@@ -94,7 +94,10 @@ def window_names(directory: Path) -> tuple[str, ...]:
 
 
 def resolve_window(directory: Path, name: str | None) -> str:
-    """The window meant by its name or by a part of it; the latest dated one for None."""
+    """The window meant by its name or by a part of it; the latest dated one for None.
+
+    Raises WindowNotFoundError when no or more than one window is meant.
+    """
     names = window_names(directory)
     if name is None:
         return max(window for window in names if window[:1].isdigit())
@@ -104,7 +107,7 @@ def resolve_window(directory: Path, name: str | None) -> str:
     if len(matches) == 1:
         return matches[0]
     problem = "is in several windows" if matches else "is no window"
-    raise MarketDataError(f"{name!r} {problem} of {directory}; there are: {', '.join(names)}")
+    raise WindowNotFoundError(f"{name!r} {problem} of {directory}; there are: {', '.join(names)}")
 
 
 def read_window(directory: Path, window: str) -> dict[str, BarSeries]:

@@ -27,6 +27,7 @@ HEAVY = ("crewai", "sqlite_utils", "pandas", "aiohttp", "binance", "openai", "re
         (errors.CoreTimeoutError("x"), ExitCode.TIMEOUT),
         (errors.StoreMissingError("x"), ExitCode.NOT_FOUND),
         (errors.OrderNotFoundError("x"), ExitCode.NOT_FOUND),
+        (errors.WindowNotFoundError("x"), ExitCode.NOT_FOUND),
         (errors.StaleEpochError("x"), ExitCode.ERROR),
         (errors.SpikeguardError("x"), ExitCode.ERROR),
     ],
@@ -45,6 +46,8 @@ def test_errors_have_their_exit_codes(error: errors.SpikeguardError, code: ExitC
         ["replay", "--data", "."],
         ["replay", "--data", ".", "--window", "a", "--from", "2020-01-01", "--to", "2020-01-02"],
         ["replay", "--data", "absent", "--window", "a"],
+        ["replay", "--data", ".", "--from", "2020-01-02", "--to", "2020-01-01"],
+        ["live", "--data", ".", "--scenario", "calm"],
         ["live", "--venue", "testnet", "--speed", "5"],
     ],
 )

@@ -90,11 +90,7 @@ def status(problem: str = "") -> CoreStatus:
         started_at_ms=START_MS,
         breaker=BreakerView(snapshot=breaker, market=market),
         portfolio=portfolio,
-        spikes=(
-            SpikeView(
-                spike=make_spike(symbol="BTCUSDT"), status=SpikeStatus.TRADED, note="X +1 %: bought"
-            ),
-        ),
+        spikes=(SpikeView(spike=spike, status=SpikeStatus.TRADED, note="X +1 %: bought"),),
         activity=(ActivityEntry(time_ms=START_MS, source="spike_crew", text="saw [/y] it"),),
         components=(ComponentHealth(name="feed", ok=True),),
         counters={"entries sent": 3, "entries refused": 0},

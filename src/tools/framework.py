@@ -8,10 +8,8 @@ would switch off the user's own tracing too.
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 
@@ -21,19 +19,21 @@ os.environ["CREWAI_TRACING_ENABLED"] = "false"
 
 @contextlib.contextmanager
 def _private_home() -> Iterator[None]:
-    """A throw-away home while CrewAI is imported, which creates a credentials file there."""
-    storage = tempfile.mkdtemp(prefix="spikeguard-crewai-")
-    atexit.register(shutil.rmtree, storage, ignore_errors=True)
-    os.environ.setdefault("CREWAI_STORAGE_DIR", storage)
+    """A throw-away home while CrewAI is imported, which creates a credentials file there.
+
+    It is gone after the import, not at the end: a worker that is killed leaves nothing behind.
+    """
     home = os.environ.get("HOME")
-    os.environ["HOME"] = storage
-    try:
-        yield
-    finally:
-        if home is None:
-            del os.environ["HOME"]
-        else:
-            os.environ["HOME"] = home
+    with tempfile.TemporaryDirectory(prefix="spikeguard-crewai-") as throw_away:
+        os.environ.setdefault("CREWAI_STORAGE_DIR", throw_away)
+        os.environ["HOME"] = throw_away
+        try:
+            yield
+        finally:
+            if home is None:
+                del os.environ["HOME"]
+            else:
+                os.environ["HOME"] = home
 
 
 with _private_home():

@@ -92,7 +92,13 @@ class Child:
             lines = self.log_path.read_text(errors="replace").strip().splitlines()
         except OSError:
             return "no log"
-        return f"{lines[-1] if lines else 'it said nothing'} (log: {self.log_path})"
+        said = lines[-1] if lines else "it said nothing"
+        return f"{self._signal()}{said} (log: {self.log_path})"
+
+    def _signal(self) -> str:
+        """The signal that ended it, which leaves no word in the log."""
+        code = self.process.poll() if self.process else None
+        return f"by {signal.Signals(-code).name}; " if code is not None and code < 0 else ""
 
     def signal_end(self) -> None:
         """Ask it to end, without waiting."""

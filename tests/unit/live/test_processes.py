@@ -50,6 +50,14 @@ def test_a_child_gets_its_settings_on_standard_input(child_module: Path) -> None
     assert not child.is_alive
 
 
+def test_a_child_that_was_killed_is_reported_with_the_signal(child_module: Path) -> None:
+    child = make_child(child_module, "echoing")
+    child.start()
+    child.wait_ready(10)
+    child.kill()
+    assert child.last_words().startswith("by SIGKILL; it said nothing (log: ")
+
+
 def test_a_child_that_dies_at_the_start_is_reported_with_its_last_words(
     child_module: Path,
 ) -> None:

@@ -52,6 +52,7 @@ class Surroundings:
     execution: ExecutionConfig
     storage: StorageConfig
     price: Callable[[str], float | None]
+    entry_price: Callable[[str], float | None]
     instruments: Mapping[str, Instrument]
     data_fresh: Callable[[], bool]
     quote_asset: str
@@ -197,7 +198,7 @@ def assemble(around: Surroundings, connection: sqlite3.Connection) -> Parts:
             clock=clock,
             config=around.risk,
             instruments=around.instruments,
-            price=around.price,
+            price=around.entry_price,
             data_fresh=around.data_fresh,
             snapshot=lambda: breaker.snapshot,
             entries_blocked=lambda: breaker.entries_blocked,

@@ -49,9 +49,10 @@ STOP_TIMEOUT_S = 5.0
 class ExecutionService:
     """Owns gateway, journal, positions, sweep and reconciliation.
 
-    ``price`` gives a symbol's last traded price or None; ``data_fresh`` says whether market data
-    may be acted on. ``wait_clock`` measures waits for the venue (unknown outcomes, retries): wall
-    time on a venue whose market time runs faster; the market clock by default.
+    ``price`` gives a symbol's last traded price or None, ``entry_price`` the same while it is
+    recent enough to enter by (``price`` by default); ``data_fresh`` says whether market data may
+    be acted on. ``wait_clock`` measures waits for the venue (unknown outcomes, retries): real time
+    on a venue whose market time runs faster; the market clock by default.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class ExecutionService:
         execution: ExecutionConfig,
         storage: StorageConfig,
         price: Callable[[str], float | None],
+        entry_price: Callable[[str], float | None] | None = None,
         instruments: Mapping[str, Instrument],
         data_fresh: Callable[[], bool],
         quote_asset: str = "USDT",
@@ -82,6 +84,7 @@ class ExecutionService:
             execution=execution,
             storage=storage,
             price=price,
+            entry_price=entry_price or price,
             instruments=instruments,
             data_fresh=data_fresh,
             quote_asset=quote_asset,

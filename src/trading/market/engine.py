@@ -21,6 +21,8 @@ from trading.model.metrics import MarketSnapshot, SymbolStats
 from trading.model.spike import Spike
 
 _INFINITY = float("inf")
+# A pair that has just spiked trades many times a minute, however quiet it is otherwise.
+ENTRY_PRICE_MAX_AGE_MS = 60_000
 log = logging.getLogger(__name__)
 
 
@@ -47,6 +49,7 @@ class MarketEngine:
         self._clock = clock
         self._bus = bus
         self._stale_after_ms = crash.stale_after_ms + tick_gap_ms
+        self._entry_price_max_age_ms = ENTRY_PRICE_MAX_AGE_MS + tick_gap_ms
         self._states = {
             symbol: SymbolState(symbol, crash, market.baseline_minutes) for symbol in market.symbols
         }
@@ -185,6 +188,17 @@ class MarketEngine:
     def last_price(self, symbol: str) -> float | None:
         """The pair's last accepted trade price; None before the first."""
         return self._prices.get(symbol)
+
+    def entry_price(self, symbol: str) -> float | None:
+        """The last price while it is recent enough to enter by. From any thread.
+
+        Health is judged by BTC and ETH; this is for the pair whose own trades have stopped.
+        """
+        state = self._states.get(symbol)
+        if state is None or not state.has_price:
+            return None
+        age_ms = self._clock.now_ms() - state.windows.last_time_ms
+        return self.last_price(symbol) if age_ms <= self._entry_price_max_age_ms else None
 
     def bars(self, symbol: str, limit: int = 60) -> tuple[Bar, ...]:
         """The last one-minute bars, oldest first; the last one may still be open."""

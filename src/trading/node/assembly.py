@@ -90,6 +90,7 @@ def assemble(config: NodeConfig, around: Surroundings) -> TradingCore:
         execution=config.execution,
         storage=config.storage,
         price=market.last_price,
+        entry_price=market.entry_price,
         instruments=around.instruments,
         data_fresh=lambda: guard.data_is_fresh(),
         quote_asset=config.market.quote_asset,

@@ -118,7 +118,7 @@ def _check_price(proposal: TradeProposal, facts: ProposalFacts, config: RiskConf
         raise DecisionRejectedError("data_stale", "market data is not fresh")
     last = facts.last_price
     if last is None or not math.isfinite(last) or last <= 0:
-        raise DecisionRejectedError("no_price", f"no last price of {proposal.symbol}")
+        raise DecisionRejectedError("no_price", f"no recent price of {proposal.symbol}")
     if proposal.limit_price is None:
         return
     reference = Decimal(repr(last))

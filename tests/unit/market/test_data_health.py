@@ -118,3 +118,14 @@ def test_a_clock_that_goes_back_is_unsafe_data_and_not_endless_freshness(rig: An
     snapshot = rig.engine.advance(rig.clock.now_ms() - 3_600_000)
     assert not snapshot.healthy
     assert "clock" in snapshot.problem
+
+
+def test_a_pair_whose_own_trades_stopped_has_no_price_to_enter_by(rig: Any) -> None:
+    for _ in range(60):
+        rig.trade("BTCUSDT", 60_000.0, after_ms=1_000)
+    assert rig.engine.entry_price("ETHUSDT") == 3_000.0
+    rig.trade("BTCUSDT", 60_000.0, after_ms=1_000)
+    assert rig.engine.entry_price("ETHUSDT") is None
+    assert rig.engine.last_price("ETHUSDT") == 3_000.0
+    assert rig.engine.entry_price("BTCUSDT") == 60_000.0
+    assert rig.engine.entry_price("NOSUCHUSDT") is None

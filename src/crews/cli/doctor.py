@@ -17,6 +17,7 @@ def doctor(context: typer.Context, as_json: JsonFlag = False) -> None:
     configuration cannot even be read); warnings do not count.
     """
     from rich.table import Table
+    from rich.text import Text
 
     from crews.checks import Check, Level
     from crews.diagnosis import diagnose
@@ -36,9 +37,8 @@ def doctor(context: typer.Context, as_json: JsonFlag = False) -> None:
         styles = {Level.OK: "green", Level.WARNING: "yellow", Level.FAIL: "bold red"}
         table = Table("check", "result", "detail", box=None, padding=(0, 2, 0, 0))
         for check in checks:
-            table.add_row(
-                check.name, f"[{styles[check.level]}]{check.level.value}[/]", check.detail
-            )
+            result = Text(check.level.value, style=styles[check.level])
+            table.add_row(check.name, result, check.detail)
         show(table)
     if not healthy:
         raise typer.Exit(ExitCode.ERROR)

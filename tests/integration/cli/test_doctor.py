@@ -205,3 +205,11 @@ async def test_redis_that_does_not_answer_fails(folder: Path) -> None:
 async def test_a_breaker_that_is_switched_off_is_not_healthy(folder: Path) -> None:
     findings = await _findings({"circuit_breaker": {"enabled": False}})
     assert findings["circuit breaker"].level is Level.FAIL
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_results_are_shown_as_words(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["doctor"]) == 0
+    shown = capsys.readouterr().out
+    assert "ok" in shown.split()
+    assert "[" not in shown

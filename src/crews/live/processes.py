@@ -22,6 +22,8 @@ from pydantic import BaseModel
 
 from trading.errors import SpikeguardError
 
+_LAST_BREATH_S = 1.0
+
 
 class ChildFailedError(SpikeguardError):
     """A child process did not start, or ended when it should not have."""
@@ -73,10 +75,18 @@ class Child:
         line = _read_line(self.process.stdout, timeout_s)
         if line:
             return line
-        ended = self.process.poll()
+        ended = self._end_code()
         self.kill()
         how = f"ended with code {ended}" if ended is not None else f"not ready in {timeout_s:g} s"
         raise ChildFailedError(f"the {self.name} process {how}: {self.last_words()}")
+
+    def _end_code(self) -> int | None:
+        """Its exit code, also of a process that has closed its output and is just ending."""
+        assert self.process is not None
+        try:
+            return self.process.wait(_LAST_BREATH_S)
+        except subprocess.TimeoutExpired:
+            return None
 
     @property
     def is_alive(self) -> bool:

@@ -50,6 +50,16 @@ def test_a_child_gets_its_settings_on_standard_input(child_module: Path) -> None
     assert not child.is_alive
 
 
+def test_a_child_that_is_slow_to_end_is_not_called_slow_to_start(child_module: Path) -> None:
+    (child_module / "closing.py").write_text(
+        "import os, sys, time\nos.close(1)\ntime.sleep(0.3)\nos._exit(7)\n"
+    )
+    child = make_child(child_module, "closing")
+    child.start()
+    with pytest.raises(ChildFailedError, match="ended with code 7"):
+        child.wait_ready(10)
+
+
 def test_a_child_that_was_killed_is_reported_with_the_signal(child_module: Path) -> None:
     child = make_child(child_module, "echoing")
     child.start()

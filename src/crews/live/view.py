@@ -112,7 +112,8 @@ def _header(status: CoreStatus, note: str) -> Panel:
     third = Text(overflow="ellipsis", no_wrap=True)
     for component in status.components:
         third.append("● " if component.ok else "✖ ", style="green" if component.ok else "bold red")
-        third.append(f"{component.name}  ", style="default" if component.ok else "red")
+        problem = f" {component.detail}" if component.detail and not component.ok else ""
+        third.append(f"{component.name}{problem}  ", style="default" if component.ok else "red")
     title = (
         f"spikeguard · {status.venue}{' · dry run' if status.dry_run else ''} · "
         f"{utc(status.time_ms):%Y-%m-%d %H:%M:%S} UTC · pid {status.process_id}"

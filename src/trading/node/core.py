@@ -274,7 +274,7 @@ class TradingCore:
         snapshot = self._parts.guard.snapshot
         execution = self._parts.execution
         unknown = execution.unknown_orders
-        core = (
+        core: tuple[ComponentHealth, ...] = (
             ComponentHealth(
                 name="feed",
                 ok=snapshot is not None and snapshot.healthy,
@@ -288,6 +288,9 @@ class TradingCore:
             ),
             ComponentHealth(name="books", ok=execution.reconciled),
         )
+        if not self._parts.config.circuit_breaker.enabled:
+            off = ComponentHealth(name="breaker", ok=False, detail="OFF: nothing halts trading")
+            core = (off, *core)
         workers = self._board.workers(_monotonic_ms(), WORKER_LOST_AFTER_MS)
         if self._parts.config.crews_expected and not workers:
             workers = (ComponentHealth(name="crews", ok=False, detail="no worker seen yet"),)

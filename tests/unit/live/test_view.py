@@ -92,7 +92,7 @@ def status(problem: str = "") -> CoreStatus:
         portfolio=portfolio,
         spikes=(SpikeView(spike=spike, status=SpikeStatus.TRADED, note="X +1 %: bought"),),
         activity=(ActivityEntry(time_ms=START_MS, source="spike_crew", text="saw [/y] it"),),
-        components=(ComponentHealth(name="feed", ok=True),),
+        components=(ComponentHealth(name="feed", ok=False, detail="silent for 9 s"),),
         counters={"entries sent": 3, "entries refused": 0},
     )
 
@@ -121,6 +121,7 @@ def test_every_usual_terminal_shows_all_that_matters(width: int, height: int) ->
         "traded bought",
         "spike_crew saw [/y] it",
         "entries sent 3",
+        "✖ feed silent for 9 s",
     ):
         assert wanted in text, wanted
     assert "entries refused" not in text

@@ -7,6 +7,7 @@
     ├── StoreError                    the SQLite store cannot be trusted
     │   ├── StoreMissingError         no store where one is expected
     │   └── StoreCorruptError         unreadable, truncated or of an unknown schema
+    ├── FleetError                    Redis, which carries the gateways' shared halt, fails
     ├── MarketDataError               data is missing, stale or contradictory: unsafe
     ├── BreakerError
     │   ├── TradingHaltedError        the breaker forbids this action now
@@ -52,6 +53,10 @@ class StoreMissingError(StoreError):
 
 class StoreCorruptError(StoreError):
     """The store exists and cannot be read as ours."""
+
+
+class FleetError(SpikeguardError):
+    """The halt that gateways share through Redis cannot be read or told."""
 
 
 class MarketDataError(SpikeguardError):

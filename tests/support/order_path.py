@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from trading.exchange.in_process import InProcessVenue
 from trading.execution.config import ExecutionConfig
 from trading.execution.service import ExecutionService
 from trading.model.decision import TradeProposal
-from trading.model.market import Bar, Tick
+from trading.model.market import Bar, Instrument, Tick
 from trading.model.order import AccountSnapshot, OrderReport, OrderRequest
 from trading.model.spike import Spike, SpikeDirection, SpikeType
 from trading.risk.breaker_config import CircuitBreakerConfig
@@ -96,7 +96,7 @@ class FaultyClient:
 
 
 class OrderPath:
-    """Three pairs, 10,000 USDT, an open service. ``quiet_stream`` holds back user reports."""
+    """A few pairs, 10,000 USDT, an open service. ``quiet_stream`` holds back user reports."""
 
     def __init__(
         self,
@@ -107,20 +107,22 @@ class OrderPath:
         breaker: CircuitBreakerConfig | None = None,
         simulator: SimulatorConfig | None = None,
         quiet_stream: bool = False,
+        prices: Mapping[str, float] = PRICES,
+        instruments: Sequence[Instrument] = (),
     ) -> None:
         self.clock = VirtualClock(START_MS)
         self.storage = StorageConfig(path=directory / "store.sqlite3")
         self.exchange = SimulatedExchange(
             simulator or SimulatorConfig(),
-            [make_instrument(symbol, price) for symbol, price in PRICES.items()],
+            instruments or [make_instrument(symbol, price) for symbol, price in prices.items()],
             self.clock,
         )
-        for symbol, price in PRICES.items():
+        for symbol, price in prices.items():
             first = START_MS - 10 * MINUTE_MS
             opens = range(first, START_MS, MINUTE_MS)
             bars = [Bar(symbol, at, MINUTE_MS, price, price, price, price, 500.0) for at in opens]
             self.exchange.load_history(symbol, bars)
-        self.prices = dict(PRICES)
+        self.prices = dict(prices)
         self.venue = InProcessVenue(self.exchange, self.clock)
         self.client = FaultyClient(self.venue.client)
         self.bus = EventBus()

@@ -22,7 +22,9 @@ from trading.execution.jobs import Jobs
 from trading.execution.journal import Journal
 from trading.execution.positions import PositionBook
 from trading.execution.protector import Protector
+from trading.execution.quiescence import Quiescence
 from trading.execution.reconcile import Reconciler
+from trading.execution.shared_halt import Clearance, SharedHalt
 from trading.execution.sweep import Sweep
 from trading.execution.trust import BookTrust
 from trading.execution.watch import Watch
@@ -55,6 +57,7 @@ class Surroundings:
     entry_price: Callable[[str], float | None]
     instruments: Mapping[str, Instrument]
     data_fresh: Callable[[], bool]
+    clearance: Clearance
     quote_asset: str
 
 
@@ -72,6 +75,7 @@ class Parts:
     protector: Protector
     sweep: Sweep
     halt: HaltResponse
+    quiescence: Quiescence
     trust: BookTrust
     watch: Watch
     limits: RiskLimits
@@ -124,6 +128,7 @@ def assemble(around: Surroundings, connection: sqlite3.Connection) -> Parts:
         now_ms=clock.now_ms,
         data_fresh=around.data_fresh,
         positions_trusted=lambda symbol: trust.is_trusted(symbol),
+        elsewhere=SharedHalt(journal, breaker.send_fence, around.clearance),
     )
 
     desk = OrderDesk(
@@ -162,6 +167,14 @@ def assemble(around: Surroundings, connection: sqlite3.Connection) -> Parts:
         wait_clock=wait_clock,
         breaker=breaker,
     )
+    quiescence = Quiescence(
+        desk=desk,
+        sweep=sweep,
+        breaker=breaker,
+        clock=clock,
+        wait_clock=wait_clock,
+        apart_ms=config.reconcile_retry_ms,
+    )
     trust = BookTrust(
         reconciler=Reconciler(
             client=around.client,
@@ -172,6 +185,7 @@ def assemble(around: Surroundings, connection: sqlite3.Connection) -> Parts:
         ),
         books=books,
         desk=desk,
+        quiescence=quiescence,
         breaker=breaker,
         risk_events=risk_events,
         jobs=jobs,
@@ -202,6 +216,7 @@ def assemble(around: Surroundings, connection: sqlite3.Connection) -> Parts:
             data_fresh=around.data_fresh,
             snapshot=lambda: breaker.snapshot,
             entries_blocked=lambda: breaker.entries_blocked,
+            clearance=around.clearance,
         ),
         protector=protector,
         sweep=sweep,
@@ -215,8 +230,9 @@ def assemble(around: Surroundings, connection: sqlite3.Connection) -> Parts:
             clock=clock,
             entry_time_to_live_ms=config.entry_time_to_live_ms,
             fee_rate=fee_rate,
-            on_latch_released=trust.accept,
+            trust=trust,
         ),
+        quiescence=quiescence,
         trust=trust,
         watch=Watch(
             desk=desk,

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from trading.clock import Clock
+from trading.clock import DAY_MS, Clock
 from trading.errors import (
     AuthenticationError,
     ClockSkewError,
@@ -25,6 +25,7 @@ from trading.events import EventBus
 from trading.exchange.protocols import ExchangeClient
 from trading.execution.books import Books, Effects
 from trading.execution.config import ExecutionConfig
+from trading.execution.fill_gaps import FillGaps
 from trading.execution.gate import Gate, GateIntent, SendPermit
 from trading.execution.journal import Journal
 from trading.execution.ledger import fold
@@ -35,7 +36,8 @@ logger = logging.getLogger(__name__)
 
 ABSENT_ANSWERS = 2  # one lagging replica of the venue must not free an order's exposure
 
-_DEFINITE = (OrderRejectedError, RateLimitedError, ClockSkewError, AuthenticationError)
+# The venue refused the request before it looked at the order.
+_NOT_TAKEN = (RateLimitedError, ClockSkewError, AuthenticationError)
 
 
 @dataclass(slots=True)
@@ -81,6 +83,8 @@ class OrderDesk:
         self._fills: dict[str, dict[str, Fill]] = {}
         self._sending: set[str] = set()
         self._searches: dict[str, _Search] = {}
+        self._gaps = FillGaps(wait_clock, config)
+        self.refused_until_ms = 0  # the venue takes no order before that; on the wait clock
         self.changes = 0  # rises with every change of any order
         self.on_change: Callable[[OrderRecord], None] = lambda _: None
         books.is_live = self.is_live
@@ -94,6 +98,10 @@ class OrderDesk:
             if record.is_unresolved:
                 self._live[record.id] = replace(record, status=OrderStatus.UNKNOWN)
                 self._search(record.id)
+        yesterday_ms = self._clock.now_ms() - DAY_MS
+        for record in (*self.live(), *self._journal.orders.ended_since(yesterday_ms)):
+            if self._books.knows(record.symbol):
+                self._gaps.note(record, self._journal.fills.of_order(record.id))
 
     def live(
         self, *, purpose: OrderPurpose | None = None, entry_id: str | None = None
@@ -205,8 +213,13 @@ class OrderDesk:
             return await self.refresh(client_order_id)
         return self.absorb(report.model_copy(update={"reason": report.reason or reason})) or record
 
+    @property
+    def has_questions(self) -> bool:
+        """Whether ``resolve_due`` may have something to ask."""
+        return bool(self._gaps) or self.unknown > 0
+
     async def resolve_due(self) -> None:
-        """Query every order of unknown outcome whose pause is over."""
+        """Query every order of unknown outcome, or with unknown fills, whose pause is over."""
         now_ms = self._wait_clock.now_ms()
         for record in self.live():
             if not record.is_unresolved or record.id in self._sending:
@@ -220,6 +233,11 @@ class OrderDesk:
                 await self.refresh(record.id)
             except ExchangeError as error:
                 logger.warning("order %s is still of unknown outcome: %s", record.id, error)
+        for order_id in self._gaps.due():
+            try:
+                await self.refresh(order_id)
+            except ExchangeError as error:
+                logger.warning("the fills of %s are still missing: %s", order_id, error)
 
     def apply(self, effects: Effects, what: str) -> None:
         """Make effects durable and tell the bus. A failing store is reported, not raised."""
@@ -236,14 +254,17 @@ class OrderDesk:
         self._live[record.id] = replace(record, sent_at_ms=self._clock.now_ms())
         try:
             report = await self._client.submit_order(record.request, permit.on_wire)
-        except _DEFINITE as error:
+        except OrderRejectedError as error:
             self._conclude(record.id, OrderStatus.REJECTED, str(error))
+        except _NOT_TAKEN as error:
+            if isinstance(error, RateLimitedError):
+                self.refused_until_ms = self._wait_clock.now_ms() + int(error.retry_after_s * 1000)
+            self._never_sent(record.id, f"not taken: {error}")
         except (TradingHaltedError, ExchangeConnectionError) as error:
             if permit.left:
                 self._conclude(record.id, OrderStatus.UNKNOWN, str(error))
             else:
-                self._live[record.id] = replace(self._live[record.id], sent_at_ms=None)
-                self._conclude(record.id, OrderStatus.REJECTED, f"not sent: {error}")
+                self._never_sent(record.id, f"not sent: {error}")
         except UnknownOutcomeError as error:
             # A client that wraps the fence's refusal still has not sent anything.
             status = OrderStatus.REJECTED if permit.refused else OrderStatus.UNKNOWN
@@ -277,6 +298,13 @@ class OrderDesk:
         self._conclude(record.id, OrderStatus.REJECTED, "never reached the venue")
         return self._require(client_order_id)
 
+    def _never_sent(self, client_order_id: str, reason: str) -> None:
+        """The venue has not seen the order, so it has not refused it either."""
+        record = self._live.get(client_order_id)
+        if record is not None:
+            self._live[client_order_id] = replace(record, sent_at_ms=None)
+        self._conclude(client_order_id, OrderStatus.REJECTED, reason)
+
     def _conclude(self, client_order_id: str, status: OrderStatus, reason: str) -> None:
         """Our own verdict; a status that the venue reported meanwhile stands."""
         before = self._live.get(client_order_id)
@@ -297,6 +325,7 @@ class OrderDesk:
             self._live[after.id] = after
             if not after.is_unresolved:
                 self._searches.pop(after.id, None)
+        self._gaps.note(after, known)
         effects = self._books.change(before, after, known, new)
         self.apply(effects, f"order {after.id}")
         self.on_change(after)

@@ -9,6 +9,8 @@ check and the registration of the sender are one step under one lock, and a trip
    before its first byte (``ExchangeClient.submit_order`` calls ``on_wire`` right before it writes).
 
 Epoch, deadline and data of an entry are checked at admission and again in that last instant.
+What other processes and machines say is asked there too (``WireFence``), outside the gate's lock:
+it may take a moment, and a trip must never wait for it to get that lock.
 
 The wait for the venue's answer is not inside: it may take seconds.
 """
@@ -21,6 +23,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from typing import Protocol
 
 from trading.errors import DecisionRejectedError, TradingHaltedError
 from trading.model.order import OrderPurpose
@@ -44,6 +47,30 @@ class GateIntent:
     deadline_ms: int | None = None
 
 
+class WireFence(Protocol):
+    """What else must let an entry pass: other processes on the store, other machines."""
+
+    def enter(self, epoch: int) -> None:
+        """The bytes are about to leave, for a decision of ``epoch``.
+
+        Raises TradingHaltedError or DecisionRejectedError when they must not; ``leave`` is then
+        not called.
+        """
+
+    def leave(self) -> None:
+        """The bytes have left, or will not."""
+
+
+class NobodyElse:
+    """A gateway that shares nothing with another one."""
+
+    def enter(self, epoch: int) -> None:
+        pass
+
+    def leave(self) -> None:
+        pass
+
+
 class SendPermit:
     """Admission of one order. Pass ``on_wire`` to the client; call ``done`` with the outcome."""
 
@@ -53,6 +80,7 @@ class SendPermit:
         self.stage = _Stage.INSIDE
         self.thread_id = threading.get_ident()
         self.refused = False
+        self.at_fence = False  # inside the wire fence; one thread at a time has the permit
 
     @property
     def left(self) -> bool:
@@ -105,7 +133,9 @@ class Gate:
         now_ms: Callable[[], int],
         data_fresh: Callable[[], bool],
         positions_trusted: Callable[[str], bool],
+        elsewhere: WireFence | None = None,
     ) -> None:
+        self._elsewhere = elsewhere or NobodyElse()
         self._entries_blocked = entries_blocked
         self._epoch = epoch
         self._now_ms = now_ms
@@ -164,6 +194,28 @@ class Gate:
             return permit.stage in (_Stage.LEAVING, _Stage.AWAY)
 
     def leave(self, permit: SendPermit) -> None:
+        self._enter_fence(permit)
+        try:
+            self._leave(permit)
+        except BaseException:
+            self._leave_fence(permit)
+            raise
+
+    def away(self, permit: SendPermit) -> None:
+        with self._changed:
+            if permit.stage is _Stage.LEAVING:
+                permit.stage = _Stage.AWAY
+                self._changed.notify_all()
+        self._leave_fence(permit)
+
+    def done(self, permit: SendPermit) -> None:
+        with self._changed:
+            # A permit that is done keeps saying whether it left: the sender still asks.
+            self._permits.pop(id(permit), None)
+            self._changed.notify_all()
+        self._leave_fence(permit)
+
+    def _leave(self, permit: SendPermit) -> None:
         with self._changed:
             if permit.stage is _Stage.FENCED:
                 permit.refused = True
@@ -174,17 +226,23 @@ class Gate:
                 self._check_still_valid(permit)
                 permit.stage = _Stage.LEAVING
 
-    def away(self, permit: SendPermit) -> None:
-        with self._changed:
-            if permit.stage is _Stage.LEAVING:
-                permit.stage = _Stage.AWAY
-                self._changed.notify_all()
+    def _enter_fence(self, permit: SendPermit) -> None:
+        if permit.at_fence or not permit.intent.purpose.increases_risk:
+            return
+        if permit.stage is _Stage.FENCED:
+            return  # refused in a moment, by the gate itself
+        try:
+            self._elsewhere.enter(permit.intent.epoch)
+        except (TradingHaltedError, DecisionRejectedError) as error:
+            with self._changed:
+                self._refuse_at_the_wire(permit)
+            raise TradingHaltedError(f"too late at the wire: {error}") from error
+        permit.at_fence = True
 
-    def done(self, permit: SendPermit) -> None:
-        with self._changed:
-            # A permit that is done keeps saying whether it left: the sender still asks.
-            self._permits.pop(id(permit), None)
-            self._changed.notify_all()
+    def _leave_fence(self, permit: SendPermit) -> None:
+        if permit.at_fence:
+            permit.at_fence = False
+            self._elsewhere.leave()
 
     def _check_entry(self, intent: GateIntent) -> None:
         if self._entries_blocked():
@@ -201,10 +259,14 @@ class Gate:
         try:
             self._check_decision(permit.intent)
         except DecisionRejectedError as error:
-            permit.refused = True
-            self._fence(permit)
-            self._changed.notify_all()
+            self._refuse_at_the_wire(permit)
             raise TradingHaltedError(f"too late at the wire: {error}") from error
+
+    def _refuse_at_the_wire(self, permit: SendPermit) -> None:
+        permit.refused = True
+        if permit.stage is _Stage.INSIDE:
+            self._fence(permit)
+        self._changed.notify_all()
 
     def _check_decision(self, intent: GateIntent) -> None:
         epoch = self._epoch()

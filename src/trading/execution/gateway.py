@@ -19,6 +19,7 @@ from trading.events import EntryRefused, EventBus
 from trading.execution.account import AccountBook
 from trading.execution.desk import OrderDesk
 from trading.execution.journal import Journal, client_order_id, entry_identity, intent_hash
+from trading.execution.shared_halt import Clearance
 from trading.model.breaker import BreakerSnapshot
 from trading.model.decision import ProposalOutcome, ProposalResult, RiskPreview, TradeProposal
 from trading.model.market import Instrument
@@ -67,6 +68,7 @@ class OrderGateway:
         data_fresh: Callable[[], bool],
         snapshot: Callable[[], BreakerSnapshot],
         entries_blocked: Callable[[], bool],
+        clearance: Clearance,
     ) -> None:
         self._journal = journal
         self._desk = desk
@@ -82,6 +84,7 @@ class OrderGateway:
         self._data_fresh = data_fresh
         self._snapshot = snapshot
         self._entries_blocked = entries_blocked
+        self._clearance = clearance
         self.refused = 0
         self.sent = 0
 
@@ -143,6 +146,9 @@ class OrderGateway:
         snapshot = self._snapshot()
         if self._entries_blocked():
             raise TradingHaltedError(f"the breaker is {snapshot.status}: {snapshot.reason}")
+        objection = self._clearance()
+        if objection is not None:
+            raise TradingHaltedError(objection)
         instrument = self._instruments.get(proposal.symbol)
         validate_proposal(proposal, self._facts(proposal, instrument, snapshot), self._config)
         assert instrument is not None  # the validation refuses unknown symbols

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from decimal import Decimal
 
 from trading.clock import Clock
@@ -14,6 +13,7 @@ from trading.execution.jobs import Jobs
 from trading.execution.positions import PositionBook
 from trading.execution.shadow import ShadowAccount
 from trading.execution.sweep import Sweep
+from trading.execution.trust import BookTrust
 from trading.model.breaker import BreakerSnapshot, BreakerStatus, Latch
 from trading.model.order import OrderPurpose
 from trading.risk.circuit_breaker import CircuitBreaker
@@ -36,7 +36,7 @@ class HaltResponse:
         clock: Clock,
         entry_time_to_live_ms: int,
         fee_rate: Decimal,
-        on_latch_released: Callable[[], None],
+        trust: BookTrust,
     ) -> None:
         self._breaker = breaker
         self._sweep = sweep
@@ -47,7 +47,7 @@ class HaltResponse:
         self._clock = clock
         self._entry_time_to_live_ms = entry_time_to_live_ms
         self._fee_rate = fee_rate
-        self._on_latch_released = on_latch_released
+        self._trust = trust
         self._shadow: ShadowAccount | None = None
         self._final_saving: Decimal | None = None
 
@@ -58,16 +58,19 @@ class HaltResponse:
         if halted and (not was_halted or current.epoch != previous.epoch):
             self.begin(current, new_halt=not was_halted)
         if was_halted and not halted:
+            self._sweep.end()
+            self._trust.resumed()
             self._record_saving(previous.event_id)
             self._shadow = None
         if previous.latch is Latch.MANUAL and current.latch is Latch.NONE:
-            self._on_latch_released()
+            self._trust.accept()
 
     def begin(self, snapshot: BreakerSnapshot, *, new_halt: bool) -> None:
         """Sweep for ``snapshot``'s trip; a new halt also starts a new shadow."""
         if new_halt or self._shadow is None:
             self._start_shadow()
         self._sweep.begin(snapshot.event_id)
+        self._trust.halted(snapshot, new_halt=new_halt)
         self._jobs.start("sweep", self._sweep.run)
 
     def advance(self, now_ms: int) -> None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from trading.errors import DecisionRejectedError, StoreError, TradingHaltedError
 from trading.model.breaker import BreakerStatus
-from trading.storage.database import transaction
+from trading.storage.database import transaction, translated_errors
 from trading.storage.order_repository import FillRepository, OrderRecord, OrderRepository
 from trading.storage.position_repository import PositionRepository, SpikeLookup, TradeRepository
 
@@ -70,6 +70,7 @@ class Journal:
         self.positions = PositionRepository(connection, venue)
         self.trades = TradeRepository(connection, venue)
         self.spikes = SpikeLookup(connection)
+        self._allowed: tuple[int, int] | None = None  # data version and epoch of the last check
 
     def open_entry(self, record: OrderRecord) -> None:
         """Make an entry durable, in the transaction that reads the breaker's row.
@@ -88,6 +89,27 @@ class Journal:
             if self.orders.by_intent(record.intent_hash) is not None:
                 raise DecisionRejectedError("duplicate_intent", f"{record.id} was made before")
             self.orders.insert(record)
+
+    def check_breaker(self, epoch: int) -> None:
+        """Raise unless the stored breaker still allows an entry that was decided under ``epoch``.
+
+        Costs one PRAGMA while nobody else has written to the store since the last check.
+
+        Raises:
+            TradingHaltedError: the stored breaker blocks entries, or cannot be read.
+            DecisionRejectedError: the stored epoch is another.
+        """
+        if not self._obey_breaker:
+            return
+        try:
+            with translated_errors("reading the breaker's row"):
+                version = self._connection.execute("PRAGMA data_version").fetchone()[0]
+                if self._allowed != (version, epoch):
+                    self._allowed = None
+                    self._check_breaker_row(epoch)
+        except StoreError as error:
+            raise TradingHaltedError(str(error)) from error
+        self._allowed = (version, epoch)
 
     def open_reduction(self, record: OrderRecord) -> None:
         """Make a protective or closing order durable. Raises StoreError."""

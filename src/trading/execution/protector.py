@@ -152,6 +152,13 @@ class Protector:
             return bool(stops) or self._books.positions.sellable(held) > 0
         return not stops[0].is_unresolved and not self._fits(stops[0], held)
 
+    def is_in_place(self, held: HeldPosition) -> bool:
+        """Whether one confirmed stop covers what of ``held`` can be sold, at its price."""
+        stops = self._stops(held.symbol)
+        if not stops:
+            return self._books.positions.sellable(held) <= 0
+        return len(stops) == 1 and not stops[0].is_unresolved and self._fits(stops[0], held)
+
     async def check_stop(self, symbol: str) -> None:
         """The price is below the stop and it still rests: ask the venue what became of it."""
         if self._is_pausing(symbol):
@@ -269,7 +276,8 @@ class Protector:
         return [r for r in self._exits(symbol) if r.purpose is OrderPurpose.PROTECTIVE_STOP]
 
     def _is_pausing(self, symbol: str) -> bool:
-        return self._wait_clock.now_ms() < self._retry_at_ms.get(symbol, 0)
+        retry_at_ms = max(self._retry_at_ms.get(symbol, 0), self._desk.refused_until_ms)
+        return self._wait_clock.now_ms() < retry_at_ms
 
     def _retry_later(self, symbol: str) -> None:
         self._retry_at_ms[symbol] = self._pause_end()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from trading.errors import ExchangeError
@@ -17,9 +17,11 @@ from trading.execution.account import AccountBook
 from trading.execution.desk import OrderDesk
 from trading.execution.positions import PositionBook
 from trading.model.market import Instrument
-from trading.model.order import ZERO, AccountSnapshot, OrderReport
+from trading.model.order import ZERO, AccountSnapshot, Balance, OrderReport
 
 logger = logging.getLogger(__name__)
+
+LIST_RATHER_THAN_ASK = 15  # a query weighs 4, a list of all open orders 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ class Comparison:
     differences: dict[str, Decimal]
     external_orders: tuple[OrderReport, ...] = ()
     problem: str = ""
+    balances: Mapping[str, Balance] = field(default_factory=dict)  # of the assets we trade
 
     @property
     def is_clean(self) -> bool:
@@ -61,6 +64,7 @@ class Reconciler:
             external, followed = await self._follow_orders()
             changes = self._desk.changes
             snapshot = await self._client.account()
+            await self._look_again()
         except ExchangeError as error:
             return Comparison(complete=False, differences={}, problem=str(error))
         if not followed:
@@ -69,8 +73,11 @@ class Reconciler:
             return Comparison(False, {}, external, "orders moved during the comparison")
         if not self._is_believable(snapshot):
             return Comparison(False, {}, external, "the venue reports an empty account")
-        self._account.take(snapshot)
-        return Comparison(True, self._differences(snapshot), external)
+        differences = self._differences(snapshot)
+        if not differences:
+            # A fill that we have not heard of would pass for a loss of what it cost.
+            self._account.take(snapshot)
+        return Comparison(True, differences, external, balances=self._ours(snapshot))
 
     def accept(self) -> None:
         """Take the venue's balances as the truth at the next comparison (an operator's word)."""
@@ -91,6 +98,16 @@ class Reconciler:
                 followed = followed and seen.status.is_final
         return external, followed
 
+    async def _look_again(self) -> None:
+        """Learn of fills that are in the snapshot and were not in the answers before it."""
+        live = self._desk.live()
+        if len(live) > LIST_RATHER_THAN_ASK:
+            await self._follow_orders()
+            return
+        for record in live:
+            if not self._desk.is_sending(record.id):
+                await self._desk.refresh(record.id)
+
     def _is_sending(self) -> bool:
         return any(self._desk.is_sending(record.id) for record in self._desk.live())
 
@@ -98,6 +115,11 @@ class Reconciler:
         if any(balance.total > 0 for balance in snapshot.balances.values()):
             return True
         return not self._positions.all() and not (self._account.known and self._account.cash > 0)
+
+    def _ours(self, snapshot: AccountSnapshot) -> dict[str, Balance]:
+        assets = {instrument.base_asset for instrument in self._instruments.values()}
+        assets.update(instrument.quote_asset for instrument in self._instruments.values())
+        return {asset: held for asset, held in snapshot.balances.items() if asset in assets}
 
     def _differences(self, snapshot: AccountSnapshot) -> dict[str, Decimal]:
         differences: dict[str, Decimal] = {}

@@ -27,8 +27,9 @@ from trading.execution.assembly import Parts, Surroundings, assemble
 from trading.execution.books import TradeClosedHook
 from trading.execution.config import ExecutionConfig
 from trading.execution.gateway import rule_of
+from trading.execution.shared_halt import Clearance, always_clear
 from trading.execution.watch import ACCOUNT_FORGOTTEN
-from trading.model.breaker import BreakerSnapshot, BreakerStatus
+from trading.model.breaker import BreakerSnapshot, BreakerStatus, Quiet
 from trading.model.decision import ProposalOutcome, ProposalResult, RiskPreview, TradeProposal
 from trading.model.market import Instrument
 from trading.model.order import OrderPurpose, OrderReport, OrderStatus
@@ -51,7 +52,8 @@ class ExecutionService:
 
     ``price`` gives a symbol's last traded price or None, ``entry_price`` the same while it is
     recent enough to enter by (``price`` by default); ``data_fresh`` says whether market data may
-    be acted on. ``wait_clock`` measures waits for the venue (unknown outcomes, retries): real time
+    be acted on. ``clearance`` gives a reason why no entry may leave this process just now, or None.
+    ``wait_clock`` measures waits for the venue (unknown outcomes, retries): real time
     on a venue whose market time runs faster; the market clock by default.
     """
 
@@ -70,6 +72,7 @@ class ExecutionService:
         entry_price: Callable[[str], float | None] | None = None,
         instruments: Mapping[str, Instrument],
         data_fresh: Callable[[], bool],
+        clearance: Clearance = always_clear,
         quote_asset: str = "USDT",
         wait_clock: Clock | None = None,
     ) -> None:
@@ -87,6 +90,7 @@ class ExecutionService:
             entry_price=entry_price or price,
             instruments=instruments,
             data_fresh=data_fresh,
+            clearance=clearance,
             quote_asset=quote_asset,
         )
         self._breaker = breaker
@@ -247,6 +251,11 @@ class ExecutionService:
     def reconciled(self) -> bool:
         """Whether our orders and positions are as the venue has them, as far as we know."""
         return self._opened is not None and self._opened.trust.is_reconciled
+
+    @property
+    def quiet(self) -> Quiet:
+        """The trip that has come to rest, or what it waits for. From any thread."""
+        return self._opened.quiescence.quiet if self._opened else Quiet()
 
     @property
     def counters(self) -> dict[str, int]:

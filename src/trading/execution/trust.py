@@ -12,8 +12,9 @@ from trading.execution.config import ExecutionConfig
 from trading.execution.desk import OrderDesk
 from trading.execution.jobs import Jobs
 from trading.execution.positions import WRITTEN_OFF
+from trading.execution.quiescence import Quiescence
 from trading.execution.reconcile import Comparison, Reconciler
-from trading.model.breaker import Actor
+from trading.model.breaker import Actor, BreakerSnapshot
 from trading.model.order import OrderReport
 from trading.risk.circuit_breaker import CircuitBreaker
 from trading.storage.risk_event_repository import RiskEventRepository
@@ -24,7 +25,10 @@ RULE = "reconciliation"
 
 
 class BookTrust:
-    """Runs comparisons on time; a confirmed, unexplained difference trips and latches."""
+    """Runs comparisons on time; a confirmed, unexplained difference trips and latches.
+
+    After a trip they follow one another quickly, until it has come to rest.
+    """
 
     def __init__(
         self,
@@ -32,6 +36,7 @@ class BookTrust:
         reconciler: Reconciler,
         books: Books,
         desk: OrderDesk,
+        quiescence: Quiescence,
         breaker: CircuitBreaker,
         risk_events: RiskEventRepository,
         jobs: Jobs,
@@ -42,6 +47,7 @@ class BookTrust:
         self._reconciler = reconciler
         self._books = books
         self._desk = desk
+        self._quiescence = quiescence
         self._breaker = breaker
         self._risk_events = risk_events
         self._jobs = jobs
@@ -50,8 +56,10 @@ class BookTrust:
         self._config = config
         self._clean = False
         self._next_ms = 0
+        self._too_early = False  # the last comparison began before the trip's work was done
         self._seen: dict[str, Decimal] = {}
         self._repeats = 0
+        self._seen_ms = 0
         self._accepting = False
         self._reported_orders: set[str] = set()
         self._distrusted: frozenset[str] = frozenset()  # base assets
@@ -72,8 +80,18 @@ class BookTrust:
         self._jobs.start("reconcile", self.compare)
 
     def advance(self) -> None:
-        if self._wait_clock.now_ms() >= self._next_ms:
+        overdue = self._too_early and self._quiescence.calm() is not None
+        if overdue or self._wait_clock.now_ms() >= self._next_ms:
             self._jobs.start("reconcile", self.compare, again=False)
+
+    def halted(self, trip: BreakerSnapshot, *, new_halt: bool) -> None:
+        """A trip, or a further one: compare at once, until it has come to rest."""
+        self._quiescence.begin(trip, new_halt=new_halt)
+        self._next_ms = 0
+
+    def resumed(self) -> None:
+        """The halt is over."""
+        self._quiescence.end()
 
     def accept(self) -> None:
         """An operator released the latch: what the venue says now is the truth."""
@@ -85,11 +103,13 @@ class BookTrust:
 
     async def compare(self) -> None:
         """One comparison and its consequences."""
+        calm = self._quiescence.calm()
+        self._too_early = calm is None and self._quiescence.awaited
         result = await self._reconciler.compare()
+        self._quiescence.weigh(calm, result)
+        settled = result.is_clean and not self._quiescence.awaited
         pause_ms = (
-            self._config.reconcile_interval_ms
-            if result.is_clean
-            else self._config.reconcile_retry_ms
+            self._config.reconcile_interval_ms if settled else self._config.reconcile_retry_ms
         )
         self._next_ms = self._wait_clock.now_ms() + pause_ms
         self._report_external(result.external_orders)
@@ -107,10 +127,18 @@ class BookTrust:
         self._seen, self._repeats = {}, 0
 
     def _weigh(self, result: Comparison) -> None:
-        """Count how often the same difference showed; a confirmed one is a reason to halt."""
+        """Count how often the same difference showed; a confirmed one is a reason to halt.
+
+        Looks in quick succession count as one: the venue's account may lag behind its orders.
+        """
         self._clean = False
-        self._repeats = self._repeats + 1 if result.differences == self._seen else 1
-        self._seen = result.differences
+        now_ms = self._wait_clock.now_ms()
+        if result.differences != self._seen:
+            self._repeats, self._seen = 0, result.differences
+        elif now_ms - self._seen_ms < self._config.reconcile_retry_ms:
+            return
+        self._repeats += 1
+        self._seen_ms = now_ms
         known = self._distrusted >= result.differences.keys()
         if self._repeats < self._config.difference_confirmations or known:
             return

@@ -76,7 +76,7 @@ class Watch:
 
     def advance(self, now_ms: int) -> None:
         """Start whatever is due; waits for nothing."""
-        if self._desk.unknown:
+        if self._desk.has_questions:
             self._jobs.start("resolve", self._desk.resolve_due, again=False)
         self._expire_entries(now_ms)
         self._watch_positions()

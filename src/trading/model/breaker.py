@@ -64,12 +64,26 @@ class BreakerSnapshot(ValueModel):
         return self.status in (BreakerStatus.TRIGGERED, BreakerStatus.RECOVERING)
 
 
+class Quiet(ValueModel):
+    """Whether the latest trip has come to rest: quiescent.
+
+    It has when no order's outcome is unknown any more, open entries and positions are dealt with,
+    and two clean account snapshots in a row agree. ``epoch`` is that of the trip that has, first
+    noted at ``at_ms``; ``waits_for`` says what a trip that has not is waiting for.
+    """
+
+    epoch: int | None = None
+    at_ms: int | None = None
+    waits_for: str = ""
+
+
 class TripReceipt(ValueModel):
     """Answer of ``trigger()``. Truthy: a trip always holds."""
 
     epoch: int
     newly_triggered: bool
     in_flight: tuple[str, ...] = ()  # client order ids whose outcome was unknown at the trip
+    unconfirmed: tuple[str, ...] = ()  # who else might still send, after a bounded wait for them
 
     def __bool__(self) -> bool:
         return True

@@ -142,6 +142,14 @@ class CircuitBreakerConfig(ConfigModel):
         lt=50,
         description="Distance of a tightened stop below the last price, in %; never moves down.",
     )
+    foreign_fence_timeout_ms: int = Field(
+        default=1_200,
+        ge=10,
+        le=30_000,
+        description="Longest wait of a trip for processes on the same store that are handing an "
+        "order to the wire; longer than exchange.recv_window_ms, after which the venue refuses "
+        "what a stopped process sends late.",
+    )
     heartbeat_timeout_ms: int = Field(
         default=1_000,
         ge=50,

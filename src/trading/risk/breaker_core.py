@@ -9,10 +9,18 @@ from dataclasses import replace
 
 from trading.clock import Clock
 from trading.errors import StoreCorruptError, StoreError
-from trading.model.breaker import Actor, BreakerSnapshot, BreakerStatus, Latch
+from trading.model.breaker import Actor, BreakerSnapshot, BreakerStatus, Latch, TripReceipt
 from trading.risk import breaker_rules as rules
 from trading.risk.breaker_config import CircuitBreakerConfig
-from trading.risk.breaker_listeners import ChangeNotifier, EntryBlock, TripBarrier, run_barriers
+from trading.risk.breaker_listeners import (
+    ChangeNotifier,
+    EntryBlock,
+    TripBarrier,
+    TripFence,
+    run_barriers,
+    run_fences,
+)
+from trading.risk.breaker_restore import STORE_RULE, restore
 from trading.risk.breaker_state import (
     BreakerState,
     RecoveryInputs,
@@ -22,10 +30,10 @@ from trading.risk.breaker_state import (
 )
 from trading.risk.breaker_store import BreakerStore
 from trading.risk.shared_record import SharedRecordWriter
+from trading.storage.send_fence import SendFence
 
 logger = logging.getLogger(__name__)
 
-STORE_RULE = "store"  # the rule named by trips that a failing store causes
 RETRY_STORE_AFTER_MS = 5_000
 
 Trip = Callable[[BreakerState, tuple[str, ...], tuple[str, ...]], Transition]
@@ -46,9 +54,16 @@ class BreakerCore:
         store: BreakerStore | None,
         *,
         record: SharedRecordWriter | None = None,
+        fence: SendFence | None = None,
         store_problem: str = "there is no store",
+        last_run: BreakerSnapshot | None = None,
     ) -> None:
-        """``store`` None means that there is none to be trusted: TRIGGERED and MANUAL."""
+        """``store`` None means that there is none to be trusted: TRIGGERED and MANUAL.
+
+        ``fence`` is that of the store: it makes a trip wait for other processes that send.
+        ``last_run`` is what the last run on this store had in force, by another witness than the
+        store: a trip that only the witness knows goes on.
+        """
         self._config = config
         self._clock = clock
         self._store = store
@@ -59,6 +74,8 @@ class BreakerCore:
         self._block = EntryBlock()
         self._notifier = ChangeNotifier()
         self._barriers: tuple[TripBarrier, ...] = ()
+        self._fence = fence
+        self._fences: tuple[TripFence, ...] = () if fence is None else (self._fence_store,)
         self._facts: RecoveryInputs | None = None  # of the last advance
         self._pending_trip: Transition | None = None  # in force, and not stored yet
         self._retry_store_at_ms = 0
@@ -67,20 +84,26 @@ class BreakerCore:
         self._snapshot = self._state.snapshot(config)
         with self._lock:
             if self._enforcing:
-                self._restore_locked()
+                self._restore_locked(last_run)
             else:
                 self._switch_off_locked()
 
-    def _restore_locked(self) -> None:
+    def _restore_locked(self, last_run: BreakerSnapshot | None) -> None:
         """Start from the stored state; TRIGGERED and MANUAL where there is none."""
+        now_ms = self._clock.now_ms()
         if self._store is None:
-            reason = f"store: {self._store_problem}"
-            self._publish_locked(held_state(1, reason, self._clock.now_ms()))
+            epoch = last_run.epoch + 1 if last_run is not None else 1
+            self._publish_locked(held_state(epoch, f"store: {self._store_problem}", now_ms))
             return
+        state, self._pending_trip = restore(self._store, last_run, self._config, now_ms)
+        self._publish_locked(state)
+        if self._pending_trip is None:
+            return
+        logger.critical("starting halted: %s", state.reason)
         try:
-            self._publish_locked(self._store.load())
-        except StoreError as error:
-            self._hold_for_lost_state_locked(self._store, error)
+            self._flush_pending_locked()
+        except StoreError:
+            logger.exception("the halt at the start could not be stored")
 
     def _switch_off_locked(self) -> None:
         """Follow the state machine for the record, and publish SAFE whatever it says."""
@@ -92,43 +115,44 @@ class BreakerCore:
                 logger.critical("the breaker is off and its store unreadable: %s", error)
         self._show_locked(self._state.snapshot(self._config))
 
-    def _hold_for_lost_state_locked(self, store: BreakerStore, error: StoreError) -> None:
-        """The state row is missing or unreadable: halt, with an epoch above all that were."""
-        now_ms = self._clock.now_ms()
-        reason = f"store: {error}"
-        try:
-            epoch = store.events.highest_epoch() + 1
-        except StoreError:
-            epoch = 1
-        self._pending_trip = Transition(
-            "trip",
-            replace(initial_state(now_ms), epoch=epoch - 1),
-            held_state(epoch, reason, now_ms),
-            Actor.SYSTEM,
-            reason,
-            now_ms,
-            rule=STORE_RULE,
-        )
-        self._publish_locked(self._pending_trip.after)
-        try:
-            self._flush_pending_locked()
-        except StoreError:
-            logger.exception("the halt for the lost breaker state could not be stored")
-
-    def _run_trip(self, make: Trip) -> tuple[Transition, tuple[str, ...]]:
-        """Block entries, run the barriers, publish, commit; returns the trip and what is in flight.
+    def _run_trip(self, make: Trip) -> TripReceipt:
+        """Block entries, run the barriers, publish, commit, run the fences.
 
         A store that fails leaves the trip in force in memory, with the MANUAL latch.
         """
         self._block.begin_trip()
+        if self._fence is not None:
+            self._fence.begin_trip()
         try:
             in_flight, errors = run_barriers(self._barriers)
             with self._lock:
                 transition = self._commit_trip_locked(lambda state: make(state, in_flight, errors))
+                snapshot = self._snapshot
+            self._notifier.deliver()  # the sweep of open entries need not wait for the fences
+            unconfirmed = run_fences(self._fences, snapshot)
         finally:
+            if self._fence is not None:
+                self._fence.end_trip()
             self._block.end_trip()
-        self._notifier.deliver()
-        return transition, in_flight
+        return TripReceipt(
+            epoch=transition.after.epoch,
+            newly_triggered=transition.before.status is not BreakerStatus.TRIGGERED,
+            in_flight=in_flight,
+            unconfirmed=unconfirmed,
+        )
+
+    def _fence_store(self, _: BreakerSnapshot) -> tuple[str, ...]:
+        """Wait for other processes on this store; what they have in flight when it takes long."""
+        assert self._fence is not None
+        if self._fence.wait_for_others(self._config.foreign_fence_timeout_ms):
+            return ()
+        try:
+            with self._lock:
+                pending = self._require_store().pending_entries()
+        except StoreError as error:
+            logger.error("orders on their way elsewhere cannot be listed: %s", error)
+            pending = ()
+        return pending or ("a process on the same store that does not answer",)
 
     def _commit_trip_locked(self, make: Callable[[BreakerState], Transition]) -> Transition:
         previous, own = self._snapshot, self._state
@@ -174,10 +198,14 @@ class BreakerCore:
             )
         )
 
-    def _record_trip(self, make: Trip) -> Transition:
+    def _record_trip(self, make: Trip) -> TripReceipt:
         """A trip of a breaker that is switched off: recorded, nothing else."""
         with self._lock:
-            return self._record_locked(make(self._state, (), ()))
+            transition = self._record_locked(make(self._state, (), ()))
+        return TripReceipt(
+            epoch=transition.after.epoch,
+            newly_triggered=transition.before.status is not BreakerStatus.TRIGGERED,
+        )
 
     def _record_locked(self, transition: Transition) -> Transition:
         details = {**transition.details, "enforced": False}

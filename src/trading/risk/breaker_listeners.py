@@ -19,6 +19,7 @@ _running = threading.local()
 
 ChangeListener = Callable[[BreakerSnapshot, BreakerSnapshot], None]
 TripBarrier = Callable[[], tuple[str, ...]]
+TripFence = Callable[[BreakerSnapshot], tuple[str, ...]]
 
 
 class EntryBlock:
@@ -110,3 +111,15 @@ def run_barriers(barriers: tuple[TripBarrier, ...]) -> tuple[tuple[str, ...], tu
     finally:
         _running.barriers = False
     return tuple(in_flight), tuple(errors)
+
+
+def run_fences(fences: tuple[TripFence, ...], snapshot: BreakerSnapshot) -> tuple[str, ...]:
+    """Run every fence after a trip's commit; the names of those who might still send."""
+    unconfirmed: list[str] = []
+    for fence in fences:
+        try:
+            unconfirmed.extend(fence(snapshot))
+        except Exception as error:
+            logger.exception("a trip fence failed")
+            unconfirmed.append(f"{type(error).__name__}: {error}")
+    return tuple(unconfirmed)

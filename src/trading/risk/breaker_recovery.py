@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from trading.model.breaker import Actor, Latch, RecoveryConditions
 from trading.risk.breaker_config import CircuitBreakerConfig
 from trading.risk.breaker_state import BreakerState, RecoveryInputs
@@ -46,6 +48,11 @@ def recovery_conditions(
     conditions["reconciled"] = (
         facts.reconciled,
         "our books match the venue's" if facts.reconciled else "no clean reconciliation",
+    )
+    conditions["quiescent"] = _quiescent(state, config, facts)
+    conditions["no_halt_elsewhere"] = (
+        facts.halted_elsewhere is None,
+        facts.halted_elsewhere or "nobody else halts us",
     )
     conditions["no_further_fall"] = (
         facts.further_fall_30m_pct <= limits.further_fall_pct,
@@ -119,6 +126,8 @@ def soft_breach(config: CircuitBreakerConfig, facts: RecoveryInputs) -> str | No
     limits = config.recovery
     if facts.further_fall_30m_pct > limits.further_fall_pct:
         return f"a further fall of {facts.further_fall_30m_pct:.1f} % within 30 min"
+    if facts.liquidations_1h_usd == math.inf:  # not known any more; that starts no new fall
+        return None
     calm, explanation = _liquidations_calm(facts, limits.liquidations_max_usd_1h)
     return None if calm else explanation
 
@@ -139,8 +148,20 @@ def _causes_clear(facts: RecoveryInputs) -> Condition:
     return True, "no metric beyond its hard limit"
 
 
+def _quiescent(
+    state: BreakerState, config: CircuitBreakerConfig, facts: RecoveryInputs
+) -> Condition:
+    if not config.enabled:
+        return True, "nothing was halted"
+    if facts.quiet.epoch == state.epoch:
+        return True, "the trip has come to rest"
+    return False, facts.quiet.waits_for or "the trip has not come to rest yet"
+
+
 def _liquidations_calm(facts: RecoveryInputs, limit_usd: float) -> Condition:
     if facts.liquidations_1h_usd is None:
         return True, "no liquidation data; not judged"
+    if math.isinf(facts.liquidations_1h_usd):
+        return False, "liquidations were not heard for long enough to be judged"
     text = f"liquidations of {facts.liquidations_1h_usd / 1e6:.0f} M USD in 1 h"
     return facts.liquidations_1h_usd < limit_usd, f"{text}, below {limit_usd / 1e6:.0f} M USD"

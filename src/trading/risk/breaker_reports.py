@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import Any, Unpack
 
 from trading.clock import DAY_MS
-from trading.model.breaker import Actor, BreakerStatistics, BreakerStatus, RecoveryConditions
+from trading.model.breaker import (
+    Actor,
+    BreakerSnapshot,
+    BreakerStatistics,
+    BreakerStatus,
+    RecoveryConditions,
+)
 from trading.risk.breaker_core import BreakerCore
 from trading.risk.breaker_recovery import recovery_blockers, recovery_report
 from trading.storage.breaker_event_repository import EventFigures
@@ -85,3 +91,21 @@ class BreakerReports(BreakerCore):
         """Fill in what became known after a transition. Raises StoreError."""
         with self._lock:
             self._require_store().update_event(event_id, **figures)
+
+    def note_quiescent(self, trip: BreakerSnapshot, now_ms: int) -> int:
+        """Note when ``trip`` came to rest; returns the time on record, that of the first note.
+
+        Raises StoreError.
+        """
+        if trip.event_id is None:
+            return now_ms
+        with self._lock:
+            return self._require_store().note_quiescent(trip.event_id, trip.epoch, now_ms)
+
+    def quiescent_at_ms(self) -> int | None:
+        """When the current halt's latest trip came to rest, as stored. Raises StoreError."""
+        event_id = self._state.event_id
+        if event_id is None or not self._snapshot.is_active:
+            return None
+        with self._lock:
+            return self._require_store().quiescent_at_ms(event_id)

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from trading.clock import DAY_MS
 from trading.model.base import ValueModel
-from trading.model.breaker import Actor, BreakerSnapshot, BreakerStatus, Latch
+from trading.model.breaker import Actor, BreakerSnapshot, BreakerStatus, Latch, Quiet
 from trading.model.metrics import MarketSnapshot
 from trading.risk.breaker_config import CircuitBreakerConfig
 
@@ -23,7 +23,10 @@ class RecoveryInputs(ValueModel):
 
     ``reconciled``: the last reconciliation found our orders and positions as the venue has them.
     ``healthy``: the market data is fresh and sane. ``liquidations_1h_usd`` is None where no such
-    data is available; it is then not judged.
+    data is available; it is then not judged; it is infinite where the data should be available and
+    are not. ``quiet``: which trip has come to rest.
+    ``halted_elsewhere``: why another machine's halt, or a lost connection to those others, keeps
+    this one halted.
     """
 
     market: MarketSnapshot | None = None
@@ -34,7 +37,9 @@ class RecoveryInputs(ValueModel):
     liquidations_1h_usd: float | None = Field(default=None, ge=0)
     unknown_orders: int = Field(ge=0)
     reconciled: bool
+    quiet: Quiet
     healthy: bool
+    halted_elsewhere: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

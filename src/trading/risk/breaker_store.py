@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,11 +11,11 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from trading.clock import Clock, iso
-from trading.errors import StoreCorruptError, StoreError
+from trading.errors import StoreCorruptError
 from trading.model.breaker import Actor, BreakerStatus, Latch
 from trading.model.metrics import MarketSnapshot
 from trading.risk.breaker_config import CircuitBreakerConfig
-from trading.risk.breaker_state import BreakerState, Transition, initial_state
+from trading.risk.breaker_state import BreakerState, EventKind, Transition, initial_state
 from trading.storage.breaker_event_repository import (
     TRIP_KINDS,
     BreakerEventRepository,
@@ -30,6 +29,7 @@ from trading.storage.database import (
     transaction,
     translated_errors,
 )
+from trading.storage.file_watch import FileWatch
 from trading.storage.repository import from_json
 
 Decide = Callable[[BreakerState | None], Transition | None]
@@ -72,15 +72,14 @@ def create_store(config: StorageConfig, clock: Clock) -> bool:
 class BreakerStore:
     """One connection, used under the breaker's lock.
 
-    A file that was deleted or replaced under the connection takes writes that nobody will ever
-    read again, so what is at ``path``, and its write-ahead log, is compared with what was opened
-    before every use.
+    A file that was deleted, replaced or cut under the connection takes writes that nobody will
+    ever read again, so the store and its write-ahead log are looked at before every use.
     """
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        """Raises StoreError when the files of the store cannot be watched."""
         self._connection = connection
-        self._path = path
-        self._files = _identities(path)
+        self._files = FileWatch(connection, path)
         self._data_version = -1
         self.events = BreakerEventRepository(connection)
 
@@ -94,13 +93,14 @@ class BreakerStore:
         try:
             with transaction(connection, f"writing to the store {config.path}"):
                 connection.execute("UPDATE breaker_state SET revision = revision WHERE id = 1")
+            return cls(connection, config.path)
         except BaseException:
             connection.close()
             raise
-        return cls(connection, config.path)
 
     def close(self) -> None:
         self._connection.close()
+        self._files.close()
 
     def load(self) -> BreakerState:
         """The stored state.
@@ -119,8 +119,8 @@ class BreakerStore:
 
         Costs one PRAGMA while nobody else writes. Raises like ``load``.
         """
-        self._require_same_file()
-        with translated_errors("reading the breaker state"):
+        self._files.require_whole()
+        with translated_errors("reading the breaker state", self._connection):
             version = self._connection.execute("PRAGMA data_version").fetchone()[0]
         if version == self._data_version:
             return None
@@ -134,7 +134,7 @@ class BreakerStore:
         ``decide`` gets None where the row is missing or unreadable. What it raises passes through
         and nothing is stored; None stores nothing. Raises StoreError when SQLite refuses.
         """
-        self._require_same_file()
+        self._files.require_whole()
         with transaction(self._connection, "storing the breaker state"):
             try:
                 stored = self._read_state()
@@ -145,8 +145,10 @@ class BreakerStore:
                 return None
             revision = stored.revision if stored is not None else transition.before.revision
             after = replace(transition.after, revision=revision + 1)
-            transition = self._write_event(replace(transition, after=after))
+            written = self._write_event(_as_stored(replace(transition, after=after), stored))
+            transition = replace(transition, after=written.after)
             _write_state(self._connection, transition.after, config)
+        self._files.require_whole()  # from here on the log must have it
         return transition
 
     def record(self, transition: Transition) -> Transition:
@@ -159,6 +161,24 @@ class BreakerStore:
         with transaction(self._connection, "updating a breaker event"):
             self.events.update(event_id, **figures)
 
+    def note_quiescent(self, event_id: int, epoch: int, now_ms: int) -> int:
+        """See ``BreakerEventRepository.note_quiescent``."""
+        with transaction(self._connection, "noting that a trip came to rest"):
+            return self.events.note_quiescent(event_id, epoch, now_ms)
+
+    def quiescent_at_ms(self, event_id: int) -> int | None:
+        """When the episode's newest trip came to rest; None when it has not. Raises StoreError."""
+        row = self.events.latest_trip(event_id)
+        return None if row is None else row["quiescent_at_ms"]
+
+    def pending_entries(self) -> tuple[str, ...]:
+        """Client order ids of entries, of any venue, that were journalled and not answered yet."""
+        with translated_errors("reading the orders on their way"):
+            rows = self._connection.execute(
+                "SELECT client_order_id FROM orders WHERE purpose = 'ENTRY' AND status = 'PENDING'"
+            ).fetchall()
+        return tuple(row["client_order_id"] for row in rows)
+
     def trip_record(self, event_id: int) -> dict[str, Any]:
         """Rule, details and market of the episode's newest trip. Raises StoreError."""
         row = self.events.latest_trip(event_id)
@@ -169,10 +189,6 @@ class BreakerStore:
             "details": from_json(row["trigger_details"]),
             "market_snapshot": from_json(row["market_snapshot"]),
         }
-
-    def _require_same_file(self) -> None:
-        if None in self._files or _identities(self._path) != self._files:
-            raise StoreError(f"the store at {self._path} was deleted or replaced while in use")
 
     def _write_event(self, transition: Transition) -> Transition:
         episode_id = transition.before.event_id
@@ -196,7 +212,7 @@ class BreakerStore:
         return transition
 
     def _read_state(self) -> BreakerState | None:
-        with translated_errors("reading the breaker state"):
+        with translated_errors("reading the breaker state", self._connection):
             row = self._connection.execute("SELECT * FROM breaker_state WHERE id = 1").fetchone()
         if row is None:
             return None
@@ -222,17 +238,17 @@ class BreakerStore:
             raise StoreCorruptError(f"the stored breaker state makes no sense: {error}") from error
 
 
-def _identities(path: Path) -> tuple[tuple[int, int] | None, ...]:
-    """Device and inode of the store and of its write-ahead log; None for one that is missing."""
-    return tuple(_identity(name) for name in (path, f"{path}-wal"))
-
-
-def _identity(name: str | Path) -> tuple[int, int] | None:
-    try:
-        status = os.stat(name)
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
+def _as_stored(transition: Transition, stored: BreakerState | None) -> Transition:
+    """A trip as it follows from the stored state: trips that memory alone held left no row."""
+    if stored is None or transition.kind not in TRIP_KINDS:
+        return transition
+    kind: EventKind = "trip"
+    if stored.status is BreakerStatus.TRIGGERED:
+        kind = "retrip"
+    elif stored.status is BreakerStatus.RECOVERING:
+        kind = "relapse"
+    after = replace(transition.after, event_id=stored.event_id)
+    return replace(transition, kind=kind, before=stored, after=after)
 
 
 def _write_state(

@@ -6,7 +6,9 @@ What a trip does, in this order:
 2. The trip barriers run (the gate waits, bounded, for sends in flight to reach the wire).
 3. Every reader in this process and, by the shared record, in the workers sees TRIGGERED.
 4. The new epoch is committed durably.
-5. ``trigger`` returns; subscribers are told outside the lock.
+5. Subscribers are told, outside the lock.
+6. The trip fences run: they wait, bounded, for processes that share the store, and for gateways on
+   other machines, to stop sending. ``trigger`` returns.
 
 Tightening is visible before it is durable, easing only after it is durable. One lock guards
 transitions and the connection; no foreign code runs under it. When the store fails, the breaker is
@@ -35,13 +37,14 @@ from trading.model.metrics import MarketSnapshot
 from trading.risk import breaker_rules as rules
 from trading.risk.breaker_config import CircuitBreakerConfig
 from trading.risk.breaker_duties import due_transition, is_calm
-from trading.risk.breaker_listeners import ChangeListener, TripBarrier
+from trading.risk.breaker_listeners import ChangeListener, TripBarrier, TripFence
 from trading.risk.breaker_recovery import soft_breach
 from trading.risk.breaker_reports import BreakerReports
 from trading.risk.breaker_state import BreakerState, RecoveryInputs, Transition
 from trading.risk.breaker_store import BreakerStore
 from trading.risk.shared_record import SharedRecordWriter
 from trading.storage.config import StorageConfig
+from trading.storage.send_fence import SendFence
 
 logger = logging.getLogger(__name__)
 
@@ -64,14 +67,19 @@ class CircuitBreaker(BreakerReports):
         """The breaker over the store at ``storage.path``.
 
         A missing or unreadable store gives a breaker that is TRIGGERED with the MANUAL latch, in
-        memory; it never raises StoreError. ``check`` reads the whole file for damage first.
+        memory; it never raises StoreError. ``check`` reads the whole file for damage first. A trip
+        that ``record`` has of the last run, and the store has not, is taken up with the latch.
         """
+        last_run = record.take_over(storage.path) if record is not None else None
         try:
             store = BreakerStore.open(storage, check=check)
+            fence = SendFence(storage.path)
         except StoreError as error:
             logger.critical("the breaker has no store and halts: %s", error)
-            return cls(config, clock, None, record=record, store_problem=str(error))
-        return cls(config, clock, store, record=record)
+            return cls(
+                config, clock, None, record=record, store_problem=str(error), last_run=last_run
+            )
+        return cls(config, clock, store, record=record, fence=fence, last_run=last_run)
 
     # Reading: no lock, no I/O.
 
@@ -100,6 +108,11 @@ class CircuitBreaker(BreakerReports):
     def is_safe(self) -> bool:
         """Whether the status is SAFE and no trip is under way. WARNING is not safe."""
         return self._snapshot.status is BreakerStatus.SAFE and not self._block.blocked
+
+    @property
+    def send_fence(self) -> SendFence | None:
+        """Where this process's senders announce themselves; None without a store."""
+        return self._fence
 
     # Tightening.
 
@@ -147,16 +160,11 @@ class CircuitBreaker(BreakerReports):
                 latch=latch,
             )
 
-        in_flight: tuple[str, ...] = ()
-        if self._enforcing:
-            transition, in_flight = self._run_trip(make)
-        else:
-            transition = self._record_trip(make)
-        epoch = transition.after.epoch
-        logger.warning("tripped by %s: %s (epoch %d)", rule or actor, reason, epoch)
-        return TripReceipt(
-            epoch=epoch, newly_triggered=transition.kind != "retrip", in_flight=in_flight
-        )
+        receipt = self._run_trip(make) if self._enforcing else self._record_trip(make)
+        logger.warning("tripped by %s: %s (epoch %d)", rule or actor, reason, receipt.epoch)
+        if receipt.unconfirmed:
+            logger.critical("might still send: %s", ", ".join(receipt.unconfirmed))
+        return receipt
 
     def set_warning(
         self,
@@ -305,6 +313,12 @@ class CircuitBreaker(BreakerReports):
         commit. It waits, bounded, for sends in flight and returns their client order ids."""
         self._barriers = (*self._barriers, before_commit)
 
+    def add_trip_fence(self, after_commit: TripFence) -> None:
+        """Have ``after_commit(snapshot)`` called by every trip after its commit and before it
+        returns. It waits, bounded, until others have stopped sending, and names those that it
+        could not confirm; they are the receipt's ``unconfirmed``."""
+        self._fences = (*self._fences, after_commit)
+
     def subscribe(self, listener: ChangeListener) -> None:
         """Have ``listener(previous, current)`` called after every stored change, in order.
 
@@ -317,6 +331,8 @@ class CircuitBreaker(BreakerReports):
         with self._lock:
             if self._store is not None:
                 self._store.close()
+            if self._fence is not None:
+                self._fence.close()
             if self._record is not None:
                 self._record.close()
 

@@ -4,11 +4,13 @@ A file of two slots and a few 8-byte words. The writer fills the slot that reade
 and moves the sequence number last, so a reader sees the old state or the new one; a checksum
 catches the rest. The core beats a heartbeat of the monotonic clock, which all processes of one
 machine share. Missing, torn, stale or foreign records read as TRIGGERED.
+
+The file outlives its core, and says to the next one what the last one had in force: also a trip
+that a failing store has never taken.
 """
 
 from __future__ import annotations
 
-import contextlib
 import mmap
 import os
 import struct
@@ -24,7 +26,7 @@ from trading.model.breaker import Actor, BreakerSnapshot, BreakerStatus, Latch
 
 MAGIC = int.from_bytes(b"SPKGBRK1", "little")
 SIZE = 8192
-_MAGIC, _SEQUENCE, _HEARTBEAT_NS, _NOW_MS, _PID = range(5)  # 8-byte words at the start
+_MAGIC, _SEQUENCE, _HEARTBEAT_NS, _NOW_MS, _PID, _STORE = range(6)  # 8-byte words at the start
 _SLOTS = (64, 64 + 4064)  # where the two slots begin
 _SLOT_HEAD = struct.Struct("=II")  # payload length, CRC-32
 _MAX_PAYLOAD = 4064 - _SLOT_HEAD.size
@@ -38,7 +40,8 @@ class SharedRecordWriter:
     def __init__(self, path: Path) -> None:
         """Create or take over the record; readers see TRIGGERED until the first beat.
 
-        Raises StoreError when the file cannot be made.
+        Raises StoreError when the file cannot be made, also for want of space: a page that gets
+        none when it is first written would end the process.
         """
         self._lock = threading.Lock()
         self._closed = False
@@ -47,15 +50,28 @@ class SharedRecordWriter:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
             try:
                 os.ftruncate(descriptor, SIZE)
+                os.posix_fallocate(descriptor, 0, SIZE)
                 self._memory = mmap.mmap(descriptor, SIZE)
             finally:
                 os.close(descriptor)
         except OSError as error:
             raise StoreError(f"cannot create the shared record {path}: {error}") from error
         self._words = memoryview(self._memory).cast("q")
+        is_ours = self._words[_MAGIC] == MAGIC
+        self._found = _decode(self._memory, self._words[_SEQUENCE]) if is_ours else None
         self._words[_HEARTBEAT_NS] = 0
         self._words[_PID] = os.getpid()
         self._words[_MAGIC] = MAGIC
+
+    def take_over(self, store: Path) -> BreakerSnapshot | None:
+        """Make this the record of the store at that path; what the last core there had in force.
+
+        Also of a store that is missing now, or has been replaced.
+        """
+        identity = zlib.crc32(os.fsencode(store.resolve()))
+        found = self._found if self._words[_STORE] == identity else None
+        self._words[_STORE] = identity
+        return found
 
     def write(self, snapshot: BreakerSnapshot) -> None:
         """Publish ``snapshot``: payload first, sequence last."""
@@ -133,14 +149,8 @@ class SharedRecordReader:
                 return self._unsafe("the shared record is not ours")
             for _ in range(_READ_TRIES):
                 sequence = words[_SEQUENCE]
-                start = _SLOTS[sequence & 1]
-                length, checksum = _SLOT_HEAD.unpack_from(memory, start)
-                body = start + _SLOT_HEAD.size
-                payload = memory[body : body + min(length, _MAX_PAYLOAD)]
-                if words[_SEQUENCE] != sequence or zlib.crc32(payload) != checksum:
-                    continue
-                with contextlib.suppress(ValidationError):
-                    snapshot = BreakerSnapshot.model_validate_json(payload)
+                snapshot = _decode(memory, sequence)
+                if snapshot is not None and words[_SEQUENCE] == sequence:
                     self._cached = (sequence, snapshot)
                     return snapshot
             return self._unsafe("the shared record is torn")
@@ -194,6 +204,20 @@ class SharedRecordReader:
             changed_at_ms=last.changed_at_ms if last else 0,
             size_multiplier=0.0,
         )
+
+
+def _decode(memory: mmap.mmap, sequence: int) -> BreakerSnapshot | None:
+    """The state in the slot of ``sequence``; None when it is torn."""
+    start = _SLOTS[sequence & 1]
+    length, checksum = _SLOT_HEAD.unpack_from(memory, start)
+    body = start + _SLOT_HEAD.size
+    payload = memory[body : body + min(length, _MAX_PAYLOAD)]
+    if zlib.crc32(payload) != checksum:
+        return None
+    try:
+        return BreakerSnapshot.model_validate_json(payload)
+    except ValidationError:
+        return None
 
 
 def _encode(snapshot: BreakerSnapshot) -> bytes:

@@ -20,9 +20,11 @@ warning    SAFE → WARNING (no episode)
 easing     WARNING → SAFE (no episode)
 ========== ==================================================================
 
-``triggered_at`` is the moment of the transition. ``trigger_type`` says who tripped (rule, llm,
-operator, system) in trip, retrip and relapse rows, and repeats the kind in the others. ``status``
-of the other rows is that of the halt after the transition; cleared where nothing is halted.
+``triggered_at`` is the moment of the transition. In trip, retrip and relapse rows ``quiescent_at``
+is when that very trip had come to rest: orders resolved, and two account snapshots that agree.
+``trigger_type`` says who tripped (rule, llm, operator, system) in those rows, and repeats the kind
+in the others. ``status`` of the other rows is that of the halt after the transition; cleared where
+nothing is halted.
 """
 
 from __future__ import annotations
@@ -182,6 +184,26 @@ class BreakerEventRepository(Repository):
         )
         if cursor.rowcount != 1:
             raise StoreError(f"there is no circuit breaker event {event_id}")
+
+    def note_quiescent(self, event_id: int, epoch: int, now_ms: int) -> int:
+        """The episode's trip of ``epoch`` came to rest; an earlier note stands and is returned.
+
+        Raises StoreError when there is no such trip.
+        """
+        key = {"id": event_id, "epoch": epoch}
+        where = (
+            " WHERE (id = :id OR episode_id = :id) AND epoch = :epoch"
+            " AND kind IN ('trip', 'retrip', 'relapse')"
+        )
+        self._execute(
+            "UPDATE circuit_breaker_events SET quiescent_at = coalesce(quiescent_at, :iso),"
+            " quiescent_at_ms = coalesce(quiescent_at_ms, :now)" + where,
+            {**key, "iso": iso(now_ms), "now": now_ms},
+        )
+        row = self._row("SELECT quiescent_at_ms FROM circuit_breaker_events" + where, key)
+        if row is None:
+            raise StoreError(f"event {event_id} has no trip of epoch {epoch}")
+        return int(row["quiescent_at_ms"])
 
     def get(self, event_id: int) -> sqlite3.Row | None:
         """One event by id."""

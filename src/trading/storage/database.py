@@ -21,6 +21,18 @@ APPLICATION_ID = 0x53504B47  # "SPKG" in the file's header: this file is ours
 
 _SYNCHRONOUS = {"NORMAL": 1, "FULL": 2}
 
+# What SQLite says, and what its reader can do about it.
+_USE_A_BACKUP = "put a backup in its place, or move it away and run `python -m crews.run init`"
+_ADVICE = {
+    "locked": "end the program that holds it",
+    "readonly": "make the file and its folder writable",
+    "disk is full": "free space on its disk",
+    "unable to open": "look at the rights of the file and of its folder",
+    "disk I/O error": "look at its disk and the space left on it; a start checks the whole file",
+    "malformed": _USE_A_BACKUP,
+    "not a database": _USE_A_BACKUP,
+}
+
 
 def open_database(
     config: StorageConfig, *, durable: bool = True, check: bool = True
@@ -38,7 +50,7 @@ def open_database(
         StoreError: it cannot be opened, or a PRAGMA is not in force.
     """
     path = config.path
-    if not path.exists():
+    if not _exists(path):
         raise StoreMissingError(f"no store at {path}; `python -m crews.run init` creates one")
     with translated_errors(f"opening the store {path}"):
         connection = _connect(path, config.busy_timeout_ms)
@@ -61,10 +73,15 @@ def create_database(
 
     The file appears under its name complete or not at all, whatever happens meanwhile, and an
     existing store is never touched.
+
+    Raises:
+        StoreError: it cannot be written, or a log of a store that is gone lies where its own
+            would be.
     """
     path = config.path
-    if path.exists():
+    if _exists(path):
         return False
+    _require_no_leftovers(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_name(f".{path.name}.{os.getpid()}.new")
@@ -87,7 +104,7 @@ def transaction(connection: sqlite3.Connection, what: str) -> Iterator[sqlite3.C
     ``what`` names the work in error messages. Raises StoreError when SQLite refuses; other
     errors pass through unchanged after the rollback.
     """
-    with translated_errors(what):
+    with translated_errors(what, connection):
         connection.execute("BEGIN IMMEDIATE")
         try:
             yield connection
@@ -99,17 +116,38 @@ def transaction(connection: sqlite3.Connection, what: str) -> Iterator[sqlite3.C
 
 
 @contextmanager
-def translated_errors(what: str) -> Iterator[None]:
-    """Turn errors of ``sqlite3`` into ours, with ``what`` in front."""
+def translated_errors(what: str, connection: sqlite3.Connection | None = None) -> Iterator[None]:
+    """Turn errors of ``sqlite3`` into ours, with ``what`` in front.
+
+    The file of ``connection``, and what can be done, are put behind.
+    """
     try:
         yield
-    except sqlite3.DatabaseError as error:
+    except sqlite3.Error as error:
         text = str(error)
         damaged = "malformed" in text or "not a database" in text
         kind = StoreCorruptError if damaged else StoreError
-        raise kind(f"{what}: {text}") from error
-    except sqlite3.Error as error:
-        raise StoreError(f"{what}: {error}") from error
+        hints = [_file_of(connection)] if connection is not None else []
+        hints += [advice for sign, advice in _ADVICE.items() if sign in text]
+        hint = f" ({': '.join(filter(None, hints))})" if any(hints) else ""
+        raise kind(f"{what}: {text}{hint}") from error
+
+
+def _file_of(connection: sqlite3.Connection) -> str:
+    """The open file's path; empty where that cannot be said. Reads nothing of it."""
+    try:
+        return str(connection.execute("PRAGMA database_list").fetchone()[2])
+    except sqlite3.Error:
+        return ""
+
+
+def _exists(path: Path) -> bool:
+    """Raises StoreError where that cannot be found out."""
+    try:
+        return path.exists()
+    except OSError as error:
+        advice = _ADVICE["unable to open"]
+        raise StoreError(f"opening the store {path}: {error.strerror} ({advice})") from error
 
 
 def _connect(path: Path, busy_timeout_ms: int) -> sqlite3.Connection:
@@ -144,13 +182,15 @@ def _apply_pragmas(connection: sqlite3.Connection, synchronous: str, busy_timeou
 def _require_ours(connection: sqlite3.Connection, path: Path) -> None:
     application_id = connection.execute("PRAGMA application_id").fetchone()[0]
     if application_id != APPLICATION_ID or schema_version(connection) == 0:
-        raise StoreCorruptError(f"{path} is not a store of this program, or it was truncated")
+        raise StoreCorruptError(
+            f"{path} is not a store of this program, or it was truncated ({_USE_A_BACKUP})"
+        )
 
 
 def _require_intact(connection: sqlite3.Connection, path: Path) -> None:
     verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if verdict != "ok":
-        raise StoreCorruptError(f"{path} is damaged: {verdict}")
+        raise StoreCorruptError(f"{path} is damaged: {verdict} ({_USE_A_BACKUP})")
 
 
 def _write_draft(
@@ -166,6 +206,17 @@ def _write_draft(
                 seed(connection)
     finally:
         connection.close()
+
+
+def _require_no_leftovers(path: Path) -> None:
+    """SQLite would read a log that a deleted store has left behind into the new one."""
+    for suffix in ("-wal", "-journal"):
+        log = path.with_name(path.name + suffix)
+        if log.exists() and not path.exists():  # not of a store that was just made by another
+            raise StoreError(
+                f"{path} is gone and its log {log} is still there, which would damage a new store: "
+                "put the store back, or move the log away when no core runs"
+            )
 
 
 def _publish(draft: Path, path: Path) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from trading.errors import StoreCorruptError, StoreError
-from trading.storage import schema_v1
+from trading.storage import schema_v1, schema_v2, schema_v4
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -24,7 +24,27 @@ def _create_first_tables(db: Database) -> None:
         db.table(table).create_index(list(columns))
 
 
-MIGRATIONS: tuple[Callable[[Database], None], ...] = (_create_first_tables,)
+def _add_fleet_memory(db: Database) -> None:
+    for statement in schema_v2.TABLES:
+        db.execute(statement)
+
+
+def _add_quiescence(db: Database) -> None:
+    db.execute("ALTER TABLE circuit_breaker_events ADD COLUMN quiescent_at TEXT")
+    db.execute("ALTER TABLE circuit_breaker_events ADD COLUMN quiescent_at_ms INTEGER")
+
+
+def _add_spike_context(db: Database) -> None:
+    for column in schema_v4.SPIKE_COLUMNS:
+        db.execute(f"ALTER TABLE spike_events ADD COLUMN {column}")
+
+
+MIGRATIONS: tuple[Callable[[Database], None], ...] = (
+    _create_first_tables,
+    _add_fleet_memory,
+    _add_quiescence,
+    _add_spike_context,
+)
 """Migration n (counted from 1) brings the schema from version n - 1 to n. Never edit a released
 one: append."""
 

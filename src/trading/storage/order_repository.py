@@ -162,6 +162,15 @@ class OrderRepository(Repository):
         )
         return [_record(row) for row in rows]
 
+    def ended_since(self, time_ms: int) -> list[OrderRecord]:
+        """Orders that were filled, in part at least, and came to their end since."""
+        rows = self._rows(
+            f"SELECT * FROM orders WHERE venue = ? AND NOT {_NOT_FINAL} AND updated_at_ms > ?"
+            " AND CAST(filled_quantity AS REAL) > 0",
+            (self._venue, time_ms),
+        )
+        return [_record(row) for row in rows]
+
     def of_entry(self, entry_id: str) -> list[OrderRecord]:
         """The entry and every order that protects or closes it, oldest first."""
         rows = self._rows(

@@ -21,11 +21,11 @@ class Repository:
         self._connection = connection
 
     def _execute(self, sql: str, parameters: Parameters = ()) -> sqlite3.Cursor:
-        with translated_errors(type(self).__name__):
+        with translated_errors(type(self).__name__, self._connection):
             return self._connection.execute(sql, parameters)
 
     def _rows(self, sql: str, parameters: Parameters = ()) -> list[sqlite3.Row]:
-        with translated_errors(type(self).__name__):
+        with translated_errors(type(self).__name__, self._connection):
             return self._connection.execute(sql, parameters).fetchall()
 
     def _row(self, sql: str, parameters: Parameters = ()) -> sqlite3.Row | None:

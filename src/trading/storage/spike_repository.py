@@ -24,8 +24,11 @@ class SpikeRepository(Repository):
         cursor = self._execute(
             "INSERT INTO spike_events (id, timestamp, timestamp_ms, trading_pair, spike_type,"
             " direction, magnitude_percent, timeframe_minutes, volume_multiplier, z_score,"
-            " price_from, price_to, confidence_score, detection_latency_ms, agent_detected_by)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
+            " price_from, price_to, confidence_score, detection_latency_ms, agent_detected_by,"
+            " severity, trigger_value, trigger_limit, co_movement, isolated_share,"
+            " btc_move_percent, pump_likelihood, pump_features, evidence)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (id) DO NOTHING",
             (
                 spike.id,
                 iso(spike.detected_at_ms),
@@ -42,6 +45,15 @@ class SpikeRepository(Repository):
                 spike.confidence,
                 spike.detection_latency_ms,
                 detected_by,
+                spike.severity.value,
+                spike.trigger_value,
+                spike.trigger_limit,
+                spike.co_movement.value,
+                spike.isolated_share,
+                spike.btc_move_pct,
+                spike.pump_likelihood,
+                to_json(spike.pump_features),
+                spike.evidence,
             ),
         )
         return cursor.rowcount == 1

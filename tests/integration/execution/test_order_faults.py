@@ -7,13 +7,14 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from order_path import OrderPath
+from order_path import START_MS, OrderPath
 
+from trading.errors import RateLimitedError
 from trading.execution.desk import OrderDesk
 from trading.model.breaker import Actor
 from trading.model.decision import ProposalOutcome
 from trading.model.market import Tick
-from trading.model.order import OrderReport, OrderStatus
+from trading.model.order import OrderReport, OrderStatus, Side
 from trading.risk.breaker_config import CircuitBreakerConfig, PositionsPolicy
 
 
@@ -502,3 +503,83 @@ async def test_fills_that_come_after_the_end_of_their_trade_correct_it_once(
         assert not portfolio.positions
         assert portfolio.realized_pnl == Decimal(trade["pnl"])
         assert portfolio.balances[0].total == path.held("USDT")
+
+
+async def test_fills_that_nobody_reported_are_asked_for(tmp_path: Path) -> None:
+    async with OrderPath(tmp_path, quiet_stream=True) as path:
+        submit = path.client.submit_order
+
+        async def answer_without_fills(request, on_wire):  # type: ignore[no-untyped-def]
+            return (await submit(request, on_wire)).model_copy(update={"fills": ()})
+
+        path.client.submit_order = answer_without_fills  # type: ignore[method-assign]
+        await path.service.propose(path.proposal())
+        assert not path.rows("SELECT * FROM fills")
+        await path.advance(600)
+        (position,) = (await path.service.portfolio()).positions
+        booked = sum(Decimal(row["quantity"]) for row in path.rows("SELECT quantity FROM fills"))
+        assert position.quantity == path.held("BTC")
+        assert booked > position.quantity
+
+
+async def test_fills_missing_from_before_a_restart_are_asked_for(tmp_path: Path) -> None:
+    async with OrderPath(tmp_path, quiet_stream=True) as path:
+        submit = path.client.submit_order
+
+        async def answer_without_fills(request, on_wire):  # type: ignore[no-untyped-def]
+            return (await submit(request, on_wire)).model_copy(update={"fills": ()})
+
+        path.client.submit_order = answer_without_fills  # type: ignore[method-assign]
+        await path.service.propose(path.proposal())
+        await path.service.close_position("BTCUSDT", "operator")
+        await path.crash_and_restart()
+        await path.advance(600)
+        (trade,) = path.rows("SELECT * FROM trades")
+        assert Decimal(trade["pnl"]) == path.held("USDT") - 10_000
+
+
+async def test_a_venue_that_takes_no_orders_for_a_while_does_not_cost_the_position(
+    tmp_path: Path,
+) -> None:
+    async with OrderPath(tmp_path) as path:
+        submit = path.client.submit_order
+        refusals: list[str] = []
+
+        async def too_many(request, on_wire):  # type: ignore[no-untyped-def]
+            if request.side is Side.SELL and path.clock.now_ms() < START_MS + 20_000:
+                refusals.append(request.client_order_id)
+                raise RateLimitedError("too many requests", retry_after_s=10)
+            return await submit(request, on_wire)
+
+        path.client.submit_order = too_many  # type: ignore[method-assign]
+        await path.service.propose(path.proposal())
+        for _ in range(25):
+            await path.advance(1_000)
+        assert 1 <= len(refusals) <= 3  # asked as rarely as the venue wants, and not given up
+        assert len(path.open_stops("BTCUSDT")) == 1
+        assert not path.rows("SELECT * FROM trades")
+
+
+async def test_a_fill_during_a_comparison_is_not_taken_for_coins_of_somebody_else(
+    tmp_path: Path,
+) -> None:
+    async with OrderPath(tmp_path, quiet_stream=True) as path:
+        await path.service.propose(path.proposal(limit_price=Decimal(49_900)))
+        await path.crash_and_restart()
+        path.service._parts.trust._reconciler.accept()  # the next comparison is the first again
+        account = path.client.account
+
+        async def fill_before_the_answer():  # type: ignore[no-untyped-def]
+            path.venue.push_tick(Tick("BTCUSDT", 49_800.0, 500.0, path.clock.now_ms()))
+            return await account()
+
+        path.client.account = fill_before_the_answer  # type: ignore[method-assign]
+        path.service.on_gap("test")
+        await path.service.settle()
+        path.client.account = account  # type: ignore[method-assign]
+        for _ in range(3):
+            await path.advance(2_000)
+        (position,) = (await path.service.portfolio()).positions
+        assert position.quantity == path.held("BTC")
+        assert path.service._parts.books.account.external["BTC"] == 0
+        assert path.service.reconciled

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from trading.clock import VirtualClock
+from trading.model.breaker import Quiet
 from trading.model.metrics import MarketSnapshot, Metric
 from trading.risk.breaker_config import CircuitBreakerConfig
 from trading.risk.breaker_state import RecoveryInputs
@@ -31,12 +32,17 @@ def storage(tmp_path: Path) -> StorageConfig:
 
 
 @pytest.fixture
+def opened() -> list[CircuitBreaker]:
+    """The breakers that the test has opened, oldest first."""
+    return []
+
+
+@pytest.fixture
 def open_breaker(
-    storage: StorageConfig, clock: VirtualClock
+    storage: StorageConfig, clock: VirtualClock, opened: list[CircuitBreaker]
 ) -> Iterator[Callable[..., CircuitBreaker]]:
     """Opens (again) the breaker over the test's store; keyword arguments go into its config."""
     create_store(storage, clock)
-    opened: list[CircuitBreaker] = []
 
     def open_one(**settings: Any) -> CircuitBreaker:
         breaker = CircuitBreaker.open(CircuitBreakerConfig(**settings), clock, storage)
@@ -70,10 +76,11 @@ def make_market() -> Callable[..., MarketSnapshot]:
 
 @pytest.fixture
 def make_facts(
-    make_market: Callable[..., MarketSnapshot],
+    make_market: Callable[..., MarketSnapshot], opened: list[CircuitBreaker]
 ) -> Callable[..., RecoveryInputs]:
     def make(share: float = 0.1, **changes: Any) -> RecoveryInputs:
-        """Facts under which nothing stands in the way of a recovery, with ``changes``."""
+        """Facts under which nothing stands in the way of a recovery now, with ``changes``."""
+        epoch = opened[-1].snapshot.epoch if opened else 0
         calm: dict[str, Any] = {
             "market": make_market(share),
             "further_fall_30m_pct": 1.0,
@@ -82,6 +89,7 @@ def make_facts(
             "volume_share_of_normal": 1.0,
             "unknown_orders": 0,
             "reconciled": True,
+            "quiet": Quiet(epoch=epoch),
             "healthy": True,
         }
         return RecoveryInputs(**{**calm, **changes})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from trading.clock import VirtualClock
 from trading.errors import IllegalTransitionError
-from trading.model.breaker import Actor, BreakerStatus, Latch
+from trading.model.breaker import Actor, BreakerStatus, Latch, Quiet
 from trading.model.metrics import MarketSnapshot
 from trading.risk.breaker_state import RecoveryInputs
 from trading.risk.circuit_breaker import CircuitBreaker
@@ -77,8 +78,11 @@ BLOCKING: list[tuple[str, dict[str, Any]]] = [
     ("causes_clear", {"market": None}),
     ("no_unknown_orders", {"unknown_orders": 1}),
     ("reconciled", {"reconciled": False}),
+    ("quiescent", {"quiet": Quiet(waits_for="a second account snapshot")}),
+    ("quiescent", {"quiet": Quiet(epoch=0, at_ms=1)}),
     ("no_further_fall", {"further_fall_30m_pct": 5.1}),
     ("liquidations_calm", {"liquidations_1h_usd": 1e8}),
+    ("liquidations_calm", {"liquidations_1h_usd": math.inf}),  # expected, and not heard
     ("fall_regained", {"btc_regained_share": 0.49, "flat_minutes": 29}),
     ("volume", {"volume_share_of_normal": 0.69}),
 ]
@@ -191,6 +195,15 @@ def test_a_soft_breach_throws_the_recovery_back(
     assert snapshot.trips_24h == 2
     assert snapshot.causes[0] == "fall"
     assert snapshot.cooldown_until_ms == clock.now_ms() + 30 * MINUTE_MS
+
+
+def test_liquidations_that_are_not_heard_any_more_do_not_break_a_recovery(
+    breaker: CircuitBreaker, clock: VirtualClock, make_facts: Facts
+) -> None:
+    breaker.trigger("fall")
+    wait(breaker, clock, 26, make_facts())
+    wait(breaker, clock, 1, make_facts(liquidations_1h_usd=math.inf))
+    assert breaker.snapshot.status is BreakerStatus.RECOVERING
 
 
 def test_metrics_still_near_their_limits_do_not_break_a_recovery(

@@ -14,7 +14,7 @@ import pytest
 
 from trading.clock import VirtualClock
 from trading.errors import StaleEpochError, StoreCorruptError, StoreError
-from trading.model.breaker import Actor, BreakerStatus, Latch
+from trading.model.breaker import Actor, BreakerStatus, Latch, Quiet
 from trading.risk.breaker_config import CircuitBreakerConfig
 from trading.risk.breaker_state import RecoveryInputs
 from trading.risk.breaker_store import BreakerStore, create_store
@@ -302,7 +302,9 @@ def test_a_store_that_disappears_while_in_use_halts(
     kept = storage.path.with_name("kept.sqlite3")
     storage.path.rename(kept)
     if replaced:
-        create_store(storage, clock)
+        another = storage.path.with_name("another.sqlite3")
+        create_store(StorageConfig(path=another), clock)
+        another.rename(storage.path)
 
     snapshot = breaker.advance(clock.now_ms(), make_facts())
 
@@ -326,3 +328,26 @@ def test_a_write_ahead_log_that_disappears_while_in_use_halts(
     storage.path.with_name(f"{storage.path.name}-wal").unlink()
     snapshot = breaker.advance(clock.now_ms(), make_facts())
     assert (snapshot.status, snapshot.latch) == (BreakerStatus.TRIGGERED, Latch.MANUAL)
+
+
+def test_a_recovery_that_breaks_in_memory_alone_is_a_relapse_once_it_is_stored(
+    open_breaker: Open,
+    storage: StorageConfig,
+    clock: VirtualClock,
+    make_facts: Callable[..., RecoveryInputs],
+    rows: Rows,
+) -> None:
+    breaker = open_breaker()
+    breaker.trigger("fall")
+    clock.advance_to(clock.now_ms() + 15 * 60_000)
+    breaker.advance(clock.now_ms(), make_facts(quiet=Quiet(epoch=1)))
+    assert breaker.get_status() is BreakerStatus.RECOVERING
+    with closing(sqlite3.connect(storage.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert breaker.trigger("a further fall").newly_triggered
+    assert not breaker.trigger("and another").newly_triggered
+
+    trip, _, relapse = rows("SELECT * FROM circuit_breaker_events ORDER BY id")
+    assert (trip["status"], relapse["kind"]) == ("triggered", "relapse")
+    assert (relapse["from_status"], relapse["to_status"]) == ("RECOVERING", "TRIGGERED")
+    assert (relapse["epoch"], relapse["episode_id"]) == (3, trip["id"])

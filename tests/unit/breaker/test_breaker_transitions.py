@@ -29,14 +29,14 @@ def wait(
 
 
 def reach(
-    status: BreakerStatus, breaker: CircuitBreaker, clock: VirtualClock, facts: RecoveryInputs
+    status: BreakerStatus, breaker: CircuitBreaker, clock: VirtualClock, make_facts: Facts
 ) -> None:
     if status is BreakerStatus.WARNING:
         breaker.set_warning("early sign", actor=Actor.RULE)
     if status in (BreakerStatus.TRIGGERED, BreakerStatus.RECOVERING):
         breaker.trigger("fall", rule="btc_drawdown_1h")
     if status is BreakerStatus.RECOVERING:
-        wait(breaker, clock, 15, facts)
+        wait(breaker, clock, 15, make_facts())
     assert breaker.get_status() is status
 
 
@@ -56,7 +56,7 @@ def test_anybody_may_trip_from_any_state(
     status: BreakerStatus,
     actor: Actor,
 ) -> None:
-    reach(status, breaker, clock, make_facts())
+    reach(status, breaker, clock, make_facts)
     before = breaker.snapshot
     receipt = breaker.trigger("halt", actor=actor)
     assert receipt
@@ -79,7 +79,7 @@ def test_anybody_may_warn_and_sizes_halve(breaker: CircuitBreaker, actor: Actor)
 def test_a_warning_never_replaces_a_halt(
     breaker: CircuitBreaker, clock: VirtualClock, make_facts: Facts, status: BreakerStatus
 ) -> None:
-    reach(status, breaker, clock, make_facts())
+    reach(status, breaker, clock, make_facts)
     with pytest.raises(IllegalTransitionError):
         breaker.set_warning("early sign", actor=Actor.OPERATOR)
     assert breaker.get_status() is status
@@ -96,7 +96,7 @@ def test_models_and_system_ease_nothing(
     actor: Actor,
     force: bool,
 ) -> None:
-    reach(status, breaker, clock, make_facts())
+    reach(status, breaker, clock, make_facts)
     before = breaker.snapshot
     with pytest.raises(IllegalTransitionError):
         breaker.start_recovery(actor=actor, reason="looks fine", epoch=before.epoch)
@@ -114,7 +114,7 @@ def test_a_rule_never_goes_straight_to_safe(
     status: BreakerStatus,
     force: bool,
 ) -> None:
-    reach(status, breaker, clock, make_facts())
+    reach(status, breaker, clock, make_facts)
     with pytest.raises(IllegalTransitionError):
         breaker.clear(actor=Actor.RULE, reason="calm", epoch=breaker.snapshot.epoch, force=force)
     assert breaker.get_status() is status
@@ -226,13 +226,17 @@ def test_trips_older_than_a_day_no_longer_count(
 def test_a_trip_by_a_model_alone_eases_after_15_minutes_whatever_it_says_meanwhile(
     breaker: CircuitBreaker, clock: VirtualClock, make_facts: Facts
 ) -> None:
-    facts = make_facts(btc_regained_share=0.0, flat_minutes=0.0, volume_share_of_normal=0.1)
+    deep: dict[str, Any] = {
+        "btc_regained_share": 0.0,
+        "flat_minutes": 0.0,
+        "volume_share_of_normal": 0.1,
+    }
     breaker.trigger("a headline", actor=Actor.LLM)
     for _ in range(14):
-        wait(breaker, clock, 1, facts)
+        wait(breaker, clock, 1, make_facts(**deep))
         breaker.trigger("the same headline", actor=Actor.LLM)
     assert breaker.get_status() is BreakerStatus.TRIGGERED
-    wait(breaker, clock, 1, facts)
+    wait(breaker, clock, 1, make_facts(**deep))
     assert breaker.get_status() is BreakerStatus.RECOVERING
     assert breaker.snapshot.trips_24h == 0
 

@@ -250,3 +250,34 @@ def test_foreign_keys_hold(storage: StorageConfig) -> None:
     )
     with closing(open_database(storage)) as connection, pytest.raises(sqlite3.IntegrityError):
         connection.execute(insert)
+
+
+def test_a_log_that_a_deleted_store_left_behind_is_never_read_into_a_new_one(
+    storage: StorageConfig,
+) -> None:
+    storage.path.parent.mkdir()
+    log = storage.path.with_name(f"{storage.path.name}-wal")
+    log.write_bytes(b"of another store")
+    with pytest.raises(StoreError, match=r"its log .* is still there"):
+        create_database(storage)
+    assert not storage.path.exists()
+    log.unlink()
+    assert create_database(storage) is True
+
+
+def test_spikes_of_an_older_store_keep_their_rows_and_get_a_plain_context(tmp_path: Path) -> None:
+    path = tmp_path / "old.sqlite3"
+    with sqlite3.connect(path) as connection:
+        connection.isolation_level = None
+        migrate(connection, latest=3)
+        connection.execute(
+            "INSERT INTO spike_events (id, timestamp, timestamp_ms, trading_pair, spike_type,"
+            " direction, magnitude_percent, timeframe_minutes, volume_multiplier, z_score,"
+            " price_from, price_to, confidence_score, detection_latency_ms)"
+            " VALUES ('s', 't', 1, 'SOLUSDT', 'price', 'up', 3, 1, 4, 5, '1', '2', 0.7, 0)"
+        )
+        migrate(connection)
+        row = connection.execute(
+            "SELECT severity, co_movement, isolated_share, pump_features FROM spike_events"
+        ).fetchone()
+    assert row == ("minor", "unknown", None, "{}")

@@ -12,7 +12,14 @@ import pytest
 
 from trading.errors import StoreError
 from trading.model.decision import AgentDecision, SpikeRunReport, SpikeRunStatus, ToolExecution
-from trading.model.spike import Spike, SpikeDirection, SpikeStatus, SpikeType
+from trading.model.spike import (
+    CoMovement,
+    Spike,
+    SpikeDirection,
+    SpikeSeverity,
+    SpikeStatus,
+    SpikeType,
+)
 from trading.storage.breaker_event_repository import BreakerEventRepository, BreakerEventRow
 from trading.storage.config import StorageConfig
 from trading.storage.database import create_database, open_database
@@ -195,3 +202,31 @@ def test_equal_values_have_equal_json_and_numbers_no_exponent() -> None:
     assert to_text(1e-8) == "0.00000001"
     assert to_text(1e22) == "10000000000000000000000"
     assert to_text(None) is None
+
+
+@pytest.mark.parametrize("kind", list(SpikeType))
+def test_a_spike_of_any_kind_is_stored_with_its_trigger_and_context(
+    connection: sqlite3.Connection, kind: SpikeType
+) -> None:
+    found = spike().model_copy(
+        update={
+            "type": kind,
+            "severity": SpikeSeverity.MAJOR,
+            "trigger_value": 6.5,
+            "trigger_limit": 2.0,
+            "co_movement": CoMovement.ISOLATED,
+            "isolated_share": 0.9,
+            "btc_move_pct": -0.1,
+            "pump_likelihood": 0.7,
+            "pump_features": {"burst": 2.5},
+            "evidence": "3 to 1",
+        }
+    )
+    repository = SpikeRepository(connection)
+    assert repository.insert(found)
+    (row,) = repository.latest()
+    assert (row["spike_type"], row["severity"], row["co_movement"]) == (kind, "major", "isolated")
+    assert (row["trigger_value"], row["trigger_limit"]) == (6.5, 2.0)
+    assert (row["isolated_share"], row["btc_move_percent"]) == (0.9, -0.1)
+    assert (row["pump_likelihood"], row["evidence"]) == (0.7, "3 to 1")
+    assert json.loads(row["pump_features"]) == {"burst": 2.5}

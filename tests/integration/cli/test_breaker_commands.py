@@ -14,7 +14,10 @@ from served_breaker import BreakerService, serving_breaker
 from crews.cli.app import run
 from trading.clock import SystemClock
 from trading.model.breaker import BreakerStatus
+from trading.risk.breaker_config import CircuitBreakerConfig
 from trading.risk.breaker_store import BreakerStore
+from trading.risk.circuit_breaker import CircuitBreaker
+from trading.risk.shared_record import SharedRecordWriter
 from trading.storage.config import StorageConfig
 
 Capture = pytest.CaptureFixture[str]
@@ -80,6 +83,22 @@ def test_the_whole_way_on_the_stored_state(store: StorageConfig, capsys: Capture
     cleared = _json(capsys, "breaker", "clear", "--reason", "go", "--epoch", epoch, "--force")
     assert cleared["snapshot"]["status"] == "SAFE"
     assert _stored_status(store) is BreakerStatus.SAFE
+
+
+def test_the_stored_status_tells_whether_the_trip_came_to_rest(
+    store: StorageConfig, capsys: Capture
+) -> None:
+    assert run(["breaker", "trip", "--reason", "test"]) == 0
+    assert _json(capsys, "breaker", "status")["quiescent_at_ms"] is None
+    assert run(["breaker", "status"]) == 0
+    assert "not yet: orders and account" in capsys.readouterr().out
+
+    breaker = CircuitBreaker.open(CircuitBreakerConfig(), SystemClock(), store)
+    breaker.note_quiescent(breaker.snapshot, 1_700_000_000_000)
+    breaker.close()
+    assert _json(capsys, "breaker", "status")["quiescent_at_ms"] == 1_700_000_000_000
+    assert run(["breaker", "status"]) == 0
+    assert "since 2023-11-14T22:13:20" in capsys.readouterr().out
 
 
 def test_a_running_core_is_commanded_over_its_socket(core: BreakerService, capsys: Capture) -> None:
@@ -189,3 +208,54 @@ def test_a_trip_of_a_breaker_that_is_switched_off_does_not_claim_to_halt(
     answer = _json(capsys, "breaker", "trip", "--reason", "stop", code=1)
     assert answer["applied"] is False
     assert "switched off" in answer["message"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "recorded"),
+    [
+        ("", "no reason given"),
+        (" \t\n ", "no reason given"),
+        ("x" * 5000, "x" * 500),
+        ("bad \udcff bytes \x1b[31min\nred", "bad ? bytes [31min red"),
+    ],
+)
+def test_a_trip_is_never_refused_for_its_reason(
+    core: BreakerService, capsys: Capture, reason: str, recorded: str
+) -> None:
+    answer = _json(capsys, "breaker", "trip", "--reason", reason)
+    assert answer["applied"] is True
+    assert answer["snapshot"]["reason"] == recorded
+
+
+@pytest.mark.parametrize("reason", ["", "  ", "x" * 501])
+def test_easing_wants_a_reason_of_a_readable_length(
+    core: BreakerService, capsys: Capture, reason: str
+) -> None:
+    assert run(["breaker", "trip"]) == 0
+    arguments = ("--reason", reason, "--epoch", "1")
+    assert _json(capsys, "breaker", "clear", *arguments, code=4)["error"] == "UsageError"
+    assert _json(capsys, "breaker", "recover", *arguments, code=4)["error"] == "UsageError"
+
+
+def test_a_store_that_vanished_under_a_running_core_is_not_made_anew(
+    core: BreakerService, store: StorageConfig, capsys: Capture
+) -> None:
+    store.path.unlink()
+    assert "stop it first" in _json(capsys, "init", code=1)["message"]
+    assert not store.path.exists()
+
+
+def test_a_new_store_does_not_take_up_the_halt_of_the_one_before(
+    store: StorageConfig, folder: Path, capsys: Capture
+) -> None:
+    def core() -> CircuitBreaker:
+        record = SharedRecordWriter(folder / "data/run/breaker.shm")
+        return CircuitBreaker.open(CircuitBreakerConfig(), SystemClock(), store, record=record)
+
+    before = core()
+    before.trigger("fall")
+    before.close()
+    store.path.unlink()
+    assert core().get_status() is BreakerStatus.TRIGGERED
+    assert _json(capsys, "init")["created"] is True
+    assert core().get_status() is BreakerStatus.SAFE

@@ -153,3 +153,36 @@ def test_quick_commands_import_nothing_heavy_and_answer_within_a_second(
     assert modules & set(HEAVY) == set()
     assert "pydantic" in modules  # the list is really the command's
     assert seconds < 1.0
+
+
+@pytest.mark.parametrize(
+    ("provider", "missing"),
+    [("openai", "OPENAI_API_KEY"), ("openai_compatible", "OPENAI_BASE_URL")],
+)
+def test_a_model_without_key_or_address_stops_the_start(
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    provider: str,
+    missing: str,
+) -> None:
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("CREWAI_LLM_PROVIDER", provider)
+    assert run(["live"]) == ExitCode.CONFIGURATION
+    assert missing in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["breaker", "clear", "--json"],
+        ["live", "--venue", "kraken", "--json"],
+        ["--json", "unknown"],
+    ],
+)
+def test_wrong_usage_is_told_in_json_too(
+    folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    assert run(arguments) == ExitCode.CONFIGURATION
+    assert json.loads(capsys.readouterr().out)["error"] == "UsageError"

@@ -198,7 +198,7 @@ async def test_secrets_readable_by_others_are_warned_about(folder: Path) -> None
 
 
 async def test_redis_that_does_not_answer_fails(folder: Path) -> None:
-    findings = await _findings({"redis": {"enabled": True, "port": 1, "timeout_s": 0.2}})
+    findings = await _findings({"redis": {"enabled": True, "port": 1}})
     assert findings["redis"].level is Level.FAIL
 
 
@@ -213,3 +213,9 @@ def test_the_results_are_shown_as_words(capsys: pytest.CaptureFixture[str]) -> N
     shown = capsys.readouterr().out
     assert "ok" in shown.split()
     assert "[" not in shown
+
+
+async def test_a_store_that_was_used_and_is_gone_fails(folder: Path) -> None:
+    (folder / "data/run").mkdir(parents=True)
+    (folder / "data/run/core.json").write_text("{}")
+    assert (await _findings({}))["store"].level is Level.FAIL

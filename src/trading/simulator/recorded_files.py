@@ -7,7 +7,7 @@ Files are found by the names that ``SPIKEGUARD_MARKET_DATA`` uses; what is absen
 ``binance_spot_{BTC,ETH}USDT_1m_YYYY``        BTC and ETH, whole years
 ``binance_spot_alts_1m_*``                    spot pairs against USDT
 ``binance_spot_XXXUSDT_1m_*``                 one spot pair
-``ticks_*_bars_1m``                           pairs of several venues, see ``VENUE_ORDER``
+``ticks_*_bars_1m``                           pairs of several venues, by ``VENUE_ORDER``
 ``binance_um_alts_1m_*``                      perpetual futures, as that coin's market
 ``binance_spot_altbtc_1m_*``                  pairs against BTC, turned into USDT by BTC's price
 ============================================  ====================================================
@@ -20,22 +20,23 @@ Hourly bars are not used: four prices an hour say nothing about minutes.
 from __future__ import annotations
 
 import re
-from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from trading.clock import MINUTE_MS
 from trading.errors import MarketDataError, WindowNotFoundError
-from trading.model.market import Bar
+from trading.simulator.recorded_series import (
+    BarSeries,
+    append,
+    by_symbol,
+    by_venue,
+    in_usdt,
+    read_table,
+)
 
 CORE_FILE = "core_BTC_ETH_crash_windows_1m.parquet"
 LEADERS = ("BTCUSDT", "ETHUSDT")
-# Of the venues in the tick files: Binance's spot pairs first, then other spot markets by how much
-# they trade, coin-margined contracts between them because Gemini's tape is thinner still.
-VENUE_ORDER = ("binance", "coinbase", "binance-delivery", "gemini")
-_CONTRACT_USD = 10.0  # face value of Binance's coin-margined contracts other than BTC's
 _NOT_COINS = frozenset({"AUD", "EUR", "GBP", "USDC", "BUSD", "TUSD", "FDUSD", "DAI", "PAX", "USDP"})
 _ALT_FILES = (
     re.compile(r"^binance_spot_alts_1m_.*\.parquet$"),
@@ -44,41 +45,6 @@ _ALT_FILES = (
     re.compile(r"^binance_um_alts_1m_.*\.parquet$"),
     re.compile(r"^binance_spot_altbtc_1m_.*\.parquet$"),
 )
-_PRICES = ("open", "high", "low", "close")
-
-
-@dataclass(slots=True)
-class BarSeries:
-    """Bars of one pair in columns, in time order."""
-
-    symbol: str
-    origin: str  # the file, for messages
-    times: array[int] = field(default_factory=lambda: array("q"))
-    columns: dict[str, array[float]] = field(
-        default_factory=lambda: {name: array("d") for name in (*_PRICES, "volume")}
-    )
-
-    def __len__(self) -> int:
-        return len(self.times)
-
-    def bars(self, start: int = 0, stop: int | None = None) -> Iterator[Bar]:
-        """Raises MarketDataError for a bar whose prices contradict each other."""
-        opens, highs, lows, closes = (self.columns[name] for name in _PRICES)
-        volumes = self.columns["volume"]
-        for at in range(start, len(self.times) if stop is None else stop):
-            try:
-                yield Bar(
-                    self.symbol,
-                    self.times[at],
-                    MINUTE_MS,
-                    opens[at],
-                    highs[at],
-                    lows[at],
-                    closes[at],
-                    volumes[at],
-                )
-            except ValueError as error:
-                raise MarketDataError(f"{self.origin}: {error}") from error
 
 
 def window_names(directory: Path) -> tuple[str, ...]:
@@ -112,8 +78,8 @@ def resolve_window(directory: Path, name: str | None) -> str:
 
 def read_window(directory: Path, window: str) -> dict[str, BarSeries]:
     """BTC and ETH of a window, and every other coin recorded over its time."""
-    table = _read(directory / CORE_FILE, filters=[("window", "=", window)])
-    series = _by_symbol(table, CORE_FILE)
+    table = read_table(directory / CORE_FILE, filters=[("window", "=", window)])
+    series = by_symbol(table, CORE_FILE)
     start_ms = min(one.times[0] for one in series.values())
     end_ms = max(one.times[-1] for one in series.values()) + MINUTE_MS
     _add_alts(directory, start_ms, end_ms, series)
@@ -128,126 +94,67 @@ def read_range(directory: Path, start_ms: int, end_ms: int) -> dict[str, BarSeri
     series: dict[str, BarSeries] = {}
     for symbol in LEADERS:
         for path in sorted(directory.glob(f"binance_spot_{symbol}_1m_*.parquet")):
-            table = _read(path, filters=_between(start_ms, end_ms))
+            table = read_table(path, filters=_between(start_ms, end_ms))
             if table.num_rows:
                 one = series.setdefault(symbol, BarSeries(symbol, path.name))
-                _append(one, table)
+                append(one, table)
         if symbol not in series:
             raise MarketDataError(f"{directory} has no minute bars of {symbol} in that time")
     _add_alts(directory, start_ms, end_ms, series)
     return series
 
 
+def read_all(directory: Path) -> Iterator[BarSeries]:
+    """Every minute bar that is recorded, file by file, each coin's best source first.
+
+    A pair comes several times when several files hold it; of a minute in two of them, the first
+    counts. BTC's and ETH's own years come before their named windows.
+
+    Raises MarketDataError for a file that cannot be read as minute bars.
+    """
+    btc = BarSeries("BTCUSDT", "")
+    names = sorted(path.name for path in directory.glob("*.parquet"))
+    for symbol in LEADERS:
+        for path in sorted(directory.glob(f"binance_spot_{symbol}_1m_*.parquet")):
+            one = BarSeries(symbol, path.name)
+            append(one, read_table(path, filters=None))
+            yield one
+            if symbol == btc.symbol:
+                btc.extend(one)
+    if CORE_FILE in names:
+        for one in by_symbol(read_table(directory / CORE_FILE, filters=None), CORE_FILE).values():
+            yield one
+            if one.symbol == btc.symbol:
+                btc.extend(one)
+    for pattern in _ALT_FILES:
+        for name in filter(pattern.match, names):
+            for one in _alts_of(read_table(directory / name, filters=None), name, btc).values():
+                if _coin(one.symbol) not in _NOT_COINS:
+                    yield one
+
+
+def _alts_of(table: Any, name: str, btc: BarSeries) -> dict[str, BarSeries]:
+    if "exchange" in table.column_names:
+        return by_venue(table, name)
+    found = by_symbol(table, name)
+    return in_usdt(found, btc) if "altbtc" in name else found
+
+
 def _add_alts(directory: Path, start_ms: int, end_ms: int, series: dict[str, BarSeries]) -> None:
     names = sorted(path.name for path in directory.glob("*.parquet"))
     for pattern in _ALT_FILES:
         for name in filter(pattern.match, names):
-            table = _read(directory / name, filters=_between(start_ms, end_ms))
+            table = read_table(directory / name, filters=_between(start_ms, end_ms))
             if not table.num_rows:
                 continue
-            if "exchange" in table.column_names:
-                found = _by_venue(table, name)
-            else:
-                found = _by_symbol(table, name)
-                if "altbtc" in name:
-                    found = _in_usdt(found, series["BTCUSDT"])
-            for symbol, one in found.items():
-                if symbol.removesuffix("USDT") not in _NOT_COINS:
+            for symbol, one in _alts_of(table, name, series["BTCUSDT"]).items():
+                if _coin(symbol) not in _NOT_COINS:
                     series.setdefault(symbol, one)
+
+
+def _coin(symbol: str) -> str:
+    return symbol.removesuffix("USDT")
 
 
 def _between(start_ms: int, end_ms: int) -> list[tuple[str, str, Any]]:
     return [("ts", ">=", start_ms), ("ts", "<", end_ms)]
-
-
-def _read(path: Path, filters: list[tuple[str, str, Any]]) -> Any:
-    """The table, with decimals cast to floats in Arrow (row by row is a hundred times slower)."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    if not path.is_file():
-        raise MarketDataError(f"{path} does not exist")
-    table = pq.read_table(path, filters=filters)
-    for index, column in enumerate(table.schema):
-        if pa.types.is_decimal(column.type):
-            table = table.set_column(index, column.name, table[column.name].cast(pa.float64()))
-        elif pa.types.is_dictionary(column.type):
-            table = table.set_column(index, column.name, table[column.name].cast(pa.string()))
-    return table
-
-
-def _by_symbol(table: Any, origin: str) -> dict[str, BarSeries]:
-    import pyarrow.compute as pc
-
-    result = {}
-    for symbol in sorted(pc.unique(table["symbol"]).to_pylist()):
-        one = BarSeries(symbol, origin)
-        _append(one, table.filter(pc.equal(table["symbol"], symbol)))
-        result[symbol] = one
-    return result
-
-
-def _by_venue(table: Any, origin: str) -> dict[str, BarSeries]:
-    """One series per coin, from the best venue that has it, named as the coin's USDT pair."""
-    import pyarrow.compute as pc
-
-    result: dict[str, BarSeries] = {}
-    for venue in VENUE_ORDER:
-        of_venue = table.filter(pc.equal(table["exchange"], venue))
-        for name, one in _by_symbol(of_venue, f"{origin} ({venue})").items():
-            coin = re.sub(r"(-USD|USDT|USD_PERP|USD)$", "", name)
-            if f"{coin}USDT" in result:
-                continue
-            one.symbol = f"{coin}USDT"
-            if venue == "binance-delivery":
-                closes, volumes = one.columns["close"], one.columns["volume"]
-                contracts = zip(volumes, closes, strict=True)
-                one.columns["volume"] = array(
-                    "d", (count * _CONTRACT_USD / close for count, close in contracts)
-                )
-            result[one.symbol] = one
-    return result
-
-
-def _in_usdt(quoted: dict[str, BarSeries], btc: BarSeries) -> dict[str, BarSeries]:
-    """Pairs against BTC, in USDT: open by BTC's open, the rest by BTC's close of the minute.
-
-    The extremes of a product are not the product of extremes; highs and lows are those of the pair
-    at BTC's close, widened to hold open and close.
-    """
-    at_minute = {time_ms: at for at, time_ms in enumerate(btc.times)}
-    result = {}
-    for name, one in quoted.items():
-        converted = BarSeries(f"{name.removesuffix('BTC')}USDT", one.origin)
-        for at, time_ms in enumerate(one.times):
-            btc_at = at_minute.get(time_ms)
-            if btc_at is None:
-                continue
-            btc_close = btc.columns["close"][btc_at]
-            opened = one.columns["open"][at] * btc.columns["open"][btc_at]
-            close = one.columns["close"][at] * btc_close
-            row = {
-                "open": opened,
-                "high": max(opened, close, one.columns["high"][at] * btc_close),
-                "low": min(opened, close, one.columns["low"][at] * btc_close),
-                "close": close,
-                "volume": one.columns["volume"][at],
-            }
-            converted.times.append(time_ms)
-            for column, value in row.items():
-                rounded = value if column == "volume" else _five_digits(value)
-                converted.columns[column].append(rounded)
-        result[converted.symbol] = converted
-    return result
-
-
-def _five_digits(price: float) -> float:
-    """Rounding keeps the order of prices, so a bar stays consistent."""
-    return float(f"{price:.5g}")
-
-
-def _append(series: BarSeries, table: Any) -> None:
-    ordered = table.sort_by("ts")
-    series.times.extend(ordered["ts"].to_pylist())
-    for name, column in series.columns.items():
-        column.extend(ordered[name].to_pylist())

@@ -18,11 +18,11 @@ from trading.market.pseudo_ticks import bar_ticks
 from trading.model.market import Bar, Tick
 from trading.simulator.recorded_files import (
     LEADERS,
-    BarSeries,
     read_range,
     read_window,
     resolve_window,
 )
+from trading.simulator.recorded_series import BarSeries
 
 HISTORY_MS = 4 * 60 * MINUTE_MS
 LONG_HISTORY_MS = 24 * 60 * MINUTE_MS

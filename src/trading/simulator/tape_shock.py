@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
+
 from trading.model.market import Tick
 
 
@@ -58,4 +60,6 @@ class TapeShock:
                     volume *= shock.volume_factor
         if factor == volume == 1.0:
             return tick
-        return tick._replace(price=tick.price * factor, quantity=tick.quantity * volume)
+        return msgspec.structs.replace(
+            tick, price=tick.price * factor, quantity=tick.quantity * volume
+        )

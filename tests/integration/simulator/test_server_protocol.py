@@ -14,6 +14,7 @@ from simulated_venue import WAIT_S, python_binance, running_venue, tick
 from trading.model.market import Tick
 from trading.simulator.config import UserEventOrder
 from trading.simulator.server import RunningServer, start_server
+from trading.simulator.server.faults import Fault, FaultKind
 from trading.simulator.server.signatures import hmac_hex, ws_payload
 
 
@@ -209,7 +210,7 @@ async def test_a_second_subscription_to_the_same_account_is_refused() -> None:
 
 async def test_a_lost_answer_leaves_the_order_executed() -> None:
     async with running_venue() as server, python_binance(server) as client:
-        server.faults.lost_order_answers = 1
+        server.faults.plan(Fault(kind=FaultKind.RESET_READING))
         with pytest.raises((aiohttp.ClientError, ConnectionError)):
             await client.order_market_buy(
                 symbol="BTCUSDT", quantity="0.01", newClientOrderId="lost"

@@ -15,9 +15,10 @@ from aiohttp import WSCloseCode, web
 from trading.simulator.exchange import SimulatedExchange
 from trading.simulator.server.config import AccountConfig, ExchangeServerConfig
 from trading.simulator.server.connection import ConnectionRegistry
-from trading.simulator.server.context import CONTEXT, Faults, ServerContext
+from trading.simulator.server.context import CONTEXT, ServerContext
 from trading.simulator.server.control import add_control_routes
 from trading.simulator.server.desk import OrderDesk
+from trading.simulator.server.faults import Faults
 from trading.simulator.server.order_wire import Json
 from trading.simulator.server.rate_limits import RateLimiter
 from trading.simulator.server.rest import add_rest_routes, answer_errors
@@ -118,16 +119,18 @@ async def start_server(
     keys = tuple(_open_account(exchange, account) for account in config.accounts)
     limiter = RateLimiter(config.rate_limits)
     streams = MarketStreams(exchange)
+    faults = Faults()
     context = ServerContext(
         exchange=exchange,
         config=config,
         keys=KeyRing(keys),
         limiter=limiter,
-        desk=OrderDesk(exchange, limiter),
+        desk=OrderDesk(exchange, limiter, faults),
         streams=streams,
-        users=UserEventHub(exchange, exchange.config.user_event_order, config.seed),
+        users=UserEventHub(exchange, exchange.config.user_event_order, config.seed, faults),
         connections=ConnectionRegistry(config.connection_life_s),
         shock=TapeShock(),
+        faults=faults,
     )
     app = web.Application(middlewares=[answer_errors])
     app[CONTEXT] = context

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from aiohttp import web
 
@@ -10,19 +10,12 @@ from trading.simulator.exchange import SimulatedExchange
 from trading.simulator.server.config import ExchangeServerConfig
 from trading.simulator.server.connection import ConnectionRegistry
 from trading.simulator.server.desk import OrderDesk
+from trading.simulator.server.faults import Faults
 from trading.simulator.server.rate_limits import RateLimiter
 from trading.simulator.server.signatures import KeyRing
 from trading.simulator.server.streams import MarketStreams
 from trading.simulator.server.user_events import UserEventHub
 from trading.simulator.tape_shock import TapeShock
-
-
-@dataclass(slots=True)
-class Faults:
-    """Misbehaviour on demand, for tests of those who use the venue."""
-
-    lost_order_answers: int = 0  # so many of the next orders execute and are never answered
-    refused_orders: int = 0  # so many of the next orders get a 503 before they are looked at
 
 
 @dataclass(slots=True)
@@ -36,7 +29,7 @@ class ServerContext:
     users: UserEventHub
     connections: ConnectionRegistry
     shock: TapeShock
-    faults: Faults = field(default_factory=Faults)
+    faults: Faults
 
 
 CONTEXT = web.AppKey("context", ServerContext)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import orjson
 from aiohttp import web
-from pydantic import Field, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from trading.model.base import ValueModel
 from trading.simulator.server.context import CONTEXT
+from trading.simulator.server.faults import Fault
+
+FAULTS = TypeAdapter(list[Fault])
 
 
 class ShockRequest(ValueModel):
@@ -23,7 +26,7 @@ def add_control_routes(app: web.Application) -> None:
     app.router.add_post("/control/shock", _shock)
     app.router.add_get("/control/received", _received)
     app.router.add_post("/control/drop", _drop)
-    app.router.add_post("/control/lose_order_answers", _lose_order_answers)
+    app.router.add_post("/control/faults", _plan_faults)
 
 
 async def _shock(request: web.Request) -> web.Response:
@@ -52,8 +55,11 @@ async def _drop(request: web.Request) -> web.Response:
     return web.json_response({"dropped": request.app[CONTEXT].connections.drop(kind)})
 
 
-async def _lose_order_answers(request: web.Request) -> web.Response:
-    """Execute the next ?count= orders without ever answering them."""
-    context = request.app[CONTEXT]
-    context.faults.lost_order_answers = int(request.query.get("count", "1"))
-    return web.json_response({"lost_order_answers": context.faults.lost_order_answers})
+async def _plan_faults(request: web.Request) -> web.Response:
+    """Have the listed faults hit the next order requests, one each."""
+    faults = request.app[CONTEXT].faults
+    try:
+        faults.plan(*FAULTS.validate_json(await request.read()))
+    except ValidationError as error:
+        return web.json_response({"error": str(error)}, status=400)
+    return web.json_response({"applied": len(faults.applied)})

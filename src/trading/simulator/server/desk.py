@@ -8,9 +8,10 @@ from collections import deque
 from enum import StrEnum
 
 from trading.model.order import ZERO, Balance, OrderType
-from trading.simulator.exchange import SimulatedExchange
+from trading.simulator.exchange import NO_SUCH_ORDER, UNKNOWN_ORDER, SimulatedExchange
 from trading.simulator.orders import ExchangeRejection, OrderEvent, SimOrder, UserEvent
 from trading.simulator.server import order_wire
+from trading.simulator.server.faults import Faults
 from trading.simulator.server.order_request import parse_order
 from trading.simulator.server.order_wire import Json, num
 from trading.simulator.server.params import Params
@@ -35,8 +36,9 @@ class CancelRestriction(StrEnum):
 class OrderDesk:
     """Places, cancels and reports the orders of API keys' accounts."""
 
-    def __init__(self, exchange: SimulatedExchange, limiter: RateLimiter) -> None:
+    def __init__(self, exchange: SimulatedExchange, limiter: RateLimiter, faults: Faults) -> None:
         self._exchange = exchange
+        self._faults = faults
         self._limiter = limiter
         self._cancel_ids = itertools.count(1)
         self.received: deque[Json] = deque(maxlen=REMEMBERED_POSTS)
@@ -78,6 +80,8 @@ class OrderDesk:
     def cancel(self, key: ApiKey, params: Params) -> Json:
         symbol = params.required("symbol")
         order_id, client_id = _order_reference(params)
+        if client_id is not None and self._faults.denies(client_id):
+            raise ExchangeRejection(*UNKNOWN_ORDER)
         restriction = params.choice(
             "cancelRestrictions",
             CancelRestriction,
@@ -105,6 +109,8 @@ class OrderDesk:
 
     def status(self, key: ApiKey, params: Params) -> Json:
         order_id, client_id = _order_reference(params)
+        if client_id is not None and self._faults.denies(client_id):
+            raise ExchangeRejection(*NO_SUCH_ORDER)
         order = self._exchange.query(
             key.account_id,
             params.required("symbol"),
@@ -115,7 +121,8 @@ class OrderDesk:
 
     def open_orders(self, key: ApiKey, params: Params) -> list[Json]:
         orders = self._exchange.open_orders(key.account_id, params.text("symbol"))
-        return [order_wire.status(order) for order in orders]
+        denies = self._faults.denies
+        return [order_wire.status(order) for order in orders if not denies(order.client_order_id)]
 
     def all_orders(self, key: ApiKey, params: Params) -> list[Json]:
         orders = self._in_window(key, params)

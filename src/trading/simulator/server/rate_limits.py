@@ -29,7 +29,7 @@ class Window:
         return self
 
     def seconds_left(self, now_s: float) -> int:
-        return max(1, int((self.started + 1) * self.length_s - now_s) + 1)
+        return _whole_seconds((self.started + 1) * self.length_s - now_s)
 
 
 class RateLimiter:
@@ -43,6 +43,7 @@ class RateLimiter:
         self._orders_day: dict[str, Window] = {}
         self._refused: dict[str, Window] = {}
         self._banned_until_s: dict[str, float] = {}
+        self._refusing_until_s: dict[str, float] = {}
 
     def charge(self, ip: str, weight: int) -> int:
         """Add ``weight``; returns what the IP has used this minute. Raises WireError 429 or 418."""
@@ -52,7 +53,8 @@ class RateLimiter:
             raise self._banned(banned_until, now)
         window = self._weights.setdefault(ip, Window(MINUTE_S)).at(now)
         window.count += weight
-        if window.count <= self._config.weight_per_minute:
+        refusing_until = self._refusing_until_s.get(ip, 0.0)
+        if window.count <= self._config.weight_per_minute and now >= refusing_until:
             return window.count
         refused = self._refused.setdefault(ip, Window(MINUTE_S)).at(now)
         refused.count += 1
@@ -65,8 +67,17 @@ class RateLimiter:
             f"Too much request weight used; current limit is {limit} request weight per 1 MINUTE."
             " Please use WebSocket Streams for live updates to avoid polling the API.",
             status=429,
-            retry_after_s=window.seconds_left(now),
+            retry_after_s=(
+                _whole_seconds(refusing_until - now)
+                if now < refusing_until
+                else window.seconds_left(now)
+            ),
         )
+
+    def refuse(self, ip: str, for_s: float, *, banned: bool) -> None:
+        """Refuse every call of ``ip`` for ``for_s`` seconds, with 418 if banned, else with 429."""
+        until_s = self._banned_until_s if banned else self._refusing_until_s
+        until_s[ip] = self._now_s() + for_s
 
     def used_weight(self, ip: str) -> int:
         return self._weights.setdefault(ip, Window(MINUTE_S)).at(self._now_s()).count
@@ -110,5 +121,9 @@ class RateLimiter:
             f"Way too much request weight used; IP banned until {int(until_s * 1000)}."
             " Please use WebSocket Streams for live updates to avoid bans.",
             status=418,
-            retry_after_s=max(1, int(until_s - now_s) + 1),
+            retry_after_s=_whole_seconds(until_s - now_s),
         )
+
+
+def _whole_seconds(left_s: float) -> int:
+    return max(1, int(left_s) + 1)

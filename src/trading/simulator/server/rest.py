@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -17,6 +18,7 @@ from trading.simulator.server.context import CONTEXT, ServerContext
 from trading.simulator.server.desk import OrderDesk
 from trading.simulator.server.order_wire import Json
 from trading.simulator.server.params import Params
+from trading.simulator.server.rest_faults import misbehave
 from trading.simulator.server.rest_market import PublicHandler, one_or_all_weight
 from trading.simulator.server.signatures import ApiKey, parse_request, rest_payload
 from trading.simulator.server.wire_errors import WireError
@@ -88,46 +90,65 @@ async def _signed(weight: Weight, handler: SignedHandler, request: web.Request) 
 async def _trading(handler: SignedHandler, request: web.Request) -> web.StreamResponse:
     """Orders and cancels: no weight when they succeed, 1 when they fail."""
     context = request.app[CONTEXT]
+    fault = context.faults.take(request.method)
+    if fault is None or fault.spares_the_request:
+        return await _answer(request, await _execute(handler, request))
+
+    async def accept() -> web.Response:
+        done = await _execute(handler, request)
+        done.release()
+        await context.users.flush(done.account_id)
+        return done.response
+
+    return await misbehave(fault, request, accept)
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """An executed request: its answer, and what lets the user events go."""
+
+    response: web.Response
+    account_id: str
+    release: Callable[[], None]
+
+
+async def _execute(handler: SignedHandler, request: web.Request) -> _Done:
+    context = request.app[CONTEXT]
     params, payload = await _read(request)
     context.limiter.charge(_ip(request), 0)
-    faults = context.faults
-    if request.method == "POST" and faults.refused_orders > 0:
-        faults.refused_orders -= 1
-        message = "Server is currently overloaded with other requests. Please try again in a few"
-        raise WireError(-1008, f"{message} minutes.", status=503)
     if latency_ms := context.exchange.config.latency_ms:
         await asyncio.sleep(latency_ms / 1000)
     try:
         key = _verify(context, request, params, payload)
         release = context.users.hold(key.account_id)
         try:
-            answer = handler(context.desk, key, params)
+            response = _json(handler(context.desk, key, params))
         except BaseException:
             release()
             raise
     except (WireError, ExchangeRejection):
         context.limiter.charge(_ip(request), 1)
         raise
-    if request.method == "POST" and faults.lost_order_answers > 0:
-        faults.lost_order_answers -= 1
-        release()
-        await context.users.flush(key.account_id)
-        return _lose_answer(request)
-    response = _json(answer)
     ten_seconds, day = context.limiter.order_counts(key.account_id)
     response.headers["X-MBX-ORDER-COUNT-10S"] = str(ten_seconds)
     response.headers["X-MBX-ORDER-COUNT-1D"] = str(day)
+    return _Done(response, key.account_id, release)
+
+
+async def _answer(request: web.Request, done: _Done) -> web.StreamResponse:
+    """The answer, its user events before or after it."""
+    context = request.app[CONTEXT]
     if context.users.sends_before_answer():
-        release()
-        await context.users.flush(key.account_id)
-        return response
-    _add_weight_headers(context, request, response)
+        done.release()
+        await context.users.flush(done.account_id)
+        return done.response
+    _add_weight_headers(context, request, done.response)
     try:
-        await response.prepare(request)
-        await response.write_eof()
+        await done.response.prepare(request)
+        await done.response.write_eof()
     finally:
-        release()
-    return response
+        done.release()
+    return done.response
 
 
 def _rights(_desk: OrderDesk, key: ApiKey, _params: Params) -> Json:
@@ -184,12 +205,6 @@ async def _read(request: web.Request) -> tuple[Params, str]:
 
 def _verify(context: ServerContext, request: web.Request, params: Params, payload: str) -> ApiKey:
     return context.keys.verify(request.headers.get("X-MBX-APIKEY"), params.as_dict(), payload)
-
-
-def _lose_answer(request: web.Request) -> web.StreamResponse:
-    if request.transport is not None:
-        request.transport.abort()
-    raise ConnectionResetError("the answer is lost on purpose")
 
 
 def _add_weight_headers(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import random
 from collections import defaultdict
@@ -14,6 +15,7 @@ from trading.simulator.exchange import SimulatedExchange
 from trading.simulator.orders import OrderEvent, UserEvent
 from trading.simulator.server import order_wire
 from trading.simulator.server.connection import Connection
+from trading.simulator.server.faults import Faults
 from trading.simulator.server.wire_errors import WireError
 
 
@@ -24,15 +26,18 @@ class UserEventHub:
     (``UserEventOrder``); both happen on the real venue and a client must survive both.
     """
 
-    def __init__(self, exchange: SimulatedExchange, order: UserEventOrder, seed: int) -> None:
+    def __init__(
+        self, exchange: SimulatedExchange, order: UserEventOrder, seed: int, faults: Faults
+    ) -> None:
         self._exchange = exchange
+        self._faults = faults
         self._order = order
         self._random = random.Random(seed)
         self._execution_ids = itertools.count(1)
         self._subscriptions: defaultdict[str, dict[Connection, int]] = defaultdict(dict)
         self._next_ids: defaultdict[Connection, int] = defaultdict(int)
         self._holds: defaultdict[str, int] = defaultdict(int)
-        self._held: defaultdict[str, list[bytes]] = defaultdict(list)
+        self._held: defaultdict[str, list[tuple[bytes, float]]] = defaultdict(list)
         exchange.add_user_listener(self._on_event)
 
     def subscribe(self, connection: Connection, account_id: str) -> int:
@@ -76,8 +81,8 @@ class UserEventHub:
         def release() -> None:
             self._holds[account_id] -= 1
             if self._holds[account_id] == 0:
-                for event in self._held.pop(account_id, []):
-                    self._send(account_id, event)
+                for event, delay_s in self._held.pop(account_id, []):
+                    self._send(account_id, event, delay_s)
 
         return release
 
@@ -96,11 +101,16 @@ class UserEventHub:
         else:
             payload = order_wire.account_position(event, sent_ms)
         encoded = orjson.dumps(payload)
-        if self._holds[account_id]:
-            self._held[account_id].append(encoded)
-        else:
-            self._send(account_id, encoded)
+        for delay_s in self._faults.event_delays(event):
+            if self._holds[account_id]:
+                self._held[account_id].append((encoded, delay_s))
+            else:
+                self._send(account_id, encoded, delay_s)
 
-    def _send(self, account_id: str, event: bytes) -> None:
+    def _send(self, account_id: str, event: bytes, delay_s: float = 0.0) -> None:
+        if delay_s > 0:
+            loop = asyncio.get_running_loop()
+            loop.call_later(delay_s, self._send, account_id, event)
+            return
         for connection, subscription_id in self._subscriptions[account_id].items():
             connection.send_bytes(b'{"subscriptionId":%d,"event":%b}' % (subscription_id, event))

@@ -42,4 +42,4 @@ def merge_history(state: SymbolState, bars: Iterable[Bar], now_ms: int) -> None:
     state.bars.load(usable)
     # Stable: of equal times, the order of a bar's own trades stays.
     state.windows.load(sorted(past + own, key=lambda trade: trade[0]), now_ms)
-    state.tick_count += len(past)
+    state.distrust_guards(len(past))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import Field, model_validator
 
+from trading.market.crash_config import BreadthConfig as BreadthConfig
+from trading.market.crash_config import CrashDetectionConfig as CrashDetectionConfig
+from trading.market.crash_config import LeaderFallConfig as LeaderFallConfig
+from trading.market.crash_config import MarketIndexConfig as MarketIndexConfig
 from trading.model.base import ConfigModel, Fraction, SymbolName
 from trading.model.spike import SpikeType
 
@@ -39,6 +41,11 @@ class MarketConfig(ConfigModel):
     eth_symbol: SymbolName = Field(
         default="ETHUSDT", description="The pair that stands for ETH in the crash rules."
     )
+    stablecoins: tuple[SymbolName, ...] = Field(
+        default=("USDCUSDT", "FDUSDUSDT", "DAIUSDT"),
+        description="Pairs of other dollars against quote_asset, watched for a lost peg only; those"
+        " that the venue does not list are left out.",
+    )
     quote_asset: str = Field(
         default="USDT",
         pattern=r"^[A-Z0-9]{2,10}$",
@@ -65,6 +72,9 @@ class MarketConfig(ConfigModel):
                 raise ValueError(f"symbols must contain {leader}, which the crash rules watch")
         if len(set(self.symbols)) != len(self.symbols):
             raise ValueError("symbols must not repeat")
+        both = sorted(set(self.symbols) & set(self.stablecoins))
+        if both:
+            raise ValueError(f"stablecoins and symbols share {', '.join(both)}; only watch a peg")
         return self
 
 
@@ -93,6 +103,116 @@ def _pair_thresholds() -> dict[str, SpikeThresholds]:
     }
 
 
+class DivergenceConfig(ConfigModel):
+    """Perpetual and spot of one coin apart from each other."""
+
+    pct: float = Field(
+        default=2.0, gt=0, le=50, description="Distance of the futures price from spot, in %."
+    )
+    hold_s: float = Field(
+        default=10.0,
+        ge=0,
+        le=600,
+        description="It must last this long, in seconds of market time: one late price is none.",
+    )
+    max_age_ms: int = Field(
+        default=5_000,
+        ge=100,
+        le=60_000,
+        description="Prices that lie farther apart in time than this are not compared, in ms.",
+    )
+
+
+class BookImbalanceConfig(ConfigModel):
+    """One side of the order book far heavier than the other."""
+
+    ratio: float = Field(
+        default=3.0, gt=1, le=100, description="Heavier side over the lighter one, by notional."
+    )
+    levels: int = Field(
+        default=10, ge=1, le=20, description="Best levels of each side that are counted."
+    )
+    min_notional_usd: float = Field(
+        default=1_000_000.0, gt=0, description="Notional that the heavier side must hold, in USD."
+    )
+    hold_s: float = Field(
+        default=5.0,
+        ge=0,
+        le=600,
+        description="It must last this long, in seconds of market time: spoofed orders vanish.",
+    )
+    max_gap_ms: int = Field(
+        default=3_000,
+        ge=100,
+        le=60_000,
+        description="A longer pause between two views of the book starts the hold anew, in ms.",
+    )
+
+
+class LiquidationCascadeConfig(ConfigModel):
+    """Forced orders of one asset within five minutes."""
+
+    usd_5m: float = Field(
+        default=50_000_000.0,
+        gt=0,
+        description="Liquidated notional of one asset within five minutes, in USD. Binance"
+        " publishes at most one liquidation a second per contract, so the true sum is higher.",
+    )
+
+
+class NewsCatalystConfig(ConfigModel):
+    """A headline and a move together."""
+
+    move_pct: float = Field(
+        default=5.0, gt=0, le=100, description="Move from the low or high of the span, in %."
+    )
+    within_s: int = Field(
+        default=120,
+        ge=10,
+        le=300,
+        description="Length of the move, and of its distance from the headline, in seconds.",
+    )
+
+
+class SeverityConfig(ConfigModel):
+    """Where the classes minor, moderate, major and extreme begin, in multiples of the limit."""
+
+    moderate: float = Field(default=1.5, gt=1, le=1000, description="Moderate from here on.")
+    major: float = Field(default=2.5, gt=1, le=1000, description="Major from here on.")
+    extreme: float = Field(default=4.0, gt=1, le=1000, description="Extreme from here on.")
+
+    @model_validator(mode="after")
+    def _rise(self) -> SeverityConfig:
+        if not self.moderate < self.major < self.extreme:
+            raise ValueError("moderate, major and extreme must rise in this order")
+        return self
+
+
+class CoMovementConfig(ConfigModel):
+    """When a spike counts as the pair's own and when as the market's."""
+
+    beta_minutes: int = Field(
+        default=120,
+        ge=15,
+        le=240,
+        description="Minutes before the move from which the pair's usual part in BTC's moves"
+        " is taken.",
+    )
+    isolated_from: Fraction = Field(
+        default=0.65,
+        description="Isolated when BTC's move leaves at least this share unexplained.",
+    )
+    market_below: Fraction = Field(
+        default=0.35, description="The market's move when it leaves less than this unexplained."
+    )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> CoMovementConfig:
+        if self.market_below > self.isolated_from:
+            raise ValueError("market_below must not exceed isolated_from")
+        return self
+
+
 class SpikeDetectionConfig(ConfigModel):
     """When a move of one pair is reported as a spike."""
 
@@ -102,9 +222,10 @@ class SpikeDetectionConfig(ConfigModel):
         description="Record spikes that come while the breaker halts trading as skipped. When"
         " false they are queued; the crews are still refused by the gate.",
     )
-    types: tuple[Literal[SpikeType.PRICE, SpikeType.VOLUME], ...] = Field(
-        default=(SpikeType.PRICE, SpikeType.VOLUME),
-        description="Kinds of spike that are reported: price, volume.",
+    types: tuple[SpikeType, ...] = Field(
+        default=tuple(SpikeType),
+        description="Kinds of spike that are reported: price, volume, divergence, imbalance,"
+        " liquidation, news.",
     )
     default_thresholds: SpikeThresholds = Field(
         default_factory=SpikeThresholds,
@@ -121,16 +242,54 @@ class SpikeDetectionConfig(ConfigModel):
         description="A price spike must also stand out from the pair's own returns by this many"
         " standard deviations (not asked while the pair has too little history).",
     )
+    price_min_volume_multiple: float = Field(
+        default=1.0,
+        ge=0,
+        le=1000,
+        description="A price spike must come on this many times the pair's usual volume (not asked"
+        " while the pair has too little history).",
+    )
+    min_notional_usd: float = Field(
+        default=1_000.0,
+        ge=0,
+        description="Notional that a price or volume spike's window must have traded, in the quote"
+        " asset: a price nobody traded at is no price.",
+    )
     volume_multiple: float = Field(
         default=3.0,
         gt=1,
         le=1000,
         description="A volume spike trades this many times the pair's usual volume.",
     )
+    volume_sigma: float = Field(
+        default=5.0,
+        gt=0,
+        le=1000,
+        description="A volume spike's minute lies this many standard deviations above the mean of"
+        " the pair's minutes of the last 24 h.",
+    )
     volume_min_move_share: Fraction = Field(
         default=0.5,
         description="A volume spike must move the price by this share of the pair's price"
         " threshold, which also gives its direction.",
+    )
+    divergence: DivergenceConfig = Field(
+        default_factory=DivergenceConfig, description="Futures and spot price apart."
+    )
+    imbalance: BookImbalanceConfig = Field(
+        default_factory=BookImbalanceConfig, description="A lopsided order book."
+    )
+    liquidation: LiquidationCascadeConfig = Field(
+        default_factory=LiquidationCascadeConfig, description="A cascade of forced orders."
+    )
+    news: NewsCatalystConfig = Field(
+        default_factory=NewsCatalystConfig, description="A headline with a move."
+    )
+    severity: SeverityConfig = Field(
+        default_factory=SeverityConfig, description="Classes of severity."
+    )
+    co_movement: CoMovementConfig = Field(
+        default_factory=CoMovementConfig, description="The pair's own move or the market's."
     )
     min_confidence: Fraction = Field(
         default=0.6, description="Spikes below this confidence (0 to 1) are not reported."
@@ -140,150 +299,9 @@ class SpikeDetectionConfig(ConfigModel):
         ge=0,
         le=86_400,
         description="After a spike, the same pair and direction stays quiet for this long, in"
-        " seconds of market time.",
+        " seconds of market time, whatever else is seen: one move is one spike.",
     )
 
     def thresholds_of(self, symbol: str) -> SpikeThresholds:
         """The price thresholds that hold for ``symbol``."""
         return self.pair_thresholds.get(symbol, self.default_thresholds)
-
-
-class LeaderFallConfig(ConfigModel):
-    """Hard limits on the fall of BTC or ETH below its rolling high. Defaults are BTC's."""
-
-    fall_5m_pct: float = Field(
-        default=10.0, gt=0, lt=100, description="Fall within five minutes that trips, in %."
-    )
-    fall_1h_pct: float = Field(
-        default=15.0, gt=0, lt=100, description="Fall within one hour that trips, in %."
-    )
-    fall_4h_pct: float = Field(
-        default=20.0, gt=0, lt=100, description="Fall within four hours that trips, in %."
-    )
-
-
-class BreadthConfig(ConfigModel):
-    """Trips when many pairs fall together, whatever BTC and ETH do."""
-
-    fall_pct: float = Field(
-        default=15.0,
-        gt=0,
-        lt=100,
-        description="A pair counts as falling when it is this far below its one-hour high, in %.",
-    )
-    share: float = Field(
-        default=0.5, gt=0, le=1, description="Share of the tracked pairs that must be falling."
-    )
-    min_pairs: int = Field(
-        default=8,
-        ge=2,
-        le=1000,
-        description="With fewer pairs tracked than this the rule says nothing.",
-    )
-
-
-class MarketIndexConfig(ConfigModel):
-    """A weighted index of the tracked pairs, the stand-in for total market capitalisation."""
-
-    fall_4h_pct: float = Field(
-        default=20.0, gt=0, lt=100, description="Fall within four hours that trips, in %."
-    )
-    btc_weight: Fraction = Field(default=0.5, description="Weight of BTC in the index.")
-    eth_weight: Fraction = Field(
-        default=0.2, description="Weight of ETH; the other pairs share the rest equally."
-    )
-
-    @model_validator(mode="after")
-    def _weights_leave_a_rest(self) -> MarketIndexConfig:
-        if self.btc_weight + self.eth_weight > 1:
-            raise ValueError("btc_weight + eth_weight must not exceed 1")
-        return self
-
-
-class CrashDetectionConfig(ConfigModel):
-    """Hard limits that trip the breaker, shares of them that warn, and what bad data is."""
-
-    btc: LeaderFallConfig = Field(
-        default_factory=LeaderFallConfig, description="Limits on the fall of BTC."
-    )
-    eth: LeaderFallConfig = Field(
-        default_factory=lambda: LeaderFallConfig(fall_5m_pct=12.0, fall_4h_pct=25.0),
-        description="Limits on the fall of ETH.",
-    )
-    breadth: BreadthConfig = Field(
-        default_factory=BreadthConfig, description="Many pairs falling within an hour."
-    )
-    market_index: MarketIndexConfig = Field(
-        default_factory=MarketIndexConfig, description="Fall of the whole market over four hours."
-    )
-    warning_share: float = Field(
-        default=0.60,
-        gt=0,
-        lt=1,
-        description="WARNING begins when a metric reaches this share of its hard limit.",
-    )
-    rearm_share: float = Field(
-        default=0.80,
-        gt=0,
-        le=1,
-        description="A breach is over, and its rule armed again, once the metric has stayed below"
-        " this share of the limit for rearm_after_s.",
-    )
-    rearm_after_s: int = Field(
-        default=300,
-        ge=0,
-        le=14_400,
-        description="Seconds of market time for that; keeps a price that hovers at the limit from"
-        " tripping over and over.",
-    )
-    confirmation_ticks: int = Field(
-        default=2,
-        ge=1,
-        le=100,
-        description="Trades in a row beyond a BTC or ETH limit that confirm it (1: none needed).",
-    )
-    confirming_share: float = Field(
-        default=0.5,
-        gt=0,
-        le=1,
-        description="A breach of one of BTC and ETH is confirmed at once when the other has used"
-        " this share of its own limit over the same window.",
-    )
-    stale_after_ms: int = Field(
-        default=10_000,
-        ge=500,
-        le=600_000,
-        description="BTC or ETH without a trade for this long makes the market data unhealthy, in"
-        " ms of market time (on top of the pause that is normal for a recorded source).",
-    )
-    max_tick_jump_pct: float = Field(
-        default=10.0,
-        gt=0,
-        lt=100,
-        description="A trade farther than this from the one before is held back until confirmed.",
-    )
-    max_tick_drift_pct_per_s: float = Field(
-        default=1.0,
-        ge=0,
-        le=100,
-        description="Widens max_tick_jump_pct for every second since the last trade.",
-    )
-    jump_confirmation_ticks: int = Field(
-        default=2,
-        ge=1,
-        le=100,
-        description="Further trades near the new level that prove a jump to be real.",
-    )
-    max_bad_ticks_per_minute: int = Field(
-        default=3,
-        ge=1,
-        le=1000,
-        description="Refuted or impossible trades of one pair within a minute that make its data"
-        " insane: BTC or ETH make the whole market data unhealthy, others leave the breadth.",
-    )
-    max_future_ms: int = Field(
-        default=10_000,
-        ge=0,
-        le=600_000,
-        description="A trade stamped farther ahead of our clock than this is impossible, in ms.",
-    )

@@ -10,19 +10,29 @@ from trading.errors import MarketDataError
 from trading.events import CrashDetected, EventBus, SpikeDetected
 from trading.market.backfill import merge_history
 from trading.market.config import CrashDetectionConfig, MarketConfig, SpikeDetectionConfig
-from trading.market.crash_detector import Breach, CrashDetector
+from trading.market.crash_detector import INDEX_RULES, Breach, CrashDetector, MarketView
+from trading.market.crash_signals import CrashSignals
+from trading.market.guards import least_move, set_fall_lines, set_price_guard, set_volume_room
 from trading.market.market_index import MarketIndex
 from trading.market.recovery import RecoveryFacts, measure_recovery
 from trading.market.spike_detector import SpikeDetector
-from trading.market.symbol_state import SymbolState
-from trading.market.windows import FOUR_HOURS, ONE_HOUR, SPANS_MS, WINDOW_MINUTES
+from trading.market.spike_report import SpikeReporter
+from trading.market.spike_signals import SpikeSignals
+from trading.market.symbol_state import UNLIMITED_VOLUME, SymbolState
+from trading.market.volume_collapse import times_below_usual
+from trading.market.windows import FOUR_HOURS, ONE_HOUR, ONE_MINUTE, SPANS_MS, WINDOW_MINUTES
 from trading.model.market import Bar, Tick
 from trading.model.metrics import MarketSnapshot, SymbolStats
+from trading.model.signals import BookTop, FundingRate, FuturesPrice, Headline, Liquidation
 from trading.model.spike import Spike
 
 _INFINITY = float("inf")
 # A pair that has just spiked trades many times a minute, however quiet it is otherwise.
 ENTRY_PRICE_MAX_AGE_MS = 60_000
+# So many trades of a pair wait at most; settling many at once costs less a trade.
+SETTLE_TICKS = 64
+# In a crash every pair's volume is unusual; looking at all of them more often holds up the trades.
+VOLUME_LOOK_INTERVAL_MS = 1_000
 log = logging.getLogger(__name__)
 
 
@@ -46,6 +56,7 @@ class MarketEngine:
     ) -> None:
         self._market = market
         self._crash_config = crash
+        self._spike_config = spikes
         self._clock = clock
         self._bus = bus
         self._stale_after_ms = crash.stale_after_ms + tick_gap_ms
@@ -55,14 +66,22 @@ class MarketEngine:
         }
         self._btc = self._states[market.btc_symbol]
         self._eth = self._states[market.eth_symbol]
-        self._crash = CrashDetector(crash, self._btc, self._eth)
-        self._spikes = SpikeDetector(spikes, market.symbols)
+        leaders = {market.btc_symbol: "btc", market.eth_symbol: "eth"}
+        self._outside = CrashSignals(crash, leaders, market.stablecoins)
+        self._crash = CrashDetector(crash, self._btc, self._eth, self._outside.futures_fall_pct)
+        reporter = SpikeReporter(spikes, self._states, market.btc_symbol)
+        self._spikes = SpikeDetector(spikes, market.symbols, reporter)
+        self._signals = SpikeSignals(spikes, self._states, reporter, crash.max_future_ms)
         self._index = MarketIndex(market, crash.market_index)
         self._index_needs_history = False
-        self._prices: dict[str, float] = {}
+        self._least_moves = {
+            symbol: self._least_move(state) for symbol, state in self._states.items()
+        }
+        self._horizon_ms = 0  # a trade up to this time is not from the future, without asking
         self._started_ms = clock.now_ms()
         self._last_tick_ms: int | None = None
         self._swept_minute = -1
+        self._volume_times_below: float | None = None  # as of the swept minute
         self._facts: tuple[tuple[int, int, int], RecoveryFacts] | None = None
 
     @property
@@ -82,28 +101,56 @@ class MarketEngine:
         return max(0, self._clock.now_ms() - self._last_tick_ms)
 
     def on_tick(self, tick: Tick) -> None:
-        """Take one trade. Trades of pairs that are not watched are ignored."""
-        symbol, price, quantity, time_ms, _ = tick
-        state = self._states.get(symbol)
+        """Take one trade. Of other pairs than the watched ones, stablecoins count for the peg."""
+        state = self._states.get(tick.symbol)
         if state is None:
+            self._outside.on_stablecoin(tick, self._clock.now_ms())
             return
-        now_ms = self._clock.now_ms()
-        if not (
-            0.0 < price < _INFINITY
-            and 0.0 <= quantity < _INFINITY
-            and time_ms <= now_ms + self._crash_config.max_future_ms
+        time_ms, quantity = tick.time_ms, tick.quantity
+        if (
+            state.guard_low < tick.price < state.guard_high
+            and time_ms < state.guard_until_ms
+            and time_ms <= self._horizon_ms
+            and 0.0 <= quantity <= state.volume_room
         ):
-            log.warning("impossible trade: %s", tick)
-            state.filter.note_bad(now_ms)
+            state.volume_room -= quantity
+            state.staged.append(tick)
+            self._last_tick_ms = time_ms
             return
-        sieve = state.filter
-        last = state.windows.last_price
-        if state.tick_count and (abs(price - last) > sieve.jump_fraction * last or sieve.pending):
-            last_ms = state.windows.last_time_ms
-            for trade in sieve.judge(last, last_ms, time_ms, price, quantity):
-                self._accept(state, *trade, now_ms)
-            return
-        self._accept(state, time_ms, price, quantity, now_ms)
+        self._look(state, tick)
+
+    def on_futures_price(self, price: FuturesPrice) -> None:
+        """Take a perpetual's price: a witness of BTC's and ETH's falls, spikes by divergence."""
+        now_ms = self._clock.now_ms()
+        self._outside.on_futures_price(price, self.entry_price(price.symbol), now_ms)
+        self._publish_spike(self._signals.on_futures_price(price, now_ms))
+
+    def on_futures_connected(self) -> None:
+        """The stream of futures prices, funding and liquidations is up."""
+        self._outside.futures_connected(self._clock.now_ms())
+
+    def on_futures_lost(self) -> None:
+        """It is down: what it told becomes unknown with time."""
+        self._outside.futures_lost(self._clock.now_ms())
+
+    def on_funding(self, rate: FundingRate) -> None:
+        """Take a perpetual's funding rate, of any contract."""
+        self._outside.on_funding(rate, self._clock.now_ms())
+
+    def on_book(self, book: BookTop) -> None:
+        """Take an order book's best levels: spikes by imbalance."""
+        self._publish_spike(self._signals.on_book(book, self._clock.now_ms()))
+
+    def on_liquidation(self, order: Liquidation) -> None:
+        """Take a forced order of any contract: the total of an hour, spikes by cascades."""
+        now_ms = self._clock.now_ms()
+        self._outside.on_liquidation(order, now_ms)
+        self._publish_spike(self._signals.on_liquidation(order, now_ms))
+
+    def on_headline(self, headline: Headline) -> None:
+        """Take a headline: spikes by a move beside it, now or within its span."""
+        for spike in self._signals.on_headline(headline, self._clock.now_ms()):
+            self._publish_spike(spike)
 
     def on_bar_history(self, symbol: str, bars: Iterable[Bar]) -> None:
         """Backfill one-minute bars, before or after the first ticks; minutes with ticks win.
@@ -115,9 +162,7 @@ class MarketEngine:
         if state is None:
             return
         merge_history(state, bars, self._clock.now_ms())
-        state.guard_until_ms = 0  # the windows hold other highs and lows now
         if state.has_price:
-            self._prices[symbol] = state.windows.last_price
             self._index_needs_history = True
 
     def advance(self, now_ms: int) -> MarketSnapshot:
@@ -128,46 +173,57 @@ class MarketEngine:
             self._index.rebuild(
                 {symbol: state.bars.last(longest) for symbol, state in self._states.items()}, now_ms
             )
+        self._horizon_ms = now_ms + self._crash_config.max_future_ms
         # Windows of pairs that do not trade only shrink: looking once a minute is enough for them.
         minute = now_ms // MINUTE_MS
         sweep_all = minute != self._swept_minute
         self._swept_minute = minute
-        fall_pct = self._crash_config.breadth.fall_pct
         traded: dict[str, float] = {}
         spikes: list[Spike] = []
         falling = tracked = 0
-        for state in self._states.values():
-            if not state.tick_count:
+        for symbol, state in self._states.items():
+            if state.take_traded():
+                traded[symbol] = price = state.last_price
+                if (
+                    state.is_volume_due or now_ms >= state.volume_until_ms
+                ) and now_ms >= state.volume_look_ms:
+                    self._weigh_volume(state, now_ms, spikes)
+                if len(state.staged) >= SETTLE_TICKS:
+                    state.settle()
+                if price <= state.fall_line:
+                    state.is_falling = self._is_falling(state, price, now_ms)
+                else:
+                    state.is_falling = False
+            elif not state.has_price:
                 continue
-            windows = state.windows
-            if state.is_dirty or sweep_all:
-                windows.expire(now_ms)
-                state.is_falling = windows.drawdown_pct(ONE_HOUR) >= fall_pct
-            if state.is_dirty:
-                state.is_dirty = False
-                traded[state.symbol] = windows.last_price
-                spike = self._spikes.on_volume(state, windows.last_time_ms, now_ms)
-                if spike:
-                    spikes.append(spike)
-            if (
-                windows.is_ready(ONE_HOUR)
-                and now_ms - windows.last_time_ms < SPANS_MS[ONE_HOUR]
-                and not state.filter.is_insane(now_ms)
+            elif sweep_all and state.last_price <= state.fall_line:
+                state.is_falling = self._is_falling(state, state.last_price, now_ms)
+            if now_ms < state.tracked_until_ms or (
+                now_ms >= state.untracked_until_ms and self._is_tracked(state, now_ms)
             ):
                 tracked += 1
                 falling += state.is_falling
         self._index.update(now_ms, traded)
         self._btc_and_eth_expire(now_ms)
         active = self._crash.active
-        breaches = self._crash.on_market(
-            self._index.drawdown_pct, self._index.is_ready, falling, tracked, now_ms
+        if sweep_all:
+            self._volume_times_below = self._times_below_usual()
+        view = MarketView(
+            index_falls_pct={window: self._index.drawdown_pct(window) for window in INDEX_RULES},
+            index_ready={window: self._index.is_ready(window) for window in INDEX_RULES},
+            falling=falling,
+            tracked=tracked,
+            volume_times_below=self._volume_times_below,
+            readings=self._outside.readings(now_ms),
         )
+        breaches = self._crash.on_market(view, now_ms)
         if self._crash.active != active:  # a rule armed again looks from the next trade on
-            self._btc.guard_until_ms = self._eth.guard_until_ms = 0
+            self._btc.close_guard()
+            self._eth.close_guard()
         snapshot = self._snapshot(now_ms)
         self._publish_crashes(breaches, snapshot)
-        for spike in spikes:
-            self._bus.publish(SpikeDetected(spike))
+        for spike in (*spikes, *self._signals.on_second(now_ms)):
+            self._publish_spike(spike)
         return snapshot
 
     def snapshot(self) -> MarketSnapshot:
@@ -187,7 +243,8 @@ class MarketEngine:
 
     def last_price(self, symbol: str) -> float | None:
         """The pair's last accepted trade price; None before the first."""
-        return self._prices.get(symbol)
+        state = self._states.get(symbol)
+        return state.last_price if state is not None and state.has_price else None
 
     def entry_price(self, symbol: str) -> float | None:
         """The last price while it is recent enough to enter by. From any thread.
@@ -197,7 +254,7 @@ class MarketEngine:
         state = self._states.get(symbol)
         if state is None or not state.has_price:
             return None
-        age_ms = self._clock.now_ms() - state.windows.last_time_ms
+        age_ms = self._clock.now_ms() - state.last_trade_ms
         return self.last_price(symbol) if age_ms <= self._entry_price_max_age_ms else None
 
     def bars(self, symbol: str, limit: int = 60) -> tuple[Bar, ...]:
@@ -215,21 +272,61 @@ class MarketEngine:
             self._facts = (key, facts)
         return self._facts[1]
 
-    def _accept(
-        self, state: SymbolState, time_ms: int, price: float, quantity: float, now_ms: int
-    ) -> None:
-        windows = state.windows
-        windows.add(time_ms, price, quantity)
-        state.bars.add(windows.last_time_ms, price, quantity)
-        state.tick_count += 1
-        self._prices[state.symbol] = price
-        self._last_tick_ms = time_ms
-        state.is_dirty = True
-        if price < state.guard_low or price > state.guard_high or time_ms >= state.guard_until_ms:
+    def liquidations_1h_usd(self) -> float | None:
+        """Futures liquidations of the last hour, of all contracts: a lower bound.
+
+        None where the venue has no stream of them; infinite while it was not heard for long
+        enough, so that nobody takes silence for calm.
+        """
+        return self._outside.liquidations_1h_usd(self._clock.now_ms())
+
+    def _times_below_usual(self) -> float | None:
+        """How far trading has dried up in the busier one of BTC and ETH; None if not known."""
+        minutes = self._crash_config.volume_collapse.minutes
+        below = [times_below_usual(one.bars, minutes) for one in (self._btc, self._eth)]
+        known = [times for times in below if times is not None]
+        return min(known) if len(known) == len(below) else None
+
+    def _look(self, state: SymbolState, tick: Tick) -> None:
+        """Take a trade that is outside the pair's guards."""
+        now_ms = self._clock.now_ms()
+        self._horizon_ms = now_ms + self._crash_config.max_future_ms
+        if not (
+            0.0 < tick.price < _INFINITY
+            and 0.0 <= tick.quantity < _INFINITY
+            and tick.time_ms <= self._horizon_ms
+        ):
+            log.warning("impossible trade: %s", tick)
+            state.filter.note_bad(now_ms)
+            state.tracked_until_ms = 0
+            return
+        sieve, last = state.filter, state.last_price
+        if state.has_price and (
+            abs(tick.price - last) > sieve.jump_fraction * last or sieve.pending
+        ):
+            state.tracked_until_ms = 0
+            trades = sieve.judge(
+                last, state.windows.last_time_ms, tick.time_ms, tick.price, tick.quantity
+            )
+            state.close_guard()
+            for time_ms, price, quantity in trades:
+                self._accept(state, Tick(tick.symbol, price, quantity, time_ms), now_ms)
+            return
+        self._accept(state, tick, now_ms)
+
+    def _accept(self, state: SymbolState, tick: Tick, now_ms: int) -> None:
+        if tick.quantity > state.volume_room:
+            state.is_volume_due = True
+            state.volume_room = UNLIMITED_VOLUME
+        state.volume_room -= tick.quantity
+        state.staged.append(tick)
+        self._last_tick_ms = tick.time_ms
+        price, time_ms = tick.price, tick.time_ms
+        if not state.guard_low < price < state.guard_high or time_ms >= state.guard_until_ms:
             self._examine(state, time_ms, price, now_ms)
 
     def _examine(self, state: SymbolState, time_ms: int, price: float, now_ms: int) -> None:
-        """Look for a crash and a spike at this trade, and set the guard prices anew."""
+        """Look for a crash and a spike at this trade, and set the guards anew."""
         windows = state.windows
         windows.expire(time_ms)
         leader = self._crash.leader_of(state)
@@ -245,12 +342,58 @@ class MarketEngine:
             if spike:
                 down, up = self._spikes.trigger_prices(state, time_ms)
                 self._bus.publish(SpikeDetected(spike))
-        # A price at a threshold must be looked at, one at a known extreme need not.
-        just_above = 1.0 + 1e-12
-        low, high = self._spikes.known_extremes(state, time_ms)
-        state.guard_low = max(low, trip_price * just_above, down * just_above)
-        state.guard_high = min(high, up / just_above)
-        state.guard_until_ms = self._spikes.quiet_until(state, time_ms)
+        set_price_guard(
+            state,
+            price,
+            max(down, trip_price),
+            up,
+            self._least_moves[state.symbol],
+            self._spikes.quiet_until(state, time_ms),
+        )
+        set_fall_lines(state, self._crash_config.breadth.fall_pct)
+
+    def _least_move(self, state: SymbolState) -> float:
+        leader = self._crash.leader_of(state)
+        falls_pct = [rule.limit_pct for rule in leader.rules] if leader else []
+        return least_move(self._spike_config, state.symbol, falls_pct)
+
+    def _weigh_volume(self, state: SymbolState, now_ms: int, spikes: list[Spike]) -> None:
+        """Look for a volume spike, and how much may trade before the next look."""
+        state.volume_look_ms = now_ms + VOLUME_LOOK_INTERVAL_MS
+        windows = state.windows
+        windows.expire(now_ms)
+        set_volume_room(state, self._spike_config.volume_multiple, ONE_MINUTE)
+        if state.is_volume_due:
+            spike = self._spikes.on_volume(state, windows.last_time_ms, now_ms)
+            if spike:
+                spikes.append(spike)
+
+    def _is_falling(self, state: SymbolState, price: float, now_ms: int) -> bool:
+        """Whether the pair is as far below its 1 h high as the breadth rule asks."""
+        if price <= state.sure_fall_line and now_ms < state.falling_until_ms:
+            return True
+        state.windows.expire(now_ms)
+        fall_pct = self._crash_config.breadth.fall_pct
+        set_fall_lines(state, fall_pct)
+        return state.windows.drawdown_pct(ONE_HOUR) >= fall_pct
+
+    def _is_tracked(self, state: SymbolState, now_ms: int) -> bool:
+        """Whether the pair counts for breadth: an hour is known, it trades, its data are sane."""
+        windows = state.windows
+        if not windows.is_ready(ONE_HOUR):
+            ready_ms = windows.ready_from_ms(ONE_HOUR)
+            state.untracked_until_ms = ready_ms - self._crash_config.max_future_ms
+            return False
+        if state.filter.is_insane(now_ms):
+            return False
+        state.tracked_until_ms = windows.last_time_ms + SPANS_MS[ONE_HOUR]
+        return now_ms < state.tracked_until_ms
+
+    def _publish_spike(self, spike: Spike | None) -> None:
+        """Publish a spike that no trade's examination found, whose cool-down guards do not know."""
+        if spike is not None:
+            self._states[spike.symbol].close_guard()
+            self._bus.publish(SpikeDetected(spike))
 
     def _publish_crashes(self, breaches: list[Breach], snapshot: MarketSnapshot) -> None:
         for breach in breaches:
@@ -269,7 +412,11 @@ class MarketEngine:
         return MarketSnapshot.model_construct(
             time_ms=now_ms,
             metrics=self._crash.metrics(),
-            prices=dict(self._prices),
+            prices={
+                symbol: state.last_price
+                for symbol, state in self._states.items()
+                if state.has_price
+            },
             breadth_falling=falling,
             breadth_tracked=tracked,
             feed_age_ms=age_ms,

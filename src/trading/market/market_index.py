@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from trading.market.config import MarketConfig, MarketIndexConfig
-from trading.market.windows import FOUR_HOURS, RollingWindows
+from trading.market.windows import RollingWindows
 from trading.model.market import Bar
 
 BASE_LEVEL = 1000.0
@@ -15,16 +15,19 @@ BASE_LEVEL = 1000.0
 class MarketIndex:
     """Moves by the weighted mean of the pairs' logarithmic returns.
 
-    BTC and ETH have fixed weights, the others share the rest equally: roughly how the market's
-    capitalisation is spread. Weights are scaled up while some pairs have no price.
+    BTC and ETH have fixed weights, the others share the rest equally, up to a greatest weight:
+    roughly how the market's capitalisation is spread. Weights are scaled up to fill what pairs
+    without a price, or too few other pairs, leave.
     """
 
     def __init__(self, market: MarketConfig, config: MarketIndexConfig) -> None:
         leaders = {market.btc_symbol: config.btc_weight, market.eth_symbol: config.eth_weight}
         others = max(1, len(market.symbols) - len(leaders))
-        rest = (1.0 - sum(leaders.values())) / others
+        rest = min(config.max_other_weight, (1.0 - sum(leaders.values())) / others)
         self._weights = {symbol: leaders.get(symbol, rest) for symbol in market.symbols}
         self._prices: dict[str, float] = {}
+        self._known_count = 0
+        self._known_weight = 0.0
         self._log_level = math.log(BASE_LEVEL)
         self._windows = RollingWindows()
 
@@ -32,14 +35,12 @@ class MarketIndex:
     def level(self) -> float:
         return math.exp(self._log_level)
 
-    @property
-    def drawdown_pct(self) -> float:
-        """Fall below the four-hour high, as of the last ``update``; 0 before the first."""
-        return self._windows.drawdown_pct(FOUR_HOURS) if len(self._windows) else 0.0
+    def drawdown_pct(self, window: int) -> float:
+        """Fall below the window's high, as of the last ``update``; 0 before the first."""
+        return self._windows.drawdown_pct(window) if len(self._windows) else 0.0
 
-    @property
-    def is_ready(self) -> bool:
-        return bool(len(self._windows)) and self._windows.is_ready(FOUR_HOURS)
+    def is_ready(self, window: int) -> bool:
+        return bool(len(self._windows)) and self._windows.is_ready(window)
 
     def update(self, now_ms: int, prices: Mapping[str, float]) -> None:
         """Take the last prices of the pairs that traded since the last call."""
@@ -50,8 +51,13 @@ class MarketIndex:
             if before is not None and price != before:
                 moved += weights[symbol] * math.log(price / before)
             known[symbol] = price
-        total = sum(weights[symbol] for symbol in known) if len(known) < len(weights) else 1.0
+        if len(known) != self._known_count:
+            self._known_count = len(known)
+            self._known_weight = math.fsum(weights[symbol] for symbol in known)
+        total = self._known_weight
         if moved and total > 0:
+            if len(self._windows):  # where it stood until now counts for the high, however long
+                self._windows.add(now_ms, self.level, 0.0)
             self._log_level += moved / total
         if moved or not len(self._windows):
             self._windows.add(now_ms, self.level, 0.0)
@@ -60,6 +66,7 @@ class MarketIndex:
     def rebuild(self, bars: Mapping[str, Sequence[Bar]], now_ms: int) -> None:
         """Start again from the closes of one-minute bars; bars still open count as of now."""
         self._prices.clear()
+        self._known_count, self._known_weight = 0, 0.0
         self._windows = RollingWindows()
         closes: dict[int, dict[str, float]] = {}
         for symbol, history in bars.items():

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections import deque
+from collections.abc import Sequence
 from itertools import islice
 
 from trading.clock import MINUTE_MS
@@ -26,6 +28,12 @@ class Moments:
 
     def __len__(self) -> int:
         return len(self._samples)
+
+    def lowest_mean_after(self, count: int) -> float:
+        """No mean can be lower after up to ``count`` further samples, if none is negative."""
+        known, size = len(self._samples), self._samples.maxlen or 0
+        leaving = islice(self._samples, max(0, known + count - size))
+        return max(0.0, self._sum - math.fsum(leaving)) / max(1, min(size, known + count))
 
     def add(self, sample: float) -> None:
         samples = self._samples
@@ -73,9 +81,15 @@ class MinuteBars:
         self._returns = [Moments(size) for _ in WINDOW_MINUTES]
         self._volatility = [Moments(minutes) for minutes in WINDOW_MINUTES]
         self._volumes = Moments(size)
+        self._floor: tuple[int, float] | None = None  # what usual_volume_after last answered
         self._open_ms = -1
         self._next_ms = -1
         self._o = self._h = self._l = self._c = self._v = 0.0
+
+    @property
+    def open_ms(self) -> int:
+        """Start of the open minute; -1 before the first trade."""
+        return self._open_ms
 
     @property
     def closed_count(self) -> int:
@@ -93,6 +107,29 @@ class MinuteBars:
         elif price < self._l:
             self._l = price
 
+    def extend(
+        self, times: Sequence[int], prices: Sequence[float], quantities: Sequence[float]
+    ) -> None:
+        """Take trades in the order they came, as ``add`` would one after the other."""
+        count, at = len(times), 0
+        while at < count:
+            if times[at] >= self._next_ms:
+                self.add(times[at], prices[at], quantities[at])
+                at += 1
+                continue
+            stop = count
+            if times[-1] >= self._next_ms:
+                stop = bisect_left(times, self._next_ms, at)
+            of_minute = prices if stop - at == count else prices[at:stop]
+            self._h = max(self._h, max(of_minute))
+            self._l = min(self._l, min(of_minute))
+            self._c = of_minute[-1]
+            volume = self._v
+            for quantity in quantities if stop - at == count else quantities[at:stop]:
+                volume += quantity
+            self._v = volume
+            at = stop
+
     def load(self, bars: list[Bar]) -> None:
         """Merge bars of the past with what is here; minutes that saw trades here keep their own."""
         merged = {bar.open_time_ms: bar for bar in bars}
@@ -107,8 +144,9 @@ class MinuteBars:
         """The last bars, oldest first, the open one included."""
         if self._open_ms < 0 or count <= 0:
             return ()
-        skipped = max(0, len(self._closed) - (count - 1))
-        return (*islice(self._closed, skipped, None), self._current())
+        newest = list(islice(reversed(self._closed), count - 1))
+        newest.reverse()
+        return (*newest, self._current())
 
     def z_score(self, window: int, return_fraction: float) -> float:
         """A return of the window's length against the pair's own; 0 without enough past."""
@@ -131,6 +169,34 @@ class MinuteBars:
         if len(self._volumes) < MIN_BASELINE_SAMPLES or usual <= 0.0:
             return 0.0
         return volume / usual
+
+    def usual_volume_after(self, minutes: int) -> float:
+        """The usual volume of a minute is no lower than this while at most ``minutes`` further
+        minutes close; infinite where there is too little past to call any volume usual."""
+        if self._floor is None or self._floor[0] != minutes:
+            lowest = math.inf
+            if len(self._volumes) + minutes >= MIN_BASELINE_SAMPLES:
+                lowest = self._volumes.lowest_mean_after(minutes)
+            self._floor = (minutes, lowest)
+        return self._floor[1]
+
+    @property
+    def usual_volume(self) -> float:
+        """Mean volume of the baseline's minutes; 0 without enough past."""
+        return self._volumes.mean if len(self._volumes) >= MIN_BASELINE_SAMPLES else 0.0
+
+    def volume_z_score(self, volume: float) -> float:
+        """A minute's volume against the baseline's minutes, in deviations; 0 without enough past.
+
+        A baseline of equal minutes has no deviation: anything above it is infinitely far away.
+        """
+        moments = self._volumes
+        if len(moments) < MIN_BASELINE_SAMPLES:
+            return 0.0
+        above, deviation = volume - moments.mean, moments.deviation
+        if deviation <= 1e-9 * moments.mean:
+            return math.inf if above > 0.0 else 0.0
+        return above / deviation
 
     def closed_volumes(self) -> list[float]:
         """Volumes of the closed minutes of the baseline, oldest first."""
@@ -172,6 +238,7 @@ class MinuteBars:
                     for moments in self._volatility:
                         moments.add(move)
         self._volumes.add(self._v)
+        self._floor = None
 
     def _current(self) -> Bar:
         return Bar(

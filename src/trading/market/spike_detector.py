@@ -1,16 +1,15 @@
 """Finds moves of one pair that stand out from its own recent past.
 
 A price spike is a move from a window's low (or high) that reaches the pair's threshold for that
-window and stands out by ``min_z_score``. A volume spike is a multiple of the usual volume with a
-move that gives it a direction. Of several windows the one whose threshold is exceeded most counts.
+window, stands out by ``min_z_score``, and comes on real trading: ``price_min_volume_multiple`` of
+the usual volume and ``min_notional_usd``. A volume spike is a minute whose volume lies
+``volume_sigma`` standard deviations above the day's minutes, with a move that gives it a direction.
+Of several windows the one whose threshold is exceeded most counts.
 
 Confidence, 0 to 1, is ``0.4 × size + 0.3 × rarity + 0.3 × volume``: size is the move in thresholds,
 rarity the z-score in minimum z-scores, volume the volume multiple in minimum multiples, each one
 halved and capped at 1. A move of just the threshold with usual volume has about 0.4; one of twice
 the threshold, twice the z-score and twice the volume multiple has 1.
-
-A pair and direction that was reported stays quiet for the cool-down, and after that only a new move
-counts: lows and highs from before the cool-down's end do not.
 """
 
 from __future__ import annotations
@@ -18,34 +17,34 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from trading.market.config import SpikeDetectionConfig
+from trading.market.spike_report import Sighting, SpikeReporter
 from trading.market.symbol_state import SymbolState
 from trading.market.windows import (
     FIFTEEN_MINUTES,
     FIVE_MINUTES,
     ONE_MINUTE,
     WINDOW_MINUTES,
+    WINDOW_NAMES,
 )
 from trading.model.spike import Spike, SpikeDirection, SpikeType
 
 PRICE_WINDOWS = (ONE_MINUTE, FIVE_MINUTES, FIFTEEN_MINUTES)
 VOLUME_WINDOWS = (ONE_MINUTE, FIVE_MINUTES)
 _SIZE_WEIGHT, _RARITY_WEIGHT, _VOLUME_WEIGHT = 0.4, 0.3, 0.3
-_NEVER_MS = -(10**18)
-FAR_FUTURE_MS = 10**18
+_MOST_SIGMAS = 1000.0  # a pair whose minutes are all alike has no deviation
 
 
 class SpikeDetector:
-    """Price and volume spikes of all pairs, each pair and direction once per cool-down."""
+    """Price and volume spikes of all pairs, reported through ``reporter``."""
 
-    def __init__(self, config: SpikeDetectionConfig, symbols: Iterable[str]) -> None:
+    def __init__(
+        self, config: SpikeDetectionConfig, symbols: Iterable[str], reporter: SpikeReporter
+    ) -> None:
         self._config = config
-        self._watches_price = config.enabled and SpikeType.PRICE in config.types
-        self._watches_volume = config.enabled and SpikeType.VOLUME in config.types
-        self._cooldown_ms = config.cooldown_s * 1000
+        self._reporter = reporter
+        self._watches_price = reporter.watches(SpikeType.PRICE)
+        self._watches_volume = reporter.watches(SpikeType.VOLUME)
         self._thresholds: dict[str, tuple[float, float, float]] = {}
-        # From when on trades count, which is when the pair's last cool-down ended.
-        self._up_since: dict[str, int] = {}
-        self._down_since: dict[str, int] = {}
         for symbol in symbols:
             of_pair = config.thresholds_of(symbol)
             self._thresholds[symbol] = (
@@ -53,12 +52,10 @@ class SpikeDetector:
                 of_pair.five_minutes_pct,
                 of_pair.fifteen_minutes_pct,
             )
-            self._up_since[symbol] = self._down_since[symbol] = _NEVER_MS
 
     def quiet_until(self, state: SymbolState, now_ms: int) -> int:
         """When the next cool-down of the pair ends; far in the future when it has none."""
-        ends = (self._up_since[state.symbol], self._down_since[state.symbol])
-        return min((end for end in ends if end > now_ms), default=FAR_FUTURE_MS)
+        return self._reporter.quiet_until(state.symbol, now_ms)
 
     def trigger_prices(self, state: SymbolState, now_ms: int) -> tuple[float, float]:
         """Prices at or below and at or above which a price spike may exist (0 and ∞ for none)."""
@@ -67,7 +64,7 @@ class SpikeDetector:
             return down, up
         windows, symbol = state.windows, state.symbol
         one, five, fifteen = self._thresholds[symbol]
-        since_ms = self._down_since[symbol]
+        since_ms = self._reporter.since_ms(symbol, SpikeDirection.DOWN)
         if since_ms <= now_ms:
             high = windows.high_since
             down = max(
@@ -75,7 +72,7 @@ class SpikeDetector:
                 high(FIVE_MINUTES, since_ms) * (1.0 - five / 100.0),
                 high(FIFTEEN_MINUTES, since_ms) * (1.0 - fifteen / 100.0),
             )
-        since_ms = self._up_since[symbol]
+        since_ms = self._reporter.since_ms(symbol, SpikeDirection.UP)
         if since_ms <= now_ms:
             low = windows.low_since
             up = min(
@@ -85,43 +82,44 @@ class SpikeDetector:
             )
         return down, up
 
-    def known_extremes(self, state: SymbolState, now_ms: int) -> tuple[float, float]:
-        """Low and high within which a trade cannot bring ``trigger_prices`` nearer."""
-        windows = state.windows
-        up_since, down_since = self._up_since[state.symbol], self._down_since[state.symbol]
-        return (
-            windows.low_since(ONE_MINUTE, up_since if up_since <= now_ms else _NEVER_MS),
-            windows.high_since(ONE_MINUTE, down_since if down_since <= now_ms else _NEVER_MS),
-        )
-
     def on_price(self, state: SymbolState, time_ms: int, now_ms: int) -> Spike | None:
         """A price spike at the pair's last trade; its windows must be current."""
         if not self._watches_price:
             return None
         for direction in (SpikeDirection.UP, SpikeDirection.DOWN):
-            if time_ms < self._since(state.symbol, direction):
+            if time_ms < self._reporter.since_ms(state.symbol, direction):
                 continue
             window, move_pct, share = self._largest(state, direction, PRICE_WINDOWS)
-            if share < 1.0:
+            if share < 1.0 or not self._is_traded(state, window, move_pct):
                 continue
-            z_score = state.bars.z_score(window, move_pct / 100.0)
-            if state.bars.has_baseline(window) and abs(z_score) < self._config.min_z_score:
-                continue
-            spike = self._spike(
-                state, SpikeType.PRICE, direction, window, move_pct, share, time_ms, now_ms
+            threshold = self._thresholds[state.symbol][window]
+            sighting = Sighting(
+                type=SpikeType.PRICE,
+                direction=direction,
+                value=abs(move_pct),
+                limit=threshold,
+                move_pct=move_pct,
+                minutes=WINDOW_MINUTES[window],
+                confidence=self._confidence(state, window, move_pct, share),
+                time_ms=time_ms,
+                evidence=f"{move_pct:+.2f} % in {WINDOW_NAMES[window]}, threshold {threshold:g} %",
+                window=window,
             )
+            spike = self._reporter.report(state, sighting, now_ms)
             if spike:
                 return spike
         return None
 
     def on_volume(self, state: SymbolState, time_ms: int, now_ms: int) -> Spike | None:
         """A volume spike as of the pair's last trade; its windows must be current."""
-        if not self._watches_volume:
+        config = self._config
+        if not self._watches_volume or state.volume_multiple(ONE_MINUTE) < config.volume_multiple:
             return None
-        if all(
-            state.volume_multiple(window) < self._config.volume_multiple
-            for window in VOLUME_WINDOWS
-        ):
+        volume = state.windows.volume(ONE_MINUTE)
+        sigmas = min(_MOST_SIGMAS, state.bars.volume_z_score(volume))
+        if sigmas < config.volume_sigma:
+            return None
+        if volume * state.windows.last_price < config.min_notional_usd:
             return None
         moves = [
             (share, direction, window, move_pct)
@@ -129,13 +127,22 @@ class SpikeDetector:
             for window, move_pct, share in [self._largest(state, direction, VOLUME_WINDOWS)]
         ]
         share, direction, window, move_pct = max(moves, key=lambda move: move[0])
-        if share < self._config.volume_min_move_share:
+        if share < config.volume_min_move_share:
             return None
-        if time_ms < self._since(state.symbol, direction):
-            return None
-        return self._spike(
-            state, SpikeType.VOLUME, direction, window, move_pct, share, time_ms, now_ms
+        sighting = Sighting(
+            type=SpikeType.VOLUME,
+            direction=direction,
+            value=sigmas,
+            limit=config.volume_sigma,
+            move_pct=move_pct,
+            minutes=WINDOW_MINUTES[window],
+            confidence=self._confidence(state, window, move_pct, share),
+            time_ms=time_ms,
+            evidence=f"a minute's volume {sigmas:.1f} deviations above the day's, limit"
+            f" {config.volume_sigma:g}",
+            window=window,
         )
+        return self._reporter.report(state, sighting, now_ms)
 
     def confidence(
         self, share_of_threshold: float, z_score: float, volume_multiple: float
@@ -150,9 +157,21 @@ class SpikeDetector:
             + _VOLUME_WEIGHT * min(1.0, volume / 2.0)
         )
 
-    def _since(self, symbol: str, direction: SpikeDirection) -> int:
-        ends = self._up_since if direction is SpikeDirection.UP else self._down_since
-        return ends[symbol]
+    def _is_traded(self, state: SymbolState, window: int, move_pct: float) -> bool:
+        """Whether the move is rare for the pair and stands on real trading."""
+        config, windows, bars = self._config, state.windows, state.bars
+        volume = windows.volume(window)
+        if volume * windows.last_price < config.min_notional_usd:
+            return False
+        if not bars.has_baseline(window):
+            return True
+        if bars.volume_multiple(window, volume) < config.price_min_volume_multiple:
+            return False
+        return abs(bars.z_score(window, move_pct / 100.0)) >= config.min_z_score
+
+    def _confidence(self, state: SymbolState, window: int, move_pct: float, share: float) -> float:
+        z_score = state.bars.z_score(window, move_pct / 100.0)
+        return self.confidence(share, z_score, state.volume_multiple(window))
 
     def _largest(
         self, state: SymbolState, direction: SpikeDirection, candidates: tuple[int, ...]
@@ -160,7 +179,7 @@ class SpikeDetector:
         """The window whose threshold is used up most: window, signed move in %, share."""
         windows = state.windows
         extreme_of = windows.low_since if direction is SpikeDirection.UP else windows.high_since
-        since_ms = self._since(state.symbol, direction)
+        since_ms = self._reporter.since_ms(state.symbol, direction)
         last = windows.last_price
         best = (candidates[0], 0.0, -1.0)
         for window in candidates:
@@ -170,38 +189,3 @@ class SpikeDetector:
             if share > best[2]:
                 best = (window, move_pct, share)
         return best
-
-    def _spike(
-        self,
-        state: SymbolState,
-        kind: SpikeType,
-        direction: SpikeDirection,
-        window: int,
-        move_pct: float,
-        share: float,
-        time_ms: int,
-        now_ms: int,
-    ) -> Spike | None:
-        z_score = state.bars.z_score(window, move_pct / 100.0)
-        multiple = state.volume_multiple(window)
-        confidence = self.confidence(share, z_score, multiple)
-        if confidence < self._config.min_confidence:
-            return None
-        ends = self._up_since if direction is SpikeDirection.UP else self._down_since
-        ends[state.symbol] = time_ms + self._cooldown_ms
-        last = state.windows.last_price
-        return Spike(
-            id=f"spk-{state.symbol}-{time_ms}-{direction.value}-{kind.value}",
-            symbol=state.symbol,
-            type=kind,
-            direction=direction,
-            detected_at_ms=now_ms,
-            magnitude_pct=move_pct,
-            timeframe_minutes=WINDOW_MINUTES[window],
-            volume_multiple=multiple,
-            z_score=z_score,
-            price_from=last / (1.0 + move_pct / 100.0),
-            price_to=last,
-            confidence=min(1.0, confidence),
-            detection_latency_ms=max(0, now_ms - time_ms),
-        )

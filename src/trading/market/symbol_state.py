@@ -2,51 +2,152 @@
 
 from __future__ import annotations
 
+import sys
+
 from trading.market.config import CrashDetectionConfig
 from trading.market.minute_bars import MinuteBars
 from trading.market.tick_filter import TickFilter
 from trading.market.windows import WINDOW_NAMES, RollingWindows
+from trading.model.market import Tick
 from trading.model.metrics import SymbolStats, WindowStats
+
+_INFINITY = float("inf")
+# The largest number, so that an infinite quantity is never within it.
+UNLIMITED_VOLUME = sys.float_info.max
 
 
 class SymbolState:
     """Windows, bars and sanity of one pair.
 
-    ``guard_low`` and ``guard_high`` bound the prices at which nothing can have happened: no new
-    extreme of the shortest window and no threshold of any detector. A trade inside needs no
-    further look. The bounds are set from the windows as they were; windows only shrink until the
-    next extreme, which makes the bounds too narrow, never too wide. From ``guard_until_ms`` on they
-    no longer hold, because a cool-down ends then.
+    Accepted trades are staged, and reach windows and bars when somebody looks at these, which is
+    rare: ``windows`` and ``bars`` are always current, because reading them settles what is staged.
+    Only the engine's thread may read them; ``last_price`` and ``last_trade_ms`` are for all.
+
+    Guards say which trades need no look at all. Strictly between ``guard_low`` and ``guard_high``
+    no threshold of any detector can be met, whatever the trades in between were; from
+    ``guard_until_ms`` on that no longer holds, because a cool-down ends. ``volume_room`` is the
+    volume that may trade before a volume can be unusual. All are set from exact windows, which only
+    shrink until the next trade outside, so the guards become too narrow with time, never too wide.
     """
 
     __slots__ = (
-        "bars",
+        "_bars",
+        "_seen",
+        "_settled",
+        "_traded",
+        "_windows",
+        "fall_line",
+        "falling_until_ms",
         "filter",
         "guard_high",
         "guard_low",
         "guard_until_ms",
-        "is_dirty",
         "is_falling",
+        "is_volume_due",
+        "staged",
+        "sure_fall_line",
         "symbol",
-        "tick_count",
-        "windows",
+        "tracked_until_ms",
+        "untracked_until_ms",
+        "volume_look_ms",
+        "volume_room",
+        "volume_until_ms",
     )
 
     def __init__(self, symbol: str, crash: CrashDetectionConfig, baseline_minutes: int) -> None:
         self.symbol = symbol
-        self.windows = RollingWindows()
-        self.bars = MinuteBars(symbol, baseline_minutes)
         self.filter = TickFilter(crash)
-        self.tick_count = 0
-        self.is_dirty = False  # traded since the last advance
+        self._windows = RollingWindows()
+        self._bars = MinuteBars(symbol, baseline_minutes)
+        self._settled = 0  # trades in the windows, ever
+        self._seen = 0  # of the staged trades, those that ``take_traded`` has told of
+        self._traded = False  # settled trades that it has not told of
+        self.staged: list[Tick] = []
         self.is_falling = False  # beyond the breadth rule's fall
-        self.guard_low = float("inf")
-        self.guard_high = 0.0
-        self.guard_until_ms = 0
+        self.volume_look_ms = 0  # not before then
+        self.distrust_guards()
+
+    def distrust_guards(self, new_trades: int = 0) -> None:
+        """Look at the next trade, whatever it is; ``new_trades`` came into the windows."""
+        self._settled += new_trades
+        self.close_guard()
+        self.fall_line = _INFINITY  # above it, the pair cannot be falling
+        self.sure_fall_line = 0.0  # at or below it, it is falling for sure, until …
+        self.falling_until_ms = 0
+        self.tracked_until_ms = 0  # breadth counts the pair at least until then
+        self.untracked_until_ms = 0  # or does not at least until then
+        self.is_volume_due = True
+        self.volume_until_ms = 0  # when the usual volume must be looked at again
+        self.volume_room = UNLIMITED_VOLUME
+
+    def close_guard(self) -> None:
+        """No price is within the guards."""
+        self.guard_low, self.guard_high, self.guard_until_ms = _INFINITY, 0.0, 0
+
+    @property
+    def windows(self) -> RollingWindows:
+        """The rolling windows, with every trade so far."""
+        if self.staged:
+            self.settle()
+        return self._windows
+
+    @property
+    def bars(self) -> MinuteBars:
+        """The one-minute bars, with every trade so far."""
+        if self.staged:
+            self.settle()
+        return self._bars
+
+    @property
+    def tick_count(self) -> int:
+        return self._settled + len(self.staged)
 
     @property
     def has_price(self) -> bool:
-        return self.tick_count > 0
+        return self._settled > 0 or len(self.staged) > 0
+
+    @property
+    def last_price(self) -> float:
+        """Price of the last trade; 0 before the first. From any thread."""
+        try:
+            return self.staged[-1].price
+        except IndexError:  # settled, perhaps just now
+            return self._windows.last_price
+
+    @property
+    def last_trade_ms(self) -> int:
+        """Time of the last trade; 0 before the first. From any thread."""
+        settled_ms = self._windows.last_time_ms
+        try:
+            return max(settled_ms, self.staged[-1].time_ms)
+        except IndexError:
+            return self._windows.last_time_ms
+
+    def take_traded(self) -> bool:
+        """Whether the pair has traded since the last call."""
+        count = len(self.staged)
+        traded = self._traded or count > self._seen
+        self._traded = False
+        self._seen = count
+        return traded
+
+    def settle(self) -> None:
+        """Bring the staged trades into windows and bars."""
+        staged = self.staged
+        count = len(staged)
+        if count == 1:  # quickest for pairs that rarely trade
+            tick = staged[0]
+            prices, quantities = [tick.price], [tick.quantity]
+            times = self._windows.extend([tick.time_ms], prices, quantities)
+        else:
+            prices = [tick.price for tick in staged]
+            quantities = [tick.quantity for tick in staged]
+            times = self._windows.extend([tick.time_ms for tick in staged], prices, quantities)
+        self._bars.extend(times, prices, quantities)
+        self._settled += count
+        self._traded = self._traded or count > self._seen
+        self._seen = 0
+        staged.clear()  # last: whoever reads the last price meanwhile finds it here or there
 
     def volume_multiple(self, window: int) -> float:
         """The window's volume against what is usual for the pair."""

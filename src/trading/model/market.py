@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_UP, Decimal
-from typing import NamedTuple
+
+import msgspec
 
 from trading.model.base import NonNegativeDecimal, PositiveDecimal, SymbolName, ValueModel
 
@@ -29,8 +30,11 @@ INTERVAL_MINUTES = {
 """Lengths of bars by the name that venues give them."""
 
 
-class Tick(NamedTuple):
-    """One (aggregate) trade on the tape. ``time_ms`` is the venue's event time, UTC."""
+class Tick(msgspec.Struct, frozen=True, gc=False):
+    """One (aggregate) trade on the tape. ``time_ms`` is the venue's event time, UTC.
+
+    A msgspec struct, because adapters decode millions of them a day straight from the wire.
+    """
 
     symbol: str
     price: float

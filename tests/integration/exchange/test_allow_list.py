@@ -10,12 +10,14 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 from aiohttp import web
+from picows import WSError
 from venue_server import FAST_RECONNECT, served_exchange
 
 from trading.errors import ConfigurationError
 from trading.exchange.binance.adapter import BinanceClient
 from trading.exchange.binance.client import VenueClient
-from trading.exchange.binance.sockets import StreamManager
+from trading.exchange.binance.market_socket import connect_streams
+from trading.exchange.binance.sockets import ApiSocket
 from trading.exchange.binance.supervisor import supervise
 from trading.exchange.config import DEFAULT_ENDPOINTS, VENUE_HOSTS, ExchangeConfig, is_loopback
 
@@ -111,18 +113,31 @@ async def test_a_redirect_to_another_host_is_not_followed() -> None:
         assert foreign.requests == []
 
 
-async def test_a_socket_to_another_host_is_refused_before_it_connects() -> None:
+async def test_a_market_socket_to_another_host_is_refused_before_it_connects() -> None:
     async with served_exchange() as served, foreign_host() as foreign:
-        client = VenueClient(served.config(), None)
-        manager = StreamManager(client, served.config(), lambda _: None)
-        manager.STREAM_URL = foreign.url.replace("http", "ws") + "/"
         with pytest.raises(ConfigurationError):
-            await manager.multiplex_socket(["btcusdt@aggTrade"]).connect()
+            await connect_streams(
+                ["btcusdt@aggTrade"],
+                served.config(),
+                lambda _: None,
+                base_url=foreign.url.replace("http", "ws"),
+            )
         assert foreign.requests == []
-        await client.session.close()
 
 
-async def test_a_websocket_redirected_to_another_host_is_refused() -> None:
+async def test_a_market_socket_follows_no_redirect() -> None:
+    async def redirect(request: web.Request) -> web.Response:
+        raise web.HTTPFound(f"{foreign.url.replace('http', 'ws')}{request.path_qs}")
+
+    async with served_exchange() as served, foreign_host() as foreign:
+        async with serving(redirect) as url:
+            config = served.config(stream_url=url.replace("http", "ws"))
+            with pytest.raises(WSError):
+                await connect_streams(["btcusdt@aggTrade"], config, lambda _: None)
+        assert foreign.requests == []
+
+
+async def test_an_api_socket_redirected_to_another_host_is_refused() -> None:
     async def redirect(request: web.Request) -> web.Response:
         raise web.HTTPFound(f"{foreign.url.replace('http', 'ws')}{request.path_qs}")
 
@@ -130,9 +145,8 @@ async def test_a_websocket_redirected_to_another_host_is_refused() -> None:
         async with serving(redirect) as url:
             config = served.config(stream_url=url.replace("http", "ws"))
             client = VenueClient(config, None)
-            manager = StreamManager(client, config, lambda _: None)
             with pytest.raises(ConfigurationError):
-                await manager.multiplex_socket(["btcusdt@aggTrade"]).connect()
+                await ApiSocket(lambda _: None, client, config).connect()
             await client.session.close()
         assert foreign.requests == []
 
@@ -151,15 +165,9 @@ async def test_every_address_of_the_library_is_the_venues(venue: str) -> None:
         endpoints = served.config().endpoints if venue == "sim" else {}
         config = ExchangeConfig.model_validate({"venue": venue, "endpoints": endpoints})
         client = VenueClient(config, None)
-        manager = StreamManager(client, config, lambda _: None)
-        urls = {
-            name: getattr(owner, name)
-            for owner in (client, manager)
-            for name in dir(owner)
-            if name.endswith("_URL")
-        }
+        urls = {name: getattr(client, name) for name in dir(client) if name.endswith("_URL")}
         await client.session.close()
-        assert len(urls) > 30
+        assert len(urls) > 20
         for url in [*urls.values(), client.ws_api._url, client.ws_future._url]:
             host = urlsplit(url).hostname or ""
             assert host in VENUE_HOSTS[config.venue] or (venue == "sim" and is_loopback(host))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -11,6 +12,7 @@ import pytest
 from venue_server import (
     RecordingProxy,
     ServedExchange,
+    eventually,
     limit_buy,
     market_buy,
     served_exchange,
@@ -33,6 +35,7 @@ from trading.exchange.config import ApiCredentials, ExchangeConfig
 from trading.model.order import OrderPurpose, OrderRequest, OrderStatus, OrderType, Side
 from trading.simulator.server import AccountConfig, ExchangeServerConfig
 from trading.simulator.server.config import RateLimitConfig
+from trading.simulator.server.faults import Fault, FaultKind
 
 
 @asynccontextmanager
@@ -174,7 +177,7 @@ async def test_a_connection_cut_after_the_order_left_is_an_unknown_outcome() -> 
 
 async def test_an_order_whose_answer_the_venue_loses_is_found_by_query() -> None:
     async with served_exchange() as served, connected(served) as client:
-        served.server.faults.lost_order_answers = 1
+        served.server.faults.plan(Fault(kind=FaultKind.RESET_READING))
         with pytest.raises(UnknownOutcomeError):
             await client.submit_order(limit_buy("sg-1"), unfenced)
         assert (await client.query_order("BTCUSDT", "sg-1")).status is OrderStatus.NEW
@@ -207,9 +210,37 @@ async def test_a_fenced_order_sends_no_byte_and_its_error_comes_out_untranslated
 
 async def test_a_503_may_have_executed() -> None:
     async with served_exchange() as served, connected(served) as client:
-        served.server.faults.refused_orders = 1
+        served.server.faults.plan(Fault(kind=FaultKind.OVERLOADED, accepted=False))
         with pytest.raises(UnknownOutcomeError):
             await client.submit_order(limit_buy("sg-1"), unfenced)
+
+
+@pytest.mark.parametrize("kind", [FaultKind.RATE_LIMITED, FaultKind.BANNED])
+async def test_nothing_is_sent_until_the_time_that_the_venue_named(kind: FaultKind) -> None:
+    async with served_exchange() as served, connected(served) as client:
+        served.server.faults.plan(Fault(kind=kind, duration_ms=500))
+        started = time.monotonic()
+        with pytest.raises(RateLimitedError, match="-1003"):
+            await client.submit_order(limit_buy("sg-1"), unfenced)
+        used = served.server.context.limiter.used_weight("127.0.0.1")
+        wire: list[str] = []
+        with pytest.raises(RateLimitedError, match="as the venue asked"):
+            await client.submit_order(limit_buy("sg-2"), lambda: wire.append("on the wire"))
+        with pytest.raises(RateLimitedError, match="as the venue asked"):
+            await client.account()
+        assert wire == []
+        assert served.server.context.limiter.used_weight("127.0.0.1") == used
+        await asyncio.sleep(1.05 - (time.monotonic() - started))
+        assert (await client.submit_order(limit_buy("sg-3"), unfenced)).status is OrderStatus.NEW
+
+
+async def test_an_order_refused_for_its_time_has_the_clock_measured_again() -> None:
+    async with served_exchange() as served, connected(served) as client:
+        client._open_client.timestamp_offset = -60_000
+        with pytest.raises(ClockSkewError):
+            await client.submit_order(limit_buy("sg-1"), unfenced)
+        await eventually(lambda: abs(client.clock_offset_ms) < 1_000)
+        assert (await client.submit_order(limit_buy("sg-2"), unfenced)).status is OrderStatus.NEW
 
 
 async def test_too_many_orders_and_too_many_requests_say_how_long_to_wait() -> None:

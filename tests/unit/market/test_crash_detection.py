@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from trading.market.config import BreadthConfig, CrashDetectionConfig
+from trading.market.config import BreadthConfig, CrashDetectionConfig, MarketIndexConfig
 from trading.market.crash_detector import CrashDetector
+from trading.model.signals import FuturesPrice
 
 MakeRig = Callable[..., Any]
 ALTS = tuple(f"ALT{index}USDT" for index in range(10))
@@ -16,9 +17,10 @@ CALM = {"BTCUSDT": 60_000.0, "ETHUSDT": 3_000.0}
 
 
 def fall(rig: Any, symbol: str, start: float, pct: float, steps: int = 40) -> None:
-    """Down by ``pct`` in equal steps, one trade every 100 ms."""
+    """Down by ``pct`` in equal steps, one trade every 100 ms, and there it stays for 3 s."""
     for step in range(1, steps + 1):
         rig.trade(symbol, start * (1 - pct / 100 * step / steps))
+    rig.trade(symbol, start * (1 - pct / 100), after_ms=3_000)
 
 
 def test_a_fall_of_btc_beyond_its_five_minute_limit_is_a_crash(make_rig: MakeRig) -> None:
@@ -70,15 +72,37 @@ def test_the_fall_counts_from_the_rolling_high_not_from_the_mean(make_rig: MakeR
     assert rig.rules == ["btc_drawdown_5m"]
 
 
-def test_a_rule_needs_a_second_trade_beyond_the_limit(make_rig: MakeRig) -> None:
-    crash = CrashDetectionConfig(max_tick_jump_pct=50)
-    rig = make_rig(crash=crash)
+def test_a_fall_that_does_not_hold_is_a_wick(make_rig: MakeRig) -> None:
+    rig = make_rig(crash=CrashDetectionConfig(max_tick_jump_pct=50))
     rig.calm(CALM)
-    rig.trade("BTCUSDT", 53_000.0)
+    for _ in range(20):  # 2 s below the limit
+        rig.trade("BTCUSDT", 53_000.0)
     rig.trade("BTCUSDT", 59_000.0)
-    rig.trade("BTCUSDT", 53_000.0)
+    rig.trade("BTCUSDT", 53_000.0, after_ms=1_000)
+    assert rig.rules == []
+    rig.trade("BTCUSDT", 52_900.0, after_ms=2_900)
     assert rig.rules == []
     rig.trade("BTCUSDT", 52_900.0)
+    assert rig.rules == ["btc_drawdown_5m"]
+
+
+def test_a_bounce_that_would_not_arm_the_rule_again_does_not_end_the_hold(
+    make_rig: MakeRig,
+) -> None:
+    rig = make_rig(crash=CrashDetectionConfig(max_tick_jump_pct=50))
+    rig.calm(CALM)
+    rig.trade("BTCUSDT", 53_000.0)
+    rig.trade("BTCUSDT", 54_900.0, after_ms=1_500)  # 8.5 % down, limit 10 %
+    rig.trade("BTCUSDT", 53_000.0, after_ms=1_500)
+    assert rig.rules == ["btc_drawdown_5m"]
+
+
+def test_one_trade_alone_never_holds(make_rig: MakeRig) -> None:
+    rig = make_rig(crash=CrashDetectionConfig(max_tick_jump_pct=50, confirmation_hold_ms=0))
+    rig.calm(CALM)
+    rig.trade("BTCUSDT", 53_000.0)
+    assert rig.rules == []
+    rig.trade("BTCUSDT", 53_000.0)
     assert rig.rules == ["btc_drawdown_5m"]
 
 
@@ -86,6 +110,34 @@ def test_the_other_leader_half_way_to_its_limit_confirms_at_once(make_rig: MakeR
     rig = make_rig(crash=CrashDetectionConfig(max_tick_jump_pct=50))
     rig.calm(CALM)
     rig.trade("ETHUSDT", 2_790.0)  # -7 %, limit 12 %
+    rig.trade("BTCUSDT", 53_000.0)
+    assert rig.rules == ["btc_drawdown_5m"]
+
+
+def test_the_coins_own_futures_confirm_at_once(make_rig: MakeRig) -> None:
+    rig = make_rig(crash=CrashDetectionConfig(max_tick_jump_pct=50))
+    rig.calm(CALM)
+    for price in (60_000.0, 56_000.0):  # -6.7 %, limit 10 %
+        rig.engine.on_futures_price(FuturesPrice("BTCUSDT", price, rig.clock.now_ms()))
+    rig.trade("BTCUSDT", 53_000.0)
+    assert rig.rules == ["btc_drawdown_5m"]
+
+
+def test_futures_that_were_heard_too_long_ago_confirm_nothing(make_rig: MakeRig) -> None:
+    rig = make_rig(crash=CrashDetectionConfig(max_tick_jump_pct=50))
+    rig.calm(CALM)
+    for price in (60_000.0, 56_000.0):
+        rig.engine.on_futures_price(FuturesPrice("BTCUSDT", price, rig.clock.now_ms()))
+    rig.trade("BTCUSDT", 53_000.0, after_ms=20_000)
+    assert rig.rules == []
+
+
+def test_the_other_pairs_falling_confirm_at_once(make_rig: MakeRig) -> None:
+    rig = make_rig(("BTCUSDT", "ETHUSDT", *ALTS), crash=CrashDetectionConfig(max_tick_jump_pct=50))
+    rig.calm(CALM | dict.fromkeys(ALTS, 10.0))
+    for symbol in ALTS[:4]:  # a third of the pairs; half of them would trip by itself
+        rig.trade(symbol, 8.3)
+    rig.second()
     rig.trade("BTCUSDT", 53_000.0)
     assert rig.rules == ["btc_drawdown_5m"]
 
@@ -145,9 +197,49 @@ def test_the_index_falls_by_the_weighted_returns(make_rig: MakeRig) -> None:
     for symbol in ALTS:
         rig.trade(symbol, 5.0)
     snapshot = rig.second()
-    index = next(metric for metric in snapshot.metrics if metric.name == "market_index_4h")
-    assert index.value == pytest.approx(100 * (1 - 0.5**0.3))
-    assert "market_index_4h" not in rig.rules
+    for rule in ("market_index_1h", "market_index_4h"):
+        index = next(metric for metric in snapshot.metrics if metric.name == rule)
+        assert index.value == pytest.approx(100 * (1 - 0.5**0.3))
+
+
+def test_one_coin_beside_btc_and_eth_is_not_the_market(make_rig: MakeRig) -> None:
+    crash = CrashDetectionConfig(max_tick_jump_pct=50, max_tick_drift_pct_per_s=100)
+    rig = make_rig(("BTCUSDT", "ETHUSDT", "LUNAUSDT"), crash=crash)
+    rig.calm(CALM | {"LUNAUSDT": 80.0}, wobble=0.0)
+    rig.second()
+    for price in (60.0, 40.0, 25.0, 20.0):
+        rig.trade("LUNAUSDT", price)
+    metrics = {metric.name: metric for metric in rig.second().metrics}
+    assert metrics["market_index_1h"].value == pytest.approx(100 * (1 - 0.25 ** (0.05 / 0.75)))
+    assert rig.rules == []
+
+
+def test_an_index_that_only_btc_moves_has_to_hold(make_rig: MakeRig) -> None:
+    crash = CrashDetectionConfig(
+        max_tick_jump_pct=50,
+        market_index=MarketIndexConfig(fall_1h_pct=6.0),
+        confirmation_hold_ms=5_000,
+    )
+    rig = make_rig(crash=crash)
+    rig.calm(CALM, wobble=0.0)
+    rig.second()
+    rig.trade("BTCUSDT", 54_600.0)  # 9 %: 6.4 % of the index
+    for _ in range(5):
+        rig.second()
+    assert rig.rules == []
+    rig.second()
+    assert rig.rules == ["market_index_1h"]
+
+
+def test_an_index_that_both_leaders_move_is_believed_at_once(make_rig: MakeRig) -> None:
+    crash = CrashDetectionConfig(market_index=MarketIndexConfig(fall_1h_pct=6.0))
+    rig = make_rig(crash=crash)
+    rig.calm(CALM, wobble=0.0)
+    rig.second()
+    rig.trade("BTCUSDT", 55_800.0)
+    rig.trade("ETHUSDT", 2_800.0)
+    rig.second()
+    assert rig.rules == ["market_index_1h"]
 
 
 def test_history_alone_gives_the_drawdowns(make_rig: MakeRig) -> None:
@@ -161,6 +253,7 @@ def test_history_alone_gives_the_drawdowns(make_rig: MakeRig) -> None:
 
 def test_metrics_carry_hard_and_soft_limits(make_rig: MakeRig) -> None:
     rig = make_rig()
+    config = CrashDetectionConfig()
     metrics = {metric.name: metric for metric in rig.second().metrics}
     assert {name: metric.hard_limit for name, metric in metrics.items()} == {
         "btc_drawdown_5m": 10.0,
@@ -169,8 +262,15 @@ def test_metrics_carry_hard_and_soft_limits(make_rig: MakeRig) -> None:
         "eth_drawdown_5m": 12.0,
         "eth_drawdown_1h": 15.0,
         "eth_drawdown_4h": 25.0,
-        "market_index_4h": 20.0,
-        "breadth_1h": 50.0,
+        "market_index_1h": config.market_index.fall_1h_pct,
+        "market_index_4h": config.market_index.fall_4h_pct,
+        "breadth_1h": config.breadth.share * 100,
+        "volume_collapse": 10.0,
+        "liquidations_1h": 500e6,
+        "funding_8h": 1.0,
+        "stablecoin_peg": 3.0,
+        "btc_futures_gap": 5.0,
+        "eth_futures_gap": 5.0,
     }
     assert metrics["btc_drawdown_5m"].soft_limit == pytest.approx(6.0)
     assert not any(metric.ready for metric in metrics.values())

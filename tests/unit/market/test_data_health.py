@@ -38,6 +38,7 @@ def test_a_gap_that_the_next_trades_confirm_is_a_crash(rig: Any) -> None:
         rig.trade("BTCUSDT", price)
         assert rig.rules == []
     rig.trade("BTCUSDT", 47_950.0)
+    rig.trade("BTCUSDT", 47_950.0, after_ms=3_000)
     assert "btc_drawdown_5m" in rig.rules
     assert rig.engine.last_price("BTCUSDT") == 47_950.0
 
@@ -45,6 +46,7 @@ def test_a_gap_that_the_next_trades_confirm_is_a_crash(rig: Any) -> None:
 def test_a_gap_that_keeps_falling_is_confirmed_too(rig: Any) -> None:
     for price in (50_000.0, 47_000.0, 44_000.0):
         rig.trade("BTCUSDT", price)
+    rig.trade("BTCUSDT", 43_000.0, after_ms=3_000)
     assert "btc_drawdown_5m" in rig.rules
 
 

@@ -107,5 +107,5 @@ def test_the_next_trade_is_judged_by_highs_that_were_backfilled(make_rig: MakeRi
         rig.trade("BTCUSDT", 60_000.0)
     rig.calm({"BTCUSDT": 75_000.0}, minutes=240)
     rig.trade("BTCUSDT", 60_000.0)
-    rig.trade("BTCUSDT", 60_000.0)
+    rig.trade("BTCUSDT", 60_000.0, after_ms=3_000)
     assert "btc_drawdown_1h" in rig.rules

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import zip_longest
 
 import pytest
 from hypothesis import given, settings
@@ -77,11 +78,49 @@ def test_every_window_equals_a_look_at_all_its_trades(trades: list[Trade], late_
     check(RollingWindows, trades, late_ms)
 
 
+def _contents(windows: RollingWindows) -> list[object]:
+    return [
+        list(windows.trades()),
+        windows.last_time_ms,
+        *(
+            (read(window), windows.is_ready(window))
+            for read in (windows.high, windows.low, windows.first_price, windows.volume)
+            for window in range(len(SPANS_MS))
+        ),
+    ]
+
+
+@given(trades=TRADES, late_ms=st.lists(st.integers(0, 400_000), max_size=80), data=st.data())
+@settings(max_examples=200, deadline=None)
+def test_batches_give_what_single_trades_give_to_the_last_bit(
+    trades: list[Trade], late_ms: list[int], data: st.DataObject
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(windows_module, "_COMPACT_EVERY", 7)
+        patch.setattr(windows_module, "_COMPACT_STACK", 1)
+        single, batched, now_ms, at = RollingWindows(), RollingWindows(), 1_000_000_000, 0
+        stamped = []
+        for (pause_ms, price, quantity), late in zip_longest(
+            trades, late_ms[: len(trades)], fillvalue=0
+        ):
+            now_ms += pause_ms
+            stamped.append((now_ms - late, price, quantity))
+        while at < len(stamped):
+            batch = stamped[at : at + data.draw(st.integers(1, 30))]
+            at += len(batch)
+            for trade in batch:
+                single.add(*trade)
+            batched.extend(*zip(*batch, strict=True))
+            single.expire(now_ms)
+            batched.expire(now_ms)
+            assert _contents(batched) == _contents(single)
+
+
 @given(trades=TRADES)
 @settings(max_examples=150, deadline=None)
 def test_forgetting_old_trades_changes_nothing(trades: list[Trade]) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(windows_module, "_COMPACT_TICKS", 2)
+        patch.setattr(windows_module, "_COMPACT_EVERY", 2)
         patch.setattr(windows_module, "_COMPACT_STACK", 1)
         check(RollingWindows, trades)
 
@@ -113,13 +152,12 @@ class NothingExpires(RollingWindows):
         """Keeps everything for ever."""
 
 
-class ForgetsTheStackWasPopped(RollingWindows):
-    def expire(self, now_ms: int) -> None:
-        super().expire(now_ms)
-        self._high_heads[ONE_MINUTE] = len(self._high_prices) - 1
+class LosesTheOldestHigh(RollingWindows):
+    def _at(self, times: list[int], window: int) -> int:
+        return min(super()._at(times, window) + 1, len(times) - 1)
 
 
-@pytest.mark.parametrize("mutant", [MeanInsteadOfHigh, NothingExpires, ForgetsTheStackWasPopped])
+@pytest.mark.parametrize("mutant", [MeanInsteadOfHigh, NothingExpires, LosesTheOldestHigh])
 def test_broken_windows_are_found_out(mutant: type[RollingWindows]) -> None:
     falling = [(20_000, 100.0 - step, 1.0) for step in range(12)]
     check(RollingWindows, falling)

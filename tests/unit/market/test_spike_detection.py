@@ -18,6 +18,7 @@ from trading.market.config import (
 )
 from trading.market.engine import MarketEngine
 from trading.market.spike_detector import SpikeDetector
+from trading.market.spike_report import SpikeReporter
 from trading.market.symbol_state import SymbolState
 from trading.model.market import Tick
 from trading.model.spike import SpikeDirection, SpikeType
@@ -139,7 +140,8 @@ def test_settings_turn_spikes_off(make_rig: MakeRig, config: SpikeDetectionConfi
 
 
 def test_confidence_grows_with_each_of_its_parts_up_to_one() -> None:
-    detector = SpikeDetector(SpikeDetectionConfig(), SYMBOLS)
+    config = SpikeDetectionConfig()
+    detector = SpikeDetector(config, SYMBOLS, SpikeReporter(config, {}, "BTCUSDT"))
     assert detector.confidence(1.0, 3.0, 3.0) == pytest.approx(0.5)
     assert detector.confidence(2.0, 6.0, 6.0) == pytest.approx(1.0)
     assert detector.confidence(99.0, -99.0, 99.0) == pytest.approx(1.0)

@@ -20,6 +20,7 @@ from trading.errors import (
 )
 from trading.exchange.binance import convert
 from trading.exchange.binance.client import VenueClient
+from trading.exchange.binance.patience import Patience
 from trading.exchange.binance.restrictions import KeyRestrictions, read_restrictions
 from trading.exchange.binance.translate import translate
 from trading.exchange.config import ApiCredentials, ExchangeConfig
@@ -37,7 +38,8 @@ class BinanceClient:
     """Orders, account and reference data over REST, through python-binance.
 
     Without credentials only public data can be asked for. All methods must be called on the loop
-    that called ``connect``.
+    that called ``connect``. A refusal for too many calls is heeded: until the time that the venue
+    named, every call raises RateLimitedError at once and sends nothing.
     """
 
     def __init__(
@@ -47,6 +49,8 @@ class BinanceClient:
         self._credentials = credentials
         self._clock = clock
         self._client: VenueClient | None = None
+        self._patience = Patience()
+        self._resync_at_once = asyncio.Event()
         self._resync_task: asyncio.Task[None] | None = None
 
     @property
@@ -133,12 +137,17 @@ class BinanceClient:
             sent = True
 
         client = self._open_client
+        self._patience.require()
         try:
             return convert.report_from_order(
                 await client.post_order(convert.order_params(request), mark_sent)
             )
         except Exception as error:
-            raise translate(error, is_order=True, sent=sent) from error
+            translated = translate(error, is_order=True, sent=sent)
+            self._patience.heed(translated)
+            if isinstance(translated, ClockSkewError):
+                self._resync_at_once.set()
+            raise translated from error
 
     async def query_order(self, symbol: str, client_order_id: str) -> OrderReport:
         async def read() -> OrderReport:
@@ -202,12 +211,14 @@ class BinanceClient:
             await self._translated(self._open_client.resync_time)
             return await self._translated(call)
 
-    @staticmethod
-    async def _translated(call: Callable[[], Awaitable[T]]) -> T:
+    async def _translated(self, call: Callable[[], Awaitable[T]]) -> T:
+        self._patience.require()
         try:
             return await call()
         except Exception as error:
-            raise translate(error) from error
+            translated = translate(error)
+            self._patience.heed(translated)
+            raise translated from error
 
     async def _exchange_info(self, symbols: tuple[str, ...]) -> dict[str, Instrument]:
         names = quote(json.dumps(symbols, separators=(",", ":")))
@@ -225,7 +236,10 @@ class BinanceClient:
 
     async def _resync_periodically(self) -> None:
         while True:
-            await asyncio.sleep(self._config.time_resync_interval_s)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._config.time_resync_interval_s):
+                    await self._resync_at_once.wait()
+            self._resync_at_once.clear()
             try:
                 await self.resync_time()
             except ExchangeError as error:

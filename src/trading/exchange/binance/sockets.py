@@ -12,10 +12,8 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from binance import BinanceSocketManager
 from binance.exceptions import BinanceWebsocketUnableToConnect
 from binance.ws.constants import WSListenerState
-from binance.ws.reconnecting_websocket import ReconnectingWebsocket
 from binance.ws.websocket_api import WebsocketAPI
 
 from trading.errors import SpikeguardError
@@ -89,20 +87,6 @@ class _SingleUse:
         self.ws = None
 
 
-class StreamSocket(_SingleUse, ReconnectingWebsocket):  # type: ignore[misc]
-    """One connection to a market stream; raw frames go to ``on_frame``."""
-
-    def __init__(
-        self, on_frame: Callable[[Any], None], allow_list: HostAllowList, **options: Any
-    ) -> None:
-        super().__init__(**options)
-        self._prepare(allow_list)
-        self._on_frame = on_frame
-
-    def _handle_message(self, frame: Any) -> None:
-        self._deliver(self._on_frame, frame)
-
-
 class ApiSocket(_SingleUse, WebsocketAPI):  # type: ignore[misc]
     """One connection to the WebSocket API; events go to ``on_event``, answers to their callers."""
 
@@ -122,39 +106,6 @@ class ApiSocket(_SingleUse, WebsocketAPI):  # type: ignore[misc]
         answer = self._responses.get(message.get("id"))
         if answer is not None and not answer.done():
             super()._handle_message(frame)
-
-
-class StreamManager(BinanceSocketManager):  # type: ignore[misc]
-    """The library's socket manager on our stream host, making ``StreamSocket``s."""
-
-    def __init__(
-        self, client: VenueClient, config: ExchangeConfig, on_frame: Callable[[Any], None]
-    ) -> None:
-        stream_url = config.resolved_endpoints().stream_url + "/"
-        for name in dir(BinanceSocketManager):
-            if name.endswith("_URL"):
-                setattr(self, name, stream_url)
-        super().__init__(client)
-        self.ws_kwargs = socket_options(client, config)
-        self._on_frame = on_frame
-
-    def _get_socket(
-        self,
-        path: str,
-        stream_url: str | None = None,
-        prefix: str = "ws/",
-        is_binary: bool = False,
-        socket_type: Any = None,
-    ) -> StreamSocket:
-        return StreamSocket(
-            self._on_frame,
-            self._client.allow_list,
-            url=self._get_stream_url(stream_url),
-            path=path,
-            prefix=prefix,
-            is_binary=is_binary,
-            **self.ws_kwargs,
-        )
 
 
 def socket_options(client: VenueClient, config: ExchangeConfig) -> dict[str, Any]:

@@ -1,0 +1,144 @@
+"""The market stream's own socket, and the decoders of what it carries."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import msgspec
+import pytest
+from aiohttp import web
+from venue_server import eventually
+
+from trading.errors import ExchangeConnectionError, ExchangeError
+from trading.exchange.binance import market_socket
+from trading.exchange.binance.market_socket import connect_streams
+from trading.exchange.binance.stream_frames import agg_trade_decoder, check_notice
+from trading.exchange.config import ExchangeConfig, VenueEndpoints
+from trading.model.market import Tick
+
+SPOT = (
+    b'{"stream":"btcusdt@aggTrade","data":{"e":"aggTrade","E":1795248525384,"s":"BTCUSDT",'
+    b'"a":12345,"p":"95000.01000000","q":"0.01000000","f":100,"l":105,"T":1795248525383,'
+    b'"m":true,"M":true}}'
+)
+FUTURES = (
+    b'{"stream":"btcusdt@aggTrade","data":{"e":"aggTrade","E":1795248525384,"s":"BTCUSDT",'
+    b'"a":5933014,"p":"95000.10","q":"0.100","nq":"0.100","f":100,"l":105,"T":1795248525383,'
+    b'"m":false,"st":1}}'
+)
+
+
+@pytest.mark.parametrize(
+    ("frame", "price", "quantity", "seller"),
+    [(SPOT, 95_000.01, 0.01, True), (FUTURES, 95_000.10, 0.1, False)],
+)
+def test_an_agg_trade_of_spot_and_of_futures_becomes_a_tick(
+    frame: bytes, price: float, quantity: float, seller: bool
+) -> None:
+    tick = agg_trade_decoder.decode(memoryview(frame)).data
+    assert isinstance(tick, Tick)
+    assert (tick.symbol, tick.time_ms) == ("BTCUSDT", 1_795_248_525_383)
+    assert (tick.price, tick.quantity, tick.is_seller_aggressor) == (price, quantity, seller)
+
+
+def test_an_answer_to_a_request_is_no_event() -> None:
+    frame = b'{"result":null,"id":1}'
+    with pytest.raises(msgspec.MsgspecError):
+        agg_trade_decoder.decode(frame)
+    check_notice(frame)
+
+
+@pytest.mark.parametrize(
+    ("frame", "error", "message"),
+    [
+        (b'{"data":{"e":"serverShutdown"}}', ExchangeConnectionError, "announced its shutdown"),
+        (SPOT.replace(b'"p":', b'"x":'), ExchangeError, "unexpected aggTrade"),
+        (b"<html>", ExchangeError, "unreadable frame"),
+    ],
+)
+def test_what_is_no_trade_ends_the_stream_with_its_reason(
+    frame: bytes, error: type[ExchangeError], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        check_notice(frame)
+
+
+@asynccontextmanager
+async def market_server(
+    session: Callable[[web.Request, web.WebSocketResponse], Awaitable[None]],
+) -> AsyncIterator[ExchangeConfig]:
+    """A stream host that runs ``session`` with every connection."""
+
+    async def serve(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        await session(request, socket)
+        async for _ in socket:
+            pass
+        return socket
+
+    app = web.Application()
+    app.router.add_get("/stream", serve)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host = f"127.0.0.1:{runner.addresses[0][1]}"
+    endpoints = VenueEndpoints(
+        rest_url=f"http://{host}", stream_url=f"ws://{host}", ws_api_url=f"ws://{host}/ws-api/v3"
+    )
+    try:
+        yield ExchangeConfig(endpoints=endpoints)
+    finally:
+        await runner.cleanup()
+
+
+async def test_streams_beyond_the_address_are_asked_for_in_messages(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(market_socket, "MAX_ADDRESS_CHARS", 9)
+    monkeypatch.setattr(market_socket, "STREAMS_A_MESSAGE", 2)
+    monkeypatch.setattr(market_socket, "MESSAGE_PAUSE_S", 0.0)
+    asked: list[str] = []
+
+    async def session(request: web.Request, socket: web.WebSocketResponse) -> None:
+        asked.extend(request.query["streams"].split("/"))
+        async for message in socket:
+            request_text = json.loads(message.data)
+            assert request_text["method"] == "SUBSCRIBE"
+            assert len(request_text["params"]) <= 2
+            asked.extend(request_text["params"])
+
+    streams = [f"s{number}@x" for number in range(7)]
+    async with market_server(session) as config:
+        socket = await connect_streams(streams, config, lambda _: None)
+        await socket.subscribe_rest()
+        await eventually(lambda: asked == streams)
+        await socket.shut_down()
+
+
+async def test_a_frame_in_parts_arrives_whole_and_in_order() -> None:
+    async def session(request: web.Request, socket: web.WebSocketResponse) -> None:
+        # aiohttp never splits a message itself: the frames' headers are written by hand.
+        assert request.transport is not None
+        for first, payload in ((0x01, b'{"a'), (0x00, b'":'), (0x80, b"1}"), (0x81, b"whole")):
+            request.transport.write(bytes([first, len(payload)]) + payload)
+
+    frames: list[bytes] = []
+    async with market_server(session) as config:
+        socket = await connect_streams(["x@y"], config, lambda frame: frames.append(bytes(frame)))
+        await eventually(lambda: len(frames) == 2)
+        assert frames == [b'{"a":1}', b"whole"]
+        await socket.shut_down()
+
+
+async def test_the_venues_goodbye_is_the_reason_of_the_end() -> None:
+    async def session(request: web.Request, socket: web.WebSocketResponse) -> None:
+        await socket.close(code=1008, message=b"too many streams")
+
+    async with market_server(session) as config:
+        socket = await connect_streams(["x@y"], config, lambda _: None)
+        assert "too many streams" in await asyncio.wait_for(socket.ended, 5)
+        await socket.shut_down()

@@ -1,0 +1,268 @@
+"""The engine against references that look at every trade again each time.
+
+Streams are random and adversarial: equal times, late trades, plateaus, impossible values, gaps of
+hours, jumps that the filter holds back, and readers at any moment or never.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trading.clock import VirtualClock
+from trading.events import CrashDetected, EventBus, SpikeDetected
+from trading.market.config import (
+    BreadthConfig,
+    CrashDetectionConfig,
+    MarketConfig,
+    SpikeDetectionConfig,
+)
+from trading.market.engine import MarketEngine
+from trading.market.symbol_state import SymbolState
+from trading.market.tick_filter import TickFilter
+from trading.market.windows import ONE_HOUR, READY_AFTER_MS, SPANS_MS, WINDOW_NAMES
+from trading.model.market import Tick
+
+START_MS = 1_700_000_040_000
+SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
+CRASH = CrashDetectionConfig(breadth=BreadthConfig(fall_pct=2.0, share=0.6, min_pairs=2))
+SPIKES = SpikeDetectionConfig(min_confidence=0.0, min_z_score=0.0, cooldown_s=60)
+
+# symbol, pause before it in ms, lateness in ms, move in ‰ of the last price, quantity
+EVENTS = st.lists(
+    st.tuples(
+        st.integers(0, len(SYMBOLS) - 1),
+        st.one_of(
+            st.integers(0, 2_000),
+            st.sampled_from([0, 0, 0, 1, 60_000, 300_000, 3_600_000, 14_400_000, 90_000_000]),
+        ),
+        st.one_of(st.just(0), st.just(0), st.integers(0, 70_000)),
+        st.one_of(
+            st.integers(-30, 30).map(float),
+            st.sampled_from([0.0, 0.0, -150.0, 180.0, math.nan, -1000.0, math.inf, -2000.0]),
+        ),
+        st.one_of(st.floats(0.0, 50.0), st.sampled_from([0.0, 1e6, math.nan, -1.0, math.inf])),
+    ),
+    min_size=1,
+    max_size=60,
+)
+Event = tuple[int, int, int, float, float]
+
+
+class Reference:
+    """One pair by the definitions: a list of its accepted trades, and a filter of its own."""
+
+    def __init__(self) -> None:
+        self.filter = TickFilter(CRASH)
+        self.trades: list[tuple[int, float, float]] = []
+
+    def take(self, time_ms: int, price: float, quantity: float, now_ms: int) -> None:
+        if not (0 < price < math.inf and 0 <= quantity < math.inf):
+            self.filter.note_bad(now_ms)
+            return
+        accepted = [(time_ms, price, quantity)]
+        if self.trades:
+            last_ms, last, _ = self.trades[-1]
+            accepted = self.filter.judge(last, last_ms, time_ms, price, quantity)
+        for at_ms, *rest in accepted:
+            latest_ms = self.trades[-1][0] if self.trades else at_ms
+            self.trades.append((max(at_ms, latest_ms), *rest))
+
+    def window(self, span_ms: int, now_ms: int) -> dict[str, float]:
+        inside = [trade for trade in self.trades if trade[0] > now_ms - span_ms]
+        prices = [price for _, price, _ in inside or self.trades[-1:]]
+        high, last = max(prices), prices[-1]
+        return {
+            "high": high,
+            "low": min(prices),
+            "return_pct": (last / prices[0] - 1.0) * 100.0,
+            "drawdown_pct": (high - last) / high * 100.0,
+            "volume": math.fsum(quantity for _, _, quantity in inside),
+        }
+
+    def is_falling(self, now_ms: int) -> bool:
+        return self.window(SPANS_MS[ONE_HOUR], now_ms)["drawdown_pct"] >= CRASH.breadth.fall_pct
+
+    def is_tracked(self, now_ms: int) -> bool:
+        last_ms = self.trades[-1][0]
+        return (
+            last_ms - self.trades[0][0] >= READY_AFTER_MS[ONE_HOUR]
+            and now_ms - last_ms < SPANS_MS[ONE_HOUR]
+            and not self.filter.is_insane(now_ms)
+        )
+
+
+def make_engine() -> tuple[MarketEngine, VirtualClock, list[str]]:
+    clock, bus, seen = VirtualClock(START_MS), EventBus(), []
+    bus.subscribe(SpikeDetected, lambda event: seen.append(f"{event.spike.id} {clock.now_ms()}"))
+    bus.subscribe(CrashDetected, lambda event: seen.append(f"{event.rule} {clock.now_ms()}"))
+    engine = MarketEngine(MarketConfig(symbols=SYMBOLS), SPIKES, CRASH, clock, bus)
+    return engine, clock, seen
+
+
+def ticks(events: list[Event], clock: VirtualClock) -> Iterator[Tick]:
+    """The trades that the events describe, with the clock at the moment of each."""
+    prices = dict.fromkeys(SYMBOLS, 100.0)
+    for which, pause_ms, late_ms, move, quantity in events:
+        symbol = SYMBOLS[which]
+        clock.advance_to(clock.now_ms() + pause_ms)
+        price = prices[symbol] * (1.0 + move / 1000.0)
+        if 0 < price < math.inf and abs(move) <= 30:  # far jumps are one-off: bad or refuted
+            prices[symbol] = price
+        yield Tick(symbol, price, quantity, clock.now_ms() - late_ms)
+
+
+def check_windows(events: list[Event], reads: list[bool]) -> None:
+    """Compare every figure of every window at the moments in ``reads``, and at the end."""
+    engine, clock, _ = make_engine()
+    references = {symbol: Reference() for symbol in SYMBOLS}
+    for number, tick in enumerate(ticks(events, clock)):
+        engine.on_tick(tick)
+        references[tick.symbol].take(tick.time_ms, tick.price, tick.quantity, clock.now_ms())
+        if number < len(reads) and reads[number]:
+            _compare_windows(engine, references, clock.now_ms())
+    _compare_windows(engine, references, clock.now_ms())
+
+
+def _compare_windows(engine: MarketEngine, references: dict[str, Reference], now_ms: int) -> None:
+    for symbol, reference in references.items():
+        if not reference.trades:
+            assert engine.last_price(symbol) is None
+            continue
+        assert engine.last_price(symbol) == reference.trades[-1][1]
+        stats = engine.symbol_stats(symbol)
+        for name, span_ms in zip(WINDOW_NAMES, SPANS_MS, strict=True):
+            window, expected = stats.windows[name], reference.window(span_ms, now_ms)
+            assert (window.high, window.low) == (expected["high"], expected["low"])
+            assert window.return_pct == pytest.approx(expected["return_pct"], abs=1e-9)
+            assert window.drawdown_pct == expected["drawdown_pct"]
+            assert window.volume == pytest.approx(expected["volume"], rel=1e-6, abs=1e-3)
+
+
+@given(events=EVENTS, reads=st.lists(st.booleans(), max_size=60))
+@settings(max_examples=300, deadline=None)
+def test_every_window_of_every_pair_equals_a_look_at_all_trades(
+    events: list[Event], reads: list[bool]
+) -> None:
+    check_windows(events, reads)
+
+
+@given(events=EVENTS, every=st.integers(1, 5))
+@settings(max_examples=300, deadline=None)
+def test_breadth_counts_what_a_look_at_all_trades_counts(events: list[Event], every: int) -> None:
+    check_breadth(events, every)
+
+
+def check_breadth(events: list[Event], every: int) -> None:
+    engine, clock, _ = make_engine()
+    references = {symbol: Reference() for symbol in SYMBOLS}
+    # An hour known, so that pairs count: a trade each, and one forty minutes later.
+    calm = [(which, pause, 0, 0.0, 1.0) for pause in (0, 2_400_000) for which in range(3)]
+    for number, tick in enumerate(ticks([*calm, *events], clock)):
+        engine.on_tick(tick)
+        references[tick.symbol].take(tick.time_ms, tick.price, tick.quantity, clock.now_ms())
+        if number % every == 0:
+            now_ms = clock.now_ms()
+            snapshot = engine.advance(now_ms)
+            tracked = [one for one in references.values() if one.trades and one.is_tracked(now_ms)]
+            assert snapshot.breadth_tracked == len(tracked)
+            # Pairs that do not trade are looked at once a minute: until then a fall may stand on.
+            traded = tick.symbol
+            state = engine._states[traded]
+            if references[traded].trades:
+                assert state.is_falling == references[traded].is_falling(now_ms)
+
+
+def outputs(events: list[Event], *, always_look: bool) -> list[str]:
+    """What the engine publishes, with its guards in force or never trusted."""
+    engine, clock, seen = make_engine()
+    for number, tick in enumerate(ticks(events, clock)):
+        if always_look:
+            for state in engine._states.values():
+                state.distrust_guards()
+        engine.on_tick(tick)
+        if number % 3 == 0:
+            snapshot = engine.advance(clock.now_ms())
+            seen.append(f"{snapshot.breadth_falling} of {snapshot.breadth_tracked}")
+    return seen
+
+
+WALK = st.lists(
+    st.tuples(
+        st.integers(0, len(SYMBOLS) - 1),
+        st.integers(0, 20_000),
+        st.just(0),
+        st.integers(-12, 12).map(float),
+        st.sampled_from([0.5, 1.0, 1.0, 2.0, 40.0]),
+    ),
+    min_size=120,
+    max_size=400,
+)
+
+
+@given(events=WALK)
+@settings(max_examples=60, deadline=None)
+def test_guards_hide_no_spike_no_volume_and_no_crash(events: list[Event]) -> None:
+    assert outputs(events, always_look=False) == outputs(events, always_look=True)
+
+
+class NoVolumeLook(SymbolState):
+    """Believes for ever that no volume can be unusual."""
+
+    __slots__ = ()
+
+    def distrust_guards(self, new_trades: int = 0) -> None:
+        super().distrust_guards(new_trades)
+        self.is_volume_due, self.volume_until_ms = False, 10**18
+
+
+class LosesStaged(SymbolState):
+    """Forgets all but the last staged trade."""
+
+    __slots__ = ()
+
+    def settle(self) -> None:
+        del self.staged[:-1]
+        super().settle()
+
+
+class FallsLate(SymbolState):
+    """Thinks no price low enough to count as falling."""
+
+    __slots__ = ()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, 0.0 if name == "fall_line" else value)
+
+
+CALM_THEN_BUSY: list[Event] = [
+    *(
+        (which, 20_000, 0, float(step % 2 * 2 - 1), 1.0)
+        for step in range(150)
+        for which in range(3)
+    ),
+    *((0, 1_000, 0, 2.0, 400.0) for _ in range(8)),
+    *((2, 1_000, 0, -9.0, 1.0) for _ in range(20)),
+]
+
+
+@pytest.mark.parametrize("mutant", [NoVolumeLook, LosesStaged, FallsLate])
+def test_an_engine_that_looks_too_seldom_is_found_out(
+    mutant: type[SymbolState], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def check() -> None:
+        check_windows(CALM_THEN_BUSY, [False, True] * 300)
+        check_breadth(CALM_THEN_BUSY, 3)
+        assert outputs(CALM_THEN_BUSY, always_look=False) == honest
+
+    honest = outputs(CALM_THEN_BUSY, always_look=True)
+    assert any("volume" in line for line in honest)
+    check()
+    monkeypatch.setattr("trading.market.engine.SymbolState", mutant)
+    with pytest.raises(AssertionError):
+        check()

@@ -1,0 +1,73 @@
+"""``evaluate spikes``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from crews.cli.output import JsonFlag, print_json, show
+from crews.cli.state import loaded_config
+
+
+def spikes(
+    context: typer.Context,
+    data: Annotated[
+        Path, typer.Option(exists=True, file_okay=False, help="Folder of recorded market data.")
+    ],
+    plots: Annotated[
+        Path | None,
+        typer.Option(file_okay=False, help="Draw a plot per labelled pump into this folder."),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(dir_okay=False, help="Write the findings into their section of this page."),
+    ] = None,
+    tune: Annotated[
+        int,
+        typer.Option(
+            min=0, max=10_000, help="Search the thresholds among this many candidates as well."
+        ),
+    ] = 0,
+    as_json: JsonFlag = False,
+) -> None:
+    """What is seen of labelled pumps and natural moves, how soon, and how often in vain.
+
+    Progress goes to standard error.
+
+    Examples:
+
+    - `spikeguard evaluate spikes --data ../data --json`
+
+    - `spikeguard evaluate spikes --data ../data --tune 48 --report docs/detection.md`
+    """
+    config = loaded_config(context).config.spike_detection
+    from crews.evaluation.guardian_text import markdown, rich_tables
+    from crews.evaluation.progress import to_stderr
+    from crews.evaluation.sections import write_section
+    from crews.evaluation.spike_figures import spikes_report
+    from crews.evaluation.spike_text import spike_tables, tuning_tables
+    from crews.evaluation.spike_trials import SpikeArchive
+    from crews.evaluation.spikes import evaluate_spikes
+
+    to_stderr(f"reading {data}")
+    archive = SpikeArchive(data)
+    results = evaluate_spikes(archive, config, to_stderr)
+    found = spikes_report(results)
+    tables = spike_tables(found)
+    if tune:
+        from crews.evaluation.spike_tuning import tune as search
+
+        found["tuning"] = search(archive, config, tune, to_stderr)
+        tables += tuning_tables(found["tuning"])
+    if plots is not None:
+        from crews.evaluation.spike_plots import plot_spikes
+
+        plot_spikes(results, plots)
+    if report is not None:
+        write_section(report, "spikes", markdown(tables))
+    if as_json:
+        print_json(found)
+    else:
+        show(*rich_tables(tables))

@@ -1,0 +1,180 @@
+"""What a directory of recorded data holds for the spike detectors, found by the files' names.
+
+=====================================  ==========================================================
+``pump_trades_raw*``                   trades around labelled pumps: pair, announced time, trades
+``pump_bars_1m*``                      minute bars of the same pairs before and around them
+``natural_spikes*``                    labelled minutes of ordinary spikes and drawdowns
+``ticks_*_trades_raw*``                trades of many pairs through one crash
+``*quiet*`` among the minute bars      pairs in a time without a crash
+BTC's and ETH's minute bars            context of all of them; quiet months are those of the whole
+                                       years in which ``crashes.csv`` has no event
+=====================================  ==========================================================
+
+What is absent is left out and said so. Pairs against BTC are turned into USDT by BTC's price at the
+announced time, one price for the whole event, so that BTC's own moves do not enter theirs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from trading.clock import MINUTE_MS
+from trading.errors import MarketDataError
+from trading.model.market import Bar, Tick
+from trading.model.spike import SpikeDirection
+from trading.simulator.recorded_series import VENUE_ORDER, read_table
+
+PUMP_TRADES = re.compile(r"^pump_trades_raw.*\.parquet$")
+PUMP_BARS = re.compile(r"^pump_bars_1m.*\.parquet$")
+NATURAL = re.compile(r"^natural_spikes.*\.parquet$")
+CRASH_TRADES = re.compile(r"^ticks_.*_trades_raw.*\.parquet$")
+QUIET = re.compile(r"^binance_.*_1m_.*quiet.*\.parquet$")
+_COIN = re.compile(r"(-USD|USDT|USD_PERP|USD)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Pump:
+    """A labelled pump. Prices in USDT when ``rate`` (USDT per quote coin) is known, else 1."""
+
+    pair: str
+    symbol: str
+    announced_ms: int
+    times: npt.NDArray[np.int64]
+    prices: npt.NDArray[np.float64]
+    quantities: npt.NDArray[np.float64]
+    bars: tuple[Bar, ...]  # before the trades begin, and after
+    rate: float
+
+    @property
+    def name(self) -> str:
+        when = datetime.fromtimestamp(self.announced_ms / 1000, UTC)
+        return f"{self.pair.replace('/', '')} {when:%Y-%m-%d %H:%M}"
+
+    def ticks(self) -> Iterator[Tick]:
+        columns = zip(
+            self.times.tolist(), self.prices.tolist(), self.quantities.tolist(), strict=True
+        )
+        for time_ms, price, quantity in columns:
+            yield Tick(self.symbol, price, quantity, time_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class NaturalMove:
+    """A labelled minute: its close differs from the close before it by ``return_pct``."""
+
+    symbol: str
+    minute_ms: int
+    return_pct: float
+
+    @property
+    def direction(self) -> SpikeDirection:
+        return SpikeDirection.UP if self.return_pct > 0 else SpikeDirection.DOWN
+
+
+def files(directory: Path, pattern: re.Pattern[str]) -> list[Path]:
+    return sorted(path for path in directory.iterdir() if pattern.match(path.name))
+
+
+def read_pumps(directory: Path, btc_price_at: Any) -> tuple[Pump, ...]:
+    """Labelled pumps in time order. ``btc_price_at(ms)`` gives BTC's price, or None.
+
+    Raises MarketDataError for a file without the columns that its name promises.
+    """
+    bars: dict[tuple[str, int], list[Bar]] = {}
+    for path in files(directory, PUMP_BARS):
+        for row in _rows(
+            path, ("symbol", "event_ts", "ts", "open", "high", "low", "close", "volume")
+        ):
+            prices = (row["open"], row["high"], row["low"], row["close"])
+            found = bars.setdefault((row["symbol"], row["event_ts"]), [])
+            found.append(Bar(row["symbol"], row["ts"], MINUTE_MS, *prices, row["volume"]))
+    result = []
+    for path in files(directory, PUMP_TRADES):
+        table = _columns(path, ("symbol", "event_ts", "ts", "price", "amount"))
+        keys = sorted({(s, t) for s, t in zip(table["symbol"], table["event_ts"], strict=True)})
+        symbols, events = np.array(table["symbol"]), np.array(table["event_ts"])
+        for pair, announced_ms in keys:
+            at = np.flatnonzero((symbols == pair) & (events == announced_ms))
+            times = np.array(table["ts"], np.int64)[at]
+            at, times = at[np.argsort(times, kind="stable")], np.sort(times, kind="stable")
+            price = btc_price_at(announced_ms) if pair.endswith("/BTC") else 1.0
+            rate = price or 1.0
+            symbol = f"{pair.partition('/')[0]}USDT"
+            result.append(
+                Pump(
+                    pair,
+                    symbol,
+                    announced_ms,
+                    times,
+                    np.array(table["price"])[at] * rate,
+                    np.array(table["amount"])[at],
+                    tuple(_scaled(bar, symbol, rate) for bar in bars.get((pair, announced_ms), ())),
+                    rate,
+                )
+            )
+    return tuple(sorted(result, key=lambda pump: pump.announced_ms))
+
+
+def read_natural(directory: Path) -> tuple[NaturalMove, ...]:
+    """Labelled minutes in time order."""
+    found = {
+        NaturalMove(row["symbol"].replace("/", ""), row["ts"], row["return_pct"])
+        for path in files(directory, NATURAL)
+        for row in _rows(path, ("symbol", "ts", "return_pct"))
+    }
+    return tuple(sorted(found, key=lambda move: (move.minute_ms, move.symbol)))
+
+
+def read_crash_trades(path: Path) -> list[Tick]:
+    """Trades of one crash in time order, each coin from the best venue that has it."""
+    table = _columns(path, ("exchange", "symbol", "ts_us", "price", "amount"))
+    venue_of: dict[str, tuple[str, str]] = {}
+    pairs = sorted({(v, s) for v, s in zip(table["exchange"], table["symbol"], strict=True)})
+    for venue in VENUE_ORDER:
+        for its_venue, name in pairs:
+            if its_venue == venue:
+                venue_of.setdefault(f"{_COIN.sub('', name)}USDT", (venue, name))
+    chosen = {source: symbol for symbol, source in venue_of.items()}
+    columns = (table[name] for name in ("exchange", "symbol", "ts_us", "price", "amount"))
+    ticks = [
+        Tick(chosen[(venue, name)], price, amount / (price if "PERP" in name else 1.0), us // 1000)
+        for venue, name, us, price, amount in zip(*columns, strict=True)
+        if (venue, name) in chosen
+    ]
+    ticks.sort(key=lambda tick: tick.time_ms)
+    return ticks
+
+
+def _scaled(bar: Bar, symbol: str, rate: float) -> Bar:
+    return Bar(
+        symbol,
+        bar.open_time_ms,
+        MINUTE_MS,
+        bar.open * rate,
+        bar.high * rate,
+        bar.low * rate,
+        bar.close * rate,
+        bar.volume,
+    )
+
+
+def _columns(path: Path, names: tuple[str, ...]) -> dict[str, list[Any]]:
+    table = read_table(path, filters=None)
+    missing = [name for name in names if name not in table.column_names]
+    if missing:
+        raise MarketDataError(f"{path} has no column {', '.join(missing)}")
+    return {name: table[name].to_pylist() for name in names}
+
+
+def _rows(path: Path, names: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+    columns = _columns(path, names)
+    for values in zip(*columns.values(), strict=True):
+        yield dict(zip(names, values, strict=True))

@@ -1,0 +1,221 @@
+"""The figures of ``evaluate spikes``: recall, precision, delay, alerts in quiet times."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from crews.evaluation.pump_score import Rise, judge_likelihood, rise_of
+from crews.evaluation.spike_outcome import PumpOutcome
+from crews.evaluation.spike_tape import TapeResult
+from crews.evaluation.spikes import SpikeResults
+from trading.model.spike import Spike, SpikeDirection, SpikeType
+
+
+def spikes_report(results: SpikeResults) -> dict[str, Any]:
+    """The figures, ready for JSON."""
+    archive = results.archive
+    absent = {
+        "labelled pump trades": not archive.pumps,
+        "labelled natural moves": not archive.natural,
+        "quiet times": not archive.quiet,
+        "raw trades of a crash": not archive.tapes,
+    }
+    return {
+        "directory": str(archive.archive.directory),
+        "absent": [name for name, is_absent in absent.items() if is_absent],
+        "pumps": _pumps(results),
+        "natural_moves": _natural(results),
+        "quiet": _quiet(results),
+        "pump_likelihood": judge_likelihood(rises_of(results)),
+        "crash_tapes": [_tape(result) for result in results.tapes],
+        "limits": list(_LIMITS),
+    }
+
+
+_LIMITS = (
+    "Futures divergence, book imbalance, liquidation cascades and news cannot be scored on recorded"
+    " data: none of the files holds order books of ten levels, single liquidations, or headlines"
+    " beside minute prices; their behaviour is shown by tests alone.",
+    "Labelled minutes whose pair has less than half a day of bars before them are left out: without"
+    " a past nothing is unusual.",
+    "Alerts in the half hour before a pump count as false, though insiders buy then; the minutes of"
+    " the day before are unlabelled, so their alerts are counted, not judged.",
+    "Every alert in a quiet month counts, whether or not its move was real.",
+    "Labelled natural moves and quiet times are minute bars played as four trades a minute: the"
+    " delay within the minute is that of the bar's assumed path.",
+)
+
+
+def rises_of(results: SpikeResults) -> list[Rise]:
+    """The first alert of each visible pump, and all other rises, with their recorded features."""
+    rises = [
+        rise_of(outcome.alert, is_pump=True, source="pump")
+        for outcome in results.pumps
+        if outcome.visible and outcome.alert
+    ]
+    others = {
+        "same pairs, the half hour before (trades)": _flat(results.loose_before),
+        "same pairs, the day before (bars)": _flat(results.days_before),
+        "labelled natural moves (bars)": [o.alert for o in results.natural if o.alert],
+        "quiet times (bars)": _flat(spikes for _, spikes in results.quiet),
+        "crash and rebound (trades)": _flat(tape.spikes for tape in results.tapes),
+    }
+    for source, spikes in others.items():
+        by_trade = source.endswith("(trades)")
+        rises += [
+            rise_of(spike, is_pump=False, source=source, by_trade=by_trade) for spike in spikes
+        ]
+    return [rise for rise in rises if rise is not None]
+
+
+def _flat(groups: Iterable[Sequence[Spike]]) -> list[Spike]:
+    return [spike for group in groups for spike in group]
+
+
+def _pumps(results: SpikeResults) -> dict[str, Any]:
+    visible = [outcome for outcome in results.pumps if outcome.visible]
+    seen = [outcome for outcome in visible if outcome.alert]
+    false_alerts = sum(outcome.false_alerts for outcome in results.pumps)
+    day_alerts = sum(len(spikes) for spikes in results.days_before)
+    return {
+        "labelled": len(results.pumps),
+        "visible": len(visible),
+        "detected": len(seen),
+        "recall": _share(len(seen), len(visible)),
+        "detected_before_peak": sum(outcome.before_peak for outcome in seen),
+        "false_alerts_before": false_alerts,
+        "hours_before": round(sum(outcome.hours_before for outcome in results.pumps), 1),
+        "precision": _share(len(seen), len(seen) + false_alerts),
+        "delay_s": _spread([o.delay_s for o in seen if o.delay_s is not None]),
+        "after_announcement_s": _spread([o.alert_s for o in seen if o.alert_s is not None]),
+        "share_of_rise_gone": _spread([o.rise_gone for o in seen if o.rise_gone is not None]),
+        "day_before": {
+            "alerts": day_alerts,
+            "pair_days": round(results.days, 1),
+            "alerts_per_pair_day": _share(day_alerts, results.days),
+        },
+        "events": [_pump(outcome) for outcome in results.pumps],
+    }
+
+
+def _pump(outcome: PumpOutcome) -> dict[str, Any]:
+    alert = outcome.alert
+    return {
+        "event": outcome.name,
+        "visible": outcome.visible,
+        "peak_pct": round(outcome.peak_pct, 1),
+        "onset_s": outcome.onset_s,
+        "peak_s": outcome.peak_s,
+        "alert_s": outcome.alert_s,
+        "delay_s": outcome.delay_s,
+        "rise_gone": None if outcome.rise_gone is None else round(outcome.rise_gone, 3),
+        "false_alerts_before": outcome.false_alerts,
+        "type": alert.type if alert else None,
+        "severity": alert.severity if alert else None,
+        "co_movement": alert.co_movement if alert else None,
+        "confidence": round(alert.confidence, 3) if alert else None,
+        "pump_likelihood": (
+            round(alert.pump_likelihood, 3) if alert and alert.pump_likelihood is not None else None
+        ),
+    }
+
+
+def _natural(results: SpikeResults) -> dict[str, Any]:
+    seen = [outcome for outcome in results.natural if outcome.alert]
+    unlabelled = sum(outcome.unlabelled for outcome in results.natural)
+    return {
+        "labelled": len(results.archive.natural),
+        "with_enough_past": len(results.natural),
+        "detected": len(seen),
+        "recall": _share(len(seen), len(results.natural)),
+        "unlabelled_alerts_of_the_labels_size": unlabelled,
+        "delay_s_after_the_minute_began": _spread(
+            [o.delay_s for o in seen if o.delay_s is not None]
+        ),
+        "by_pair": {
+            symbol: {
+                "labelled": sum(m.symbol == symbol for m in results.archive.natural),
+                "with_enough_past": sum(o.move.symbol == symbol for o in results.natural),
+                "detected": sum(o.move.symbol == symbol for o in seen),
+            }
+            for symbol in sorted({move.symbol for move in results.archive.natural})
+        },
+    }
+
+
+def _quiet(results: SpikeResults) -> dict[str, Any]:
+    pair_days = sum(span.pair_days for span, _ in results.quiet)
+    alerts = sum(len(spikes) for _, spikes in results.quiet)
+    return {
+        "pair_days": round(pair_days, 1),
+        "alerts": alerts,
+        "alerts_per_pair_day": _share(alerts, pair_days),
+        "by_type": _by_type([s for _, spikes in results.quiet for s in spikes]),
+        "times": [
+            {
+                "name": span.name,
+                "pairs": len(span.bars),
+                "pair_days": round(span.pair_days, 1),
+                "alerts": len(spikes),
+                "alerts_per_pair_day": _share(len(spikes), span.pair_days),
+                "by_type": _by_type(spikes),
+                "by_pair": dict(Counter(spike.symbol for spike in spikes).most_common()),
+            }
+            for span, spikes in results.quiet
+        ],
+    }
+
+
+def _tape(result: TapeResult) -> dict[str, Any]:
+    spikes = result.spikes
+    late = [alert.spike for alert in result.alerts if alert.wall_us is None]
+    return {
+        "name": result.tape.name,
+        "trades": len(result.tape.ticks),
+        "pairs": len({tick.symbol for tick in result.tape.ticks}),
+        "alerts": len(spikes),
+        "by_type": _by_type(spikes),
+        "down": sum(spike.direction is SpikeDirection.DOWN for spike in spikes),
+        "by_severity": dict(Counter(spike.severity.value for spike in spikes)),
+        "by_co_movement": dict(Counter(spike.co_movement.value for spike in spikes)),
+        "arrival_to_alert_us": _spread(
+            [alert.wall_us for alert in result.alerts if alert.wall_us is not None]
+        ),
+        "arrival_to_alert_processor_us": _spread(
+            [alert.processor_us for alert in result.alerts if alert.processor_us is not None]
+        ),
+        "found_once_a_second": len(late),
+        "market_time_to_alert_of_these_ms": _spread([s.detection_latency_ms for s in late]),
+    }
+
+
+def _by_type(spikes: Sequence[Spike]) -> dict[str, int]:
+    counts = Counter(spike.type for spike in spikes)
+    return {kind.value: counts[kind] for kind in SpikeType if counts[kind]}
+
+
+def _share(part: float, whole: float) -> float | None:
+    return round(part / whole, 3) if whole else None
+
+
+def _spread(values: Sequence[float]) -> dict[str, float] | None:
+    """Median, 90th and 99th percentile, extremes; None without values."""
+    if not values:
+        return None
+    ordered = sorted(values)
+
+    def rank(share: float) -> float:
+        return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+    figures = {
+        "count": float(len(ordered)),
+        "min": ordered[0],
+        "p50": statistics.median(ordered),
+        "p90": rank(0.90),
+        "p99": rank(0.99),
+        "max": ordered[-1],
+    }
+    return {name: round(value, 3) for name, value in figures.items()}

@@ -1,0 +1,280 @@
+"""The spike report as tables for the terminal and the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from crews.evaluation.guardian_text import TextTable
+
+
+def spike_tables(report: Mapping[str, Any]) -> tuple[TextTable, ...]:
+    """Everything worth reading of ``spikes_report``, the most important first."""
+    tables = [_summary(report), _pumps(report), _quiet(report)]
+    if report["pump_likelihood"]:
+        tables += [_likelihood(report["pump_likelihood"]), _weights(report["pump_likelihood"])]
+    if report["crash_tapes"]:
+        tables.append(_tapes(report))
+    tables.append(
+        TextTable(
+            title="What this cannot say",
+            note="Where the data do not support a figure.",
+            header=("limit",),
+            rows=tuple((text,) for text in (*_absent(report), *report["limits"])),
+        )
+    )
+    return tuple(tables)
+
+
+def tuning_tables(tuning: Mapping[str, Any]) -> tuple[TextTable, ...]:
+    """The search: every fold in and out, side by side."""
+    best = tuning["best"]
+    return (
+        TextTable(
+            title="Search for the thresholds",
+            note=(
+                f"{tuning['trials']} candidates, seed {tuning['seed']}; for every fold the best on"
+                " the blocks before it, judged on the fold. Recall is the mean of pumps and natural"
+                " moves; false share is of all alerts on them; alerts are per pair and quiet day."
+            ),
+            header=("fold", "recall in", "out", "false share in", "out", "alerts in", "out"),
+            rows=tuple(
+                (
+                    f"block {fold['tested_on_block'] + 1}",
+                    *(
+                        f"{fold[side][name]:.2f}"
+                        for name in ("recall", "false_share", "quiet_alerts_per_pair_day")
+                        for side in ("in_fold", "out_of_fold")
+                    ),
+                )
+                for fold in tuning["folds"]
+            ),
+        ),
+        TextTable(
+            title="Chosen thresholds",
+            note=(
+                f"Best on all blocks: recall {best['recall']:.2f}, false share"
+                f" {best['false_share']:.2f}, {best['quiet_alerts_per_pair_day']:.2f} alerts per"
+                " pair and quiet day."
+            ),
+            header=("setting", "all blocks", *(_fold_name(fold) for fold in tuning["folds"])),
+            rows=tuple(
+                (
+                    name,
+                    f"{value:g}",
+                    *(f"{fold['settings'][name]:g}" for fold in tuning["folds"]),
+                )
+                for name, value in best["settings"].items()
+            ),
+        ),
+    )
+
+
+def _fold_name(fold: Mapping[str, Any]) -> str:
+    return f"before block {fold['tested_on_block'] + 1}"
+
+
+def _summary(report: Mapping[str, Any]) -> TextTable:
+    pumps, natural, quiet = report["pumps"], report["natural_moves"], report["quiet"]
+    return TextTable(
+        title="Labelled sets and quiet times",
+        note="Recall of what can be judged; precision counts the alerts before a pump as false.",
+        header=("set", "labelled", "judged", "detected", "recall", "precision"),
+        rows=(
+            (
+                "pumps (raw trades)",
+                str(pumps["labelled"]),
+                str(pumps["visible"]),
+                f"{pumps['detected']} ({pumps['detected_before_peak']} before the peak)",
+                _number(pumps["recall"]),
+                f"{_number(pumps['precision'])} ({pumps['false_alerts_before']} false in"
+                f" {pumps['hours_before']:g} h)",
+            ),
+            (
+                "natural moves (minute bars)",
+                str(natural["labelled"]),
+                str(natural["with_enough_past"]),
+                str(natural["detected"]),
+                _number(natural["recall"]),
+                "not told by the labels",
+            ),
+            (
+                "thin pairs, the day before a pump",
+                "",
+                f"{pumps['day_before']['pair_days']:g} pair-days",
+                f"{pumps['day_before']['alerts']} alerts",
+                "",
+                f"{_number(pumps['day_before']['alerts_per_pair_day'])} alerts a pair and day",
+            ),
+            (
+                "quiet times",
+                "",
+                f"{quiet['pair_days']:g} pair-days",
+                f"{quiet['alerts']} alerts",
+                "",
+                f"{_number(quiet['alerts_per_pair_day'])} alerts a pair and day",
+            ),
+        ),
+    )
+
+
+def _pumps(report: Mapping[str, Any]) -> TextTable:
+    pumps = report["pumps"]
+    delay = pumps["delay_s"]
+    spread = (
+        f" Delay after the onset: median {delay['p50']:.1f} s, 90 % within {delay['p90']:.1f} s."
+        if delay
+        else ""
+    )
+    return TextTable(
+        title="Labelled pumps",
+        note=(
+            "Seconds from the announcement; onset is the first trade 3 % above every price of the"
+            " half hour before, rise gone the share of the way to the peak at the alert, false the"
+            f" alerts more than a minute before the onset.{spread}"
+        ),
+        header=(
+            "pump (UTC)",
+            "peak",
+            "onset",
+            "alert",
+            "at peak",
+            "rise gone",
+            "pump score",
+            "false",
+        ),
+        rows=tuple(
+            (
+                event["event"],
+                f"{event['peak_pct']:+.0f} %",
+                _number(event["onset_s"], ".0f") if event["visible"] else "none",
+                _number(event["alert_s"], ".0f"),
+                _number(event["peak_s"], ".0f"),
+                _number(event["rise_gone"], ".0%"),
+                _number(event["pump_likelihood"]),
+                str(event["false_alerts_before"] or ""),
+            )
+            for event in pumps["events"]
+        ),
+    )
+
+
+def _quiet(report: Mapping[str, Any]) -> TextTable:
+    return TextTable(
+        title="Alerts in quiet times",
+        note="All of them, real moves included; kinds by trigger.",
+        header=("time", "pairs", "pair-days", "alerts", "a pair and day", "kinds"),
+        rows=tuple(
+            (
+                time["name"],
+                str(time["pairs"]),
+                f"{time['pair_days']:g}",
+                str(time["alerts"]),
+                _number(time["alerts_per_pair_day"]),
+                _counts(time["by_type"]),
+            )
+            for time in report["quiet"]["times"]
+        ),
+    )
+
+
+def _likelihood(likelihood: Mapping[str, Any]) -> TextTable:
+    rows = [
+        (
+            "all",
+            str(sum(likelihood["other_rises"].values())),
+            _number(likelihood["auc_shipped_weights"]),
+            _number(likelihood["auc_out_of_fold"]),
+        )
+    ]
+    rows += [
+        (
+            source,
+            str(likelihood["other_rises"][source]),
+            _number(figures["auc_shipped_weights"]),
+            _number(figures["auc_out_of_fold"]),
+        )
+        for source, figures in likelihood["by_source"].items()
+    ]
+    share = likelihood["share_above_half"]
+    return TextTable(
+        title="Pump-and-dump likelihood",
+        note=(
+            f"{likelihood['pumps']} labelled pumps against other rises. Above one half:"
+            f" {share['pumps']:.0%} of the pumps, {share['other_rises']:.0%} of the others. Most"
+            " others are liquid pairs, which are easier to tell from a pump than the same pairs are"
+            " half an hour before. Rises from minute bars show no runs of trades and are given the"
+            " median pump's."
+        ),
+        header=("other rises", "count", "AUC, shipped weights", "AUC out of fold"),
+        rows=tuple(rows),
+    )
+
+
+def _weights(likelihood: Mapping[str, Any]) -> TextTable:
+    folds = likelihood["fitted_weights_by_fold"]
+    return TextTable(
+        title="Weights of the likelihood",
+        note="Fitted on everything, and on everything but one fold, beside what is shipped.",
+        header=("feature", "shipped", "fitted", *(f"without {n + 1}" for n in range(len(folds)))),
+        rows=tuple(
+            (
+                name,
+                f"{value:g}",
+                f"{likelihood['fitted_weights'][name]:g}",
+                *(f"{fold[name]:g}" for fold in folds),
+            )
+            for name, value in likelihood["shipped_weights"].items()
+        ),
+    )
+
+
+def _tapes(report: Mapping[str, Any]) -> TextTable:
+    return TextTable(
+        title="Crashes, trade by trade",
+        note=(
+            "From a trade's arrival to its alert in this process, µs: wall time, which has in it"
+            " whatever else the machine does, and processor time. Volume is looked at once a"
+            " second; those alerts wait for it and are left out of these times."
+        ),
+        header=(
+            "tape",
+            "trades",
+            "pairs",
+            "alerts",
+            "kinds",
+            "timed",
+            "wall p50",
+            "p99",
+            "processor p50",
+            "p99",
+        ),
+        rows=tuple(
+            (
+                tape["name"],
+                str(tape["trades"]),
+                str(tape["pairs"]),
+                str(tape["alerts"]),
+                _counts(tape["by_type"]),
+                str(tape["alerts"] - tape["found_once_a_second"]),
+                *(
+                    _number((tape[times] or {}).get(name), ".0f")
+                    for times in ("arrival_to_alert_us", "arrival_to_alert_processor_us")
+                    for name in ("p50", "p99")
+                ),
+            )
+            for tape in report["crash_tapes"]
+        ),
+    )
+
+
+def _absent(report: Mapping[str, Any]) -> list[str]:
+    return [f"The folder has no {name}." for name in report["absent"]]
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items())
+
+
+def _number(value: float | None, form: str = ".2f") -> str:
+    return "" if value is None else f"{value:{form}}"

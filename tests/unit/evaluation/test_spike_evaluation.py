@@ -1,0 +1,299 @@
+"""`evaluate spikes` on data made for the purpose, and the arithmetic of its figures."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from crews.cli.app import app
+from crews.evaluation.pump_score import Rise, auc, fit, judge_likelihood
+from crews.evaluation.spike_data import NaturalMove, Pump
+from crews.evaluation.spike_outcome import judge_natural, judge_pump
+from crews.evaluation.spike_trials import SpikeArchive
+from crews.evaluation.spike_tuning import Counts, tune
+from trading.errors import MarketDataError
+from trading.market.config import SpikeDetectionConfig
+from trading.market.pump_likelihood import PumpFeatures
+from trading.model.spike import Spike, SpikeDirection, SpikeType
+
+DAY_MS, MINUTE_MS = 86_400_000, 60_000
+START_MS = 1_580_515_200_000  # 2020-02-01
+ANNOUNCED_MS = START_MS + 2 * DAY_MS + 3_600_000
+BTC = 10_000.0
+
+
+def spike(at_ms: int, up: bool = True, symbol: str = "ABCUSDT", **more: Any) -> Spike:
+    values: dict[str, Any] = {
+        "id": f"s{at_ms}",
+        "symbol": symbol,
+        "type": SpikeType.PRICE,
+        "direction": SpikeDirection.UP if up else SpikeDirection.DOWN,
+        "detected_at_ms": at_ms,
+        "magnitude_pct": 5.0 if up else -5.0,
+        "timeframe_minutes": 1,
+        "volume_multiple": 5.0,
+        "z_score": 5.0,
+        "price_from": 1.0,
+        "price_to": 1.05,
+        "confidence": 0.9,
+        "detection_latency_ms": 0.0,
+    }
+    return Spike.model_validate({**values, **more})
+
+
+def pump_of(prices: list[tuple[int, float]]) -> Pump:
+    """From pairs of seconds after the announcement and price."""
+    return Pump(
+        "ABC/BTC",
+        "ABCUSDT",
+        ANNOUNCED_MS,
+        np.array([ANNOUNCED_MS + 1000 * s for s, _ in prices], np.int64),
+        np.array([price for _, price in prices]),
+        np.ones(len(prices)),
+        (),
+        BTC,
+    )
+
+
+def a_pump() -> Pump:
+    """Quiet at 1.0, then from 10 s on to 1.5 at 40 s, and back."""
+    quiet = [(second, 1.0) for second in range(-1700, 10, 20)]
+    return pump_of([*quiet, (10, 1.04), (20, 1.2), (40, 1.5), (60, 1.1), (600, 1.0)])
+
+
+def test_a_pumps_onset_peak_and_delay_are_measured_from_its_trades() -> None:
+    outcome = judge_pump(a_pump(), [spike(ANNOUNCED_MS + 15_000, price_to=1.25)])
+    assert outcome.visible
+    assert (outcome.onset_s, outcome.peak_s, outcome.alert_s) == (10, 40, 15)
+    assert outcome.delay_s == 5
+    assert outcome.peak_pct == pytest.approx(50)
+    assert outcome.rise_gone == pytest.approx(0.5)
+    assert outcome.before_peak
+    assert outcome.false_alerts == 0
+
+
+def test_an_alert_after_the_peak_is_no_alert_before_it() -> None:
+    outcome = judge_pump(a_pump(), [spike(ANNOUNCED_MS + 50_000)])
+    assert outcome.alert is not None
+    assert not outcome.before_peak
+
+
+def test_alerts_before_the_pump_are_false_and_detect_nothing() -> None:
+    early = [spike(ANNOUNCED_MS - 900_000), spike(ANNOUNCED_MS - 700_000, up=False)]
+    outcome = judge_pump(a_pump(), early)
+    assert outcome.alert is None
+    assert outcome.false_alerts == 2
+
+
+def test_a_fall_or_another_pairs_rise_detects_no_pump() -> None:
+    spikes = [
+        spike(ANNOUNCED_MS + 15_000, up=False),
+        spike(ANNOUNCED_MS + 15_000, symbol="XYZUSDT"),
+    ]
+    assert judge_pump(a_pump(), spikes).alert is None
+
+
+def test_a_pump_that_the_trades_do_not_show_is_not_visible() -> None:
+    flat = pump_of([(second, 1.0) for second in range(-1700, 1700, 20)])
+    assert not judge_pump(flat, []).visible
+
+
+def test_a_natural_move_may_have_been_reported_within_the_cool_down_before() -> None:
+    move = NaturalMove("ABCUSDT", START_MS, 4.0)
+    labelled = frozenset({("ABCUSDT", START_MS // MINUTE_MS)})
+    for at_ms, seen in ((-301_000, False), (-299_000, True), (30_000, True), (61_000, False)):
+        outcome = judge_natural(move, [spike(START_MS + at_ms)], labelled, 300_000)
+        assert (outcome.alert is not None) is seen
+
+
+def test_a_spike_of_the_labels_size_far_from_every_label_is_unlabelled() -> None:
+    move = NaturalMove("ABCUSDT", START_MS, 4.0)
+    labelled = frozenset({("ABCUSDT", START_MS // MINUTE_MS)})
+    spikes = [spike(START_MS + 30_000), spike(START_MS + 600_000), spike(START_MS - 600_000)]
+    small = spike(START_MS + 900_000, magnitude_pct=2.9)
+    assert judge_natural(move, [*spikes, small], labelled, 300_000).unlabelled == 2
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=1, max_size=30))
+def test_auc_is_the_share_of_pairs_in_the_right_order(rows: list[tuple[int, bool]]) -> None:
+    scores = np.array([float(score) for score, _ in rows])
+    positive = np.array([label for _, label in rows])
+    pairs = list(
+        itertools.product(
+            [score for score, label in rows if label],
+            [score for score, label in rows if not label],
+        )
+    )
+    found = auc(scores, positive)
+    if not pairs:
+        assert found is None
+    else:
+        wins = sum(1.0 if high > low else 0.5 if high == low else 0.0 for high, low in pairs)
+        assert found == pytest.approx(wins / len(pairs))
+
+
+def test_a_fit_finds_the_feature_that_tells_and_drops_one_of_the_wrong_sign() -> None:
+    rng = np.random.default_rng(1)
+    rows = rng.normal(size=(400, 6))
+    positive = rows[:, 3] + 0.3 * rng.normal(size=400) > 0
+    rows[:, 0] += positive  # thick pairs as pumps: against the feature's meaning
+    weights, _ = fit(rows, positive)
+    assert weights[0] == 0.0
+    assert weights[3] == max(weights) > 1.0
+
+
+def test_the_likelihood_is_judged_out_of_fold_and_by_source() -> None:
+    thin = PumpFeatures(2.0, 0.0, 0.6, 4.0, 0.5, 1.0)
+    thick = PumpFeatures(5.0, 0.0, 0.1, 1.0, 0.5, 0.2)
+    rises = [Rise(thin, True, "pump", at) for at in range(20)]
+    rises += [Rise(thick, False, "quiet (bars)", at, by_trade=False) for at in range(20)]
+    found = judge_likelihood(rises)
+    assert found is not None
+    assert found["auc_out_of_fold"] == 1.0
+    assert found["other_rises"] == {"quiet (bars)": 20}
+    assert judge_likelihood(rises[:20]) is None
+
+
+def test_what_bars_cannot_show_does_not_help_the_score() -> None:
+    pump = PumpFeatures(3.0, 0.0, 0.9, 2.0, 0.5, 1.0)
+    rises = [Rise(pump, True, "pump", at) for at in range(10)]
+    rises += [
+        Rise(replace(pump, rush_share=0.0), False, "quiet (bars)", at, by_trade=False)
+        for at in range(10)
+    ]
+    found = judge_likelihood(rises)
+    assert found is not None
+    assert found["auc_out_of_fold"] == 0.5
+
+
+def test_counts_add_up_and_false_alerts_cost_beyond_a_tenth() -> None:
+    good = Counts(pumps=10, pumps_seen=10, moves=10, moves_seen=10, pair_days=10.0)
+    noisy = replace(good, false_alerts=20, quiet_alerts=10)
+    assert (good + good).pumps == 20
+    assert good.score == 1.0
+    assert noisy.false_share == 0.5
+    assert noisy.score == pytest.approx(1.0 - 0.4 - 0.1)
+
+
+@pytest.fixture
+def recorded(tmp_path: Path) -> Path:
+    """Three days of BTC and ETH, one pump and one natural move of BTC."""
+    rng = np.random.default_rng(5)
+    minutes = np.arange(3 * 1440)
+    for symbol, price in (("BTCUSDT", BTC), ("ETHUSDT", 200.0)):
+        closes = price * np.exp(np.cumsum(rng.normal(0, 3e-4, len(minutes))))
+        if symbol == "BTCUSDT":
+            closes[2000:] *= 1.04
+        opens = np.concatenate([[price], closes[:-1]])
+        write(
+            tmp_path / f"binance_spot_{symbol}_1m_2020.parquet",
+            ts=START_MS + minutes * MINUTE_MS,
+            open=opens,
+            high=np.maximum(opens, closes),
+            low=np.minimum(opens, closes),
+            close=closes,
+            volume=np.where(minutes == 2000, 500.0, rng.uniform(20, 30, len(minutes))),
+        )
+    write(
+        tmp_path / "natural_spikes_x.parquet",
+        ts=[START_MS + 2000 * MINUTE_MS, START_MS],
+        symbol=["BTC/USDT", "XRP/USDT"],
+        return_pct=[4.0, 4.0],
+    )
+    seconds = [*range(-1800, 0, 30), *np.arange(0, 20, 0.25), *range(60, 3600, 60)]
+    rates = [
+        1.0 + 0.001 * (at % 2) if s < 0 or s >= 60 else 1.0 + s / 50 for at, s in enumerate(seconds)
+    ]
+    write(
+        tmp_path / "pump_trades_raw_x.parquet",
+        symbol=["ABC/BTC"] * len(seconds),
+        event_ts=[ANNOUNCED_MS] * len(seconds),
+        ts=[ANNOUNCED_MS + int(1000 * s) for s in seconds],
+        price=[1e-5 * rate for rate in rates],
+        amount=[2e5 if 0 <= s < 60 else 50.0 for s in seconds],
+    )
+    history = np.arange(2 * 1440 + 30)
+    flat = np.where(history % 2, 1.001e-5, 1e-5)
+    write(
+        tmp_path / "pump_bars_1m_x.parquet",
+        symbol=["ABC/BTC"] * len(history),
+        event_ts=[ANNOUNCED_MS] * len(history),
+        ts=START_MS + history * MINUTE_MS,
+        open=flat,
+        high=flat,
+        low=flat,
+        close=flat,
+        volume=[100.0] * len(history),
+    )
+    return tmp_path
+
+
+def write(path: Path, **columns: Any) -> None:
+    pq.write_table(pa.table(columns), path)
+
+
+def evaluated(folder: Path, *more: str) -> dict[str, Any]:
+    result = CliRunner().invoke(app, ["evaluate", "spikes", "--data", str(folder), "--json", *more])
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)  # type: ignore[no-any-return]
+
+
+def test_the_command_finds_what_a_folder_holds_and_names_what_it_lacks(recorded: Path) -> None:
+    found = evaluated(recorded)
+    assert found["absent"] == ["quiet times", "raw trades of a crash"]
+    pumps, natural = found["pumps"], found["natural_moves"]
+    assert (pumps["labelled"], pumps["visible"], pumps["detected"]) == (1, 1, 1)
+    assert pumps["detected_before_peak"] == 1
+    (event,) = pumps["events"]
+    assert 0 <= event["alert_s"] < 20
+    assert event["pump_likelihood"] > 0.5
+    assert (natural["labelled"], natural["with_enough_past"], natural["detected"]) == (2, 1, 1)
+    assert found["quiet"]["alerts_per_pair_day"] is None
+    assert found["limits"]
+
+
+def test_the_command_writes_plots_and_its_section_of_a_page(recorded: Path, tmp_path: Path) -> None:
+    page, plots = tmp_path / "page.md", tmp_path / "plots"
+    evaluated(recorded, "--plots", str(plots), "--report", str(page))
+    assert [path.name for path in plots.iterdir()] == ["pump-ABCBTCT2020-02-03T0100.png"]
+    assert "### Labelled pumps" in page.read_text()
+
+
+def test_a_folder_with_nothing_labelled_is_reported_empty(recorded: Path) -> None:
+    for name in ("pump_trades_raw_x", "pump_bars_1m_x", "natural_spikes_x"):
+        (recorded / f"{name}.parquet").unlink()
+    found = evaluated(recorded)
+    assert found["absent"][:2] == ["labelled pump trades", "labelled natural moves"]
+    assert found["pumps"]["recall"] is None
+    assert found["pump_likelihood"] is None
+
+
+def test_a_file_that_is_not_what_its_name_says_is_refused(recorded: Path) -> None:
+    write(recorded / "pump_trades_raw_y.parquet", symbol=["ABC/BTC"])
+    with pytest.raises(MarketDataError, match=r"pump_trades_raw_y.parquet has no column event_ts"):
+        SpikeArchive(recorded)
+
+
+def test_the_search_judges_every_fold_by_what_came_before_it(recorded: Path) -> None:
+    said: list[str] = []
+    found = tune(SpikeArchive(recorded), SpikeDetectionConfig(), 2, said.append)
+    assert len(said) == found["trials"] == 2
+    assert [fold["trained_on_blocks"] for fold in found["folds"]] == [[0], [0, 1], [0, 1, 2]]
+    assert set(found["best"]["settings"]) <= set(SpikeDetectionConfig.model_fields)
+
+
+@pytest.mark.parametrize("trials", [0, 1])
+def test_a_search_among_one_candidate_is_refused(recorded: Path, trials: int) -> None:
+    with pytest.raises(ValueError, match="trials must be at least 2"):
+        tune(SpikeArchive(recorded), SpikeDetectionConfig(), trials)

@@ -75,6 +75,8 @@ def sender(pipe: Connection) -> None:
                 await socket.send(frame("BTCUSDT", START_PRICE))
                 await socket.send(frame("ETHUSDT", ETH_PRICE))
                 await asyncio.sleep(CALM_INTERVAL_S)
+            for share in (0.96, 0.92):  # ETH falls too: a witness, so that no hold is waited for
+                await socket.send(frame("ETHUSDT", ETH_PRICE * share))
             departures = []
             for step in range(1, FALL_STEPS + 1):
                 text = frame("BTCUSDT", START_PRICE * STEP**step)

@@ -1,0 +1,55 @@
+"""An environment of its own for what is measured beside the product and is no part of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / ".bench" / "rivals"
+PACKAGES = (
+    "nautilus_trader>=1.221,<2",
+    "river>=0.21",
+    "pandas>=2.2",
+    "pyarrow>=18",
+    "uvloop>=0.21",
+    # What the product's market half imports, so that both run in one process.
+    "msgspec>=0.19",
+    "pydantic>=2.10,<3",
+    "structlog>=24",
+)
+
+
+def rivals() -> Path | None:
+    """The Python of that environment, made at the first call; None where it cannot be had."""
+    python = FOLDER / "bin" / "python"
+    stamp = FOLDER / ".installed"
+    if stamp.exists() and stamp.read_text() == "\n".join(PACKAGES):
+        return python
+    print(f"installing nautilus_trader, pandas and river into {FOLDER} (once) ...", flush=True)
+    pip = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    try:
+        subprocess.run([sys.executable, "-m", "venv", str(FOLDER)], check=True)
+        subprocess.run([*pip, "--prefer-binary", *PACKAGES], check=True, stderr=subprocess.DEVNULL)
+    except (OSError, subprocess.CalledProcessError) as error:
+        print(f"  not available here: {error}")
+        return None
+    stamp.write_text("\n".join(PACKAGES))
+    return python
+
+
+def run(python: Path, script: str, *arguments: object) -> dict[str, Any] | None:
+    """What ``benchmarks/<script>`` prints as JSON on its last line; None, said so, if it fails."""
+    command = [str(python), str(ROOT / "benchmarks" / script), *map(str, arguments)]
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT / 'benchmarks'}"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        print(f"  {script} failed: {last}")
+        return None
+    result: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return result

@@ -43,7 +43,12 @@ lint: $(STAMP)  ## ruff, mypy --strict and the import contracts
 bench: $(STAMP)  ## Run every measurement in benchmarks/ and print its figures
 	@set -e; for bench in $(BENCHES); do echo "== $$bench"; $(BIN)/python $$bench; done
 
-prove: $(STAMP)  ## Run the long form of the tests
+# The proofs first, in full; their counts become docs/guarantees.md only when all of them held.
+prove: $(STAMP)  ## Run the long tests, and every proof in full; writes docs/guarantees.md
+	@rm -rf .proofs
+	@SPIKEGUARD_PROOFS=full SPIKEGUARD_PROOF_RESULTS=.proofs \
+	  $(BIN)/python -m pytest -q -m '' --durations=10 tests/acceptance/breaker $(ARGS)
+	@$(BIN)/python tests/support/guarantees.py .proofs docs/guarantees.md
 	@$(BIN)/python -m pytest -q -m long $(ARGS)
 
 reference: $(STAMP)  ## Write the configuration file and its page anew from the models

@@ -145,4 +145,10 @@ class AppConfig(ConfigModel):
                 f"execution.not_found_grace_ms = {grace_ms} must be longer than "
                 f"exchange.recv_window_ms = {window_ms}"
             )
+        fence_ms = self.circuit_breaker.foreign_fence_timeout_ms
+        if fence_ms <= window_ms:
+            raise ValueError(
+                f"circuit_breaker.foreign_fence_timeout_ms = {fence_ms} must be longer than "
+                f"exchange.recv_window_ms = {window_ms}"
+            )
         return self

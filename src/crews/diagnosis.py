@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from crews.checks import Check, Level
 from crews.config_loader import ENV_FILE, LoadedConfig
-from crews.preflight import require_permission_to_trade
+from crews.preflight import require_permission_to_trade, store_was_used
 from crews.venue_diagnosis import check_venue
-from trading.errors import ConfigurationError, SpikeguardError, StoreError, StoreMissingError
+from trading.errors import (
+    ConfigurationError,
+    FleetError,
+    SpikeguardError,
+    StoreError,
+    StoreMissingError,
+)
 
 if TYPE_CHECKING:
     from agents.llm_choice import LlmChoice
@@ -74,6 +79,9 @@ def _check_store(loaded: LoadedConfig) -> list[Check]:
     try:
         store = BreakerStore.open(storage)
     except StoreMissingError:
+        if store_was_used(loaded.config):
+            detail = f"none at {storage.path}, where one was used; put it back, or make a new one"
+            return [Check("store", Level.FAIL, f"{detail} on purpose: `python -m crews.run init`")]
         if loaded.config.exchange.venue == "sim":
             detail = f"none yet at {storage.path}; the first run on venue sim creates it"
             return [Check("store", Level.WARNING, detail)]
@@ -95,23 +103,16 @@ def _check_redis(loaded: LoadedConfig) -> list[Check]:
     config = loaded.config.redis
     if not config.enabled:
         return []
-    from redis.exceptions import RedisError
-
-    from trading.risk.redis_mirror import redis_client
+    from trading.risk.redis_record import RedisRecord
 
     password = loaded.environment.REDIS_PASSWORD
-    client = redis_client(config, password.get_secret_value() if password else None)
-
-    async def ping() -> None:
-        try:
-            await client.ping()
-        finally:
-            await client.aclose()
-
+    redis = RedisRecord(config, password.get_secret_value() if password else None)
     try:
-        asyncio.run(ping())
-    except (RedisError, OSError, TimeoutError) as error:
-        return [Check("redis", Level.FAIL, f"{config.address} does not answer: {error}")]
+        redis.ping()
+    except FleetError as error:
+        return [Check("redis", Level.FAIL, str(error))]
+    finally:
+        redis.close()
     return [Check("redis", Level.OK, f"{config.address} answers")]
 
 

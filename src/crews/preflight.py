@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from crews.config import AppConfig
 from crews.config_loader import LoadedConfig
 from trading.errors import ConfigurationError
 from trading.exchange.config import CREDENTIAL_NAMES
+
+
+def store_was_used(config: AppConfig) -> bool:
+    """Whether a core ran here before: a store that is missing now is a halt that is forgotten."""
+    return Path(config.api.runtime_directory, "core.json").exists()
 
 
 def require_permission_to_trade(loaded: LoadedConfig) -> None:

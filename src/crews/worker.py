@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from types import FrameType
 from typing import TextIO
 
 from pydantic import ValidationError
@@ -107,12 +108,19 @@ class Worker:
         self.stop()
 
 
+def _end_at_once(_number: int, _frame: FrameType | None) -> None:
+    """Until the worker is built: as an exception, so that importing CrewAI tidies up after it."""
+    raise SystemExit(EXIT_OK)
+
+
 def main() -> int:
     """Run one worker to its end; the exit code."""
     try:
         refuse_exchange_keys(os.environ)
         config = read_config(sys.stdin)
         configure_logging(config.logging, f"{config.role}-worker")
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, _end_at_once)
         client = HttpTradingClient(
             config.socket_path,
             config.record_path,
@@ -133,6 +141,8 @@ def run_and_exit() -> None:
     code = EXIT_ERROR
     try:
         code = main()
+    except SystemExit:
+        code = EXIT_OK
     except Exception:
         logger.exception("worker failed")
     finally:

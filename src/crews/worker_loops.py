@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from agents.config import AgentsConfig
 from crews.crew_config import CrewsConfig
+from crews.decisions import record_activity
 from crews.guardian.crew import GuardianCrew
 from crews.spike_trading.crew import SpikeTradingCrew
 from trading.api.client import TradingClient
@@ -57,6 +58,8 @@ class WorkerLoop(ABC):
 class GuardianLoop(WorkerLoop):
     """An assessment every interval of market time, and at once when the breaker changes."""
 
+    _problem = ""  # why the latest assessment failed
+
     def warm_up(self) -> None:
         self._crew = GuardianCrew(
             self._client,
@@ -84,12 +87,20 @@ class GuardianLoop(WorkerLoop):
             occasion = f"the breaker is now {snapshot.status}" if changed else "regular"
             seen, due_ms = state, now_ms + interval_ms
             self.detail = f"assessing ({occasion})"
-            try:
-                self.detail = self._crew.assess(occasion).decision
-            except SpikeguardError as error:
-                self.detail = f"no assessment: {error}"
-                logger.warning("no assessment: %s", error)
-                self._stop.wait(_PAUSE_AFTER_ERROR_S)
+            self._assess(occasion)
+
+    def _assess(self, occasion: str) -> None:
+        """One assessment; a problem is shown when it is new, not at every interval anew."""
+        try:
+            self.detail = self._crew.assess(occasion).decision
+            self._problem = ""
+        except SpikeguardError as error:
+            self.detail = f"no assessment: {error}"
+            logger.warning("no assessment: %s", error)
+            if str(error) != self._problem:
+                self._problem = str(error)
+                record_activity(self._client, "guardian", self.detail, "warning")
+            self._stop.wait(_PAUSE_AFTER_ERROR_S)
 
 
 class SpikeLoop(WorkerLoop):

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from tools import analytics
 from tools.base import ToolArguments, ToolClass, TradingTool
+from tools.run_context import current_run
 from trading.clock import MINUTE_MS
 from trading.model.breaker import BreakerSnapshot
 
@@ -38,6 +39,13 @@ def window_for(minutes: int) -> str:
         if minutes <= limit:
             return name
     return "4h"
+
+
+def _pump_likelihood_at_detection(symbol: str) -> float | None:
+    """The detector's own figure for the spike that this run is about."""
+    run = current_run()
+    spike = run.spike if run else None
+    return spike.pump_likelihood if spike and spike.symbol == symbol else None
 
 
 def _rounded(value: float | None, digits: int = 4) -> float | None:
@@ -82,6 +90,10 @@ class AnalyzeSpikeContext(TradingTool):
             imbalance=imbalance,
             retraced=retraced,
         )
+        at_detection = _pump_likelihood_at_detection(arguments.symbol)
+        if at_detection is not None:
+            # Trades told it at the detection, book and price tell it now: believe the worse.
+            likelihood = max(likelihood, at_detection)
         return {
             "symbol": arguments.symbol,
             "reference": arguments.reference,

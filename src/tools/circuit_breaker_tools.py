@@ -11,9 +11,13 @@ from trading.api.schemas import ActivityEntry, TripCommand, WarnCommand
 from trading.errors import MarketDataError
 from trading.model.breaker import Actor, BreakerSnapshot, BreakerStatus
 
+SHOWN_REASON = 400  # characters of a recommendation's reason in the activity feed
+
 
 class ReasonArguments(ToolArguments):
-    reason: str = Field(min_length=5, max_length=400, description="Why, with the numbers.")
+    """Any text: a halt is not refused for how its reason reads."""
+
+    reason: str = Field(description="Why, with the numbers; a sentence or two.")
 
 
 class DrawdownArguments(ToolArguments):
@@ -142,7 +146,7 @@ class _RecommendEasing(TradingTool):
                 ActivityEntry(
                     time_ms=self._client.now_ms(),
                     source="guardian",
-                    text=f"recommends: {self.step} ({met}): {arguments.reason}",
+                    text=f"recommends: {self.step} ({met}): {arguments.reason[:SHOWN_REASON]}",
                     level="notice",
                 )
             )

@@ -15,15 +15,17 @@ from agents.outputs import (
 )
 from agents.rules.view import Step, TaskView, ToolCall, explain
 
+_BUSY = 2.0  # times the usual volume
 _ISOLATED_ENOUGH = 0.35  # below, the market explains most of the move
 _GIVEN_BACK = 0.5  # beyond, the move is over
 
 
 def spike_detection(view: TaskView, policy: RulePolicyConfig) -> Step:
-    """Confirmed when the pair's own window shows the move, or the volume that was reported."""
+    """Confirmed when the pair's own window moves the spike's way, or has the reported volume."""
     spike, window = view.data["spike"], view.data["window"]
-    same_way = window["return_pct"] * spike["magnitude_pct"] > 0
-    busy = window["volume_multiple"] >= 2
+    # What a book, a future or a liquidation foretells has to show in the price as well.
+    same_way = window["return_pct"] > 0 if spike["direction"] == "up" else window["return_pct"] < 0
+    busy = window["volume_multiple"] >= _BUSY
     confirmed = window["ready"] and (same_way or (spike["type"] == "volume" and busy))
     return SpikeDetectionReport(
         symbol=spike["symbol"],
@@ -33,7 +35,7 @@ def spike_detection(view: TaskView, policy: RulePolicyConfig) -> Step:
         confidence=spike["confidence"] if confirmed else 0.0,
         reasoning=explain(
             f"{spike['type']} spike {spike['direction']} of {spike['magnitude_pct']:.2f} % in "
-            f"{spike['timeframe_minutes']} min",
+            f"{spike['timeframe_minutes']} min ({spike['severity']}): {spike['evidence']}",
             f"the {window['window']} window returns {window['return_pct']:.2f} % at "
             f"{window['volume_multiple']:.1f} times the usual volume",
         ),

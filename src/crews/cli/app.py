@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.exceptions import TyperException
 
-from crews.cli import breaker, config, doctor, runs, store
+from crews.cli import breaker, config, doctor, evaluate, runs, store
 from crews.cli.exit_codes import EXPLANATION, ExitCode, exit_code_of
-from crews.cli.output import show_error
+from crews.cli.output import print_json, show_error
 from crews.cli.state import CliState
 from trading.errors import SpikeguardError
 
@@ -35,6 +36,7 @@ app = typer.Typer(
 )
 app.add_typer(breaker.app)
 app.add_typer(config.app)
+app.add_typer(evaluate.app)
 app.command("live")(runs.live)
 app.command("replay")(runs.replay)
 app.command("status")(runs.status)
@@ -73,20 +75,25 @@ def root(
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; errors of ours are printed, not raised."""
+    as_json = "--json" in arguments
     try:
-        # A command never exits with 2 by itself, so a SystemExit of 2 is the parser's usage error.
-        app(args=list(arguments), prog_name="spikeguard")
+        # A command never exits with 2 by itself, so a SystemExit of 2 is the parser's usage error,
+        # which it raises instead of showing where a program reads the answer.
+        code = app(args=list(arguments), prog_name="spikeguard", standalone_mode=not as_json)
+        return code if isinstance(code, int) else ExitCode.OK
+    except TyperException as error:
+        print_json({"error": "UsageError", "message": error.format_message()})
+        return ExitCode.CONFIGURATION
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
         return ExitCode.CONFIGURATION if code == 2 else code
     except SpikeguardError as error:
-        show_error(error, as_json="--json" in arguments)
+        show_error(error, as_json=as_json)
         return exit_code_of(error)
     except BrokenPipeError:  # `… | head` has seen enough
         with contextlib.suppress(OSError):
             _discard_output()
         return ExitCode.OK
-    return ExitCode.OK
 
 
 def _discard_output() -> None:

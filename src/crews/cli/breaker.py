@@ -30,6 +30,24 @@ app = typer.Typer(
 Reason = Annotated[
     str, typer.Option(help="Why; recorded and shown.", metavar="TEXT", show_default=False)
 ]
+
+
+def _real_reason(reason: str) -> str:
+    """The reason of a command that eases: one line that says something."""
+    from trading.api.schemas import LONGEST_REASON, one_line
+
+    line = one_line(reason)
+    if not line or len(line) > LONGEST_REASON:
+        raise typer.BadParameter(f"write why, in at most {LONGEST_REASON} characters")
+    return line
+
+
+EasingReason = Annotated[
+    str,
+    typer.Option(
+        help="Why; recorded and shown.", metavar="TEXT", show_default=False, callback=_real_reason
+    ),
+]
 Epoch = Annotated[
     int | None,
     typer.Option(
@@ -102,7 +120,7 @@ def warn(
 @app.command()
 def recover(
     context: typer.Context,
-    reason: Reason,
+    reason: EasingReason,
     epoch: Epoch = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -123,7 +141,7 @@ def recover(
 @app.command()
 def clear(
     context: typer.Context,
-    reason: Reason,
+    reason: EasingReason,
     epoch: Epoch = None,
     force: Annotated[
         bool,

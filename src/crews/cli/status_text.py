@@ -29,6 +29,8 @@ def breaker_table(view: BreakerView, now_ms: int | None = None) -> Table:
         rows["tripped at"] = iso(snapshot.triggered_at_ms)
     if snapshot.cooldown_until_ms is not None and snapshot.status is BreakerStatus.TRIGGERED:
         rows["cool-down"] = f"until {iso(snapshot.cooldown_until_ms)}{_left(snapshot, now_ms)}"
+    if snapshot.status is BreakerStatus.TRIGGERED:
+        rows["quiescent"] = quiescence_text(view)
     if snapshot.causes:
         rows["causes"] = ", ".join(snapshot.causes)
     rows["trips in 24 h"] = str(snapshot.trips_24h)
@@ -79,6 +81,13 @@ def state_line(snapshot: BreakerSnapshot) -> Text:
     if snapshot.latch is Latch.MANUAL:
         text.append(", MANUAL latch: an operator must clear it", style="bold red")
     return text
+
+
+def quiescence_text(view: BreakerView) -> str:
+    """Whether the trip has come to rest: nothing on its way, and two clean snapshots agree."""
+    if view.quiescent_at_ms is None:
+        return "not yet: orders and account are being settled"
+    return f"since {iso(view.quiescent_at_ms)}"
 
 
 def _left(snapshot: BreakerSnapshot, now_ms: int | None) -> str:

@@ -50,7 +50,10 @@ class StoredBreaker:
 
     def breaker(self) -> BreakerView:
         return BreakerView(
-            snapshot=self._breaker.snapshot, blockers=self._breaker.blockers(), running=False
+            snapshot=self._breaker.snapshot,
+            blockers=self._breaker.blockers(),
+            quiescent_at_ms=self._quiescent_at_ms(),
+            running=False,
         )
 
     def trip(self, command: TripCommand) -> CommandResult:
@@ -89,6 +92,12 @@ class StoredBreaker:
         )
         what = "cleared" if command.force else "latch released"
         return self._result(f"{what} in the store", applied=True)
+
+    def _quiescent_at_ms(self) -> int | None:
+        try:
+            return self._breaker.quiescent_at_ms()
+        except StoreError:  # the state itself says what is wrong with the store
+            return None
 
     def _result(self, message: str, *, applied: bool) -> CommandResult:
         return CommandResult(applied=applied, message=message, snapshot=self._breaker.snapshot)

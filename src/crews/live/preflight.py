@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from agents.llm_choice import choose_llm
 from crews.config_loader import LoadedConfig
-from crews.preflight import require_permission_to_trade
+from crews.preflight import require_permission_to_trade, store_was_used
 from trading.clock import SystemClock
 from trading.errors import ConfigurationError, StoreMissingError
 from trading.node.instance import running_instance
@@ -16,7 +17,8 @@ def check_before_start(loaded: LoadedConfig) -> None:
     """Refuse what must not start; create the store on the first use of venue sim.
 
     Raises:
-        ConfigurationError: a second instance, real money without confirmation, or no key.
+        ConfigurationError: a second instance, real money without confirmation, no key, or a model
+            that cannot be reached without more settings.
         StoreMissingError: a real venue without a store, or a store that has disappeared.
     """
     config = loaded.config
@@ -27,6 +29,8 @@ def check_before_start(loaded: LoadedConfig) -> None:
             f"(venue {running.venue}); stop it first"
         )
     require_permission_to_trade(loaded)
+    if config.crews.enabled:  # else its workers would die at every start, and nobody would trade
+        choose_llm(config.agents.llm, loaded.worker_environment())
     _check_store(loaded)
 
 
@@ -36,7 +40,7 @@ def _check_store(loaded: LoadedConfig) -> None:
     path = config.storage.path
     if path.exists():
         return
-    was_used = Path(config.api.runtime_directory, "core.json").exists()
+    was_used = store_was_used(config)
     if config.exchange.venue == "sim" and not was_used:
         create_store(config.storage, SystemClock())
         return

@@ -41,12 +41,14 @@ class Child:
     nice: int = 0
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
     started_at: float = field(default=0.0, init=False)  # monotonic seconds, of the latest start
+    _log_from: int = field(default=0, init=False)  # where the latest start's part of the log begins
 
     def start(self) -> None:
         """Start the process and hand it its settings."""
         self.log_path.parent.mkdir(parents=True, exist_ok=True)
         self.started_at = time.monotonic()
         with self.log_path.open("ab") as log:
+            self._log_from = log.tell()
             self.process = subprocess.Popen(
                 [sys.executable, "-m", self.module],
                 stdin=subprocess.PIPE,
@@ -97,18 +99,18 @@ class Child:
         return self.process.pid if self.process else None
 
     def last_words(self) -> str:
-        """The end of its log, for an error message."""
+        """The signal that ended it, or the end of its log since its start, for a message."""
+        code = self.process.poll() if self.process else None
+        if code is not None and code < 0:  # whatever it wrote before, it did not see this coming
+            return f"by {signal.Signals(-code).name} (log: {self.log_path})"
         try:
-            lines = self.log_path.read_text(errors="replace").strip().splitlines()
+            with self.log_path.open("rb") as log:
+                log.seek(self._log_from)
+                lines = log.read().decode(errors="replace").strip().splitlines()
         except OSError:
             return "no log"
         said = lines[-1] if lines else "it said nothing"
-        return f"{self._signal()}{said} (log: {self.log_path})"
-
-    def _signal(self) -> str:
-        """The signal that ended it, which leaves no word in the log."""
-        code = self.process.poll() if self.process else None
-        return f"by {signal.Signals(-code).name}; " if code is not None and code < 0 else ""
+        return f"{said} (log: {self.log_path})"
 
     def signal_end(self) -> None:
         """Ask it to end, without waiting."""

@@ -14,6 +14,7 @@ import logging
 import os
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -199,7 +200,8 @@ class Supervisor:
             if watched is None or watched.child.is_alive or not watched.policy.is_due():
                 continue
             self._notes.append(
-                f"{watched.child.name} ended ({watched.child.last_words()}); started again"
+                f"{datetime.now(UTC):%H:%M:%S} {watched.child.name} started again; it ended "
+                f"{watched.child.last_words()}"
             )
             watched.child.stop(0)
             if watched is self._core:
@@ -222,7 +224,10 @@ class Supervisor:
         elif now - self._hung_since >= HUNG_CONFIRMED_AFTER_S:
             self._hung_since = None
             log.error("the core has not beaten for %.0f s: killed", silent_ms / 1000)
-            self._notes.append(f"the core hung for {silent_ms / 1000:.0f} s and was killed")
+            self._notes.append(
+                f"{datetime.now(UTC):%H:%M:%S} the core hung for {silent_ms / 1000:.0f} s and was "
+                "killed"
+            )
             core.kill()
 
     def _not_a_fresh_account(self, core: Child) -> None:

@@ -22,7 +22,7 @@ from trading.api.schemas import CoreStatus, Portfolio, SpikeView
 from trading.clock import utc
 from trading.model.breaker import BreakerStatus, Latch
 from trading.model.metrics import Metric
-from trading.model.spike import SpikeDirection, SpikeStatus
+from trading.model.spike import SpikeDirection, SpikeStatus, SpikeType
 
 STATE_STYLE = {
     BreakerStatus.SAFE: "bold white on green4",
@@ -40,6 +40,14 @@ SPIKE_STYLE = {
 BAR_WIDTH = 18  # at most
 METRIC_TEXT_WIDTH = 33  # a metric's name and value, with the panel's frame
 WIDE = 110  # columns from which two columns of panels fit
+# What was seen where that is no move over a span of time.
+TRIGGER_NAMES = {
+    SpikeType.VOLUME: "vol",
+    SpikeType.DIVERGENCE: "fut",
+    SpikeType.IMBALANCE: "book",
+    SpikeType.LIQUIDATION: "liq",
+    SpikeType.NEWS: "news",
+}
 LEFT_WIDTH = 60  # the spikes with their outcome, when wide
 
 
@@ -104,6 +112,9 @@ def _header(status: CoreStatus, note: str) -> Panel:
     snapshot = status.breaker.snapshot
     first = state_text(status)
     second = Text()
+    if snapshot.status is BreakerStatus.TRIGGERED:
+        quiescent = status.breaker.quiescent_at_ms is not None
+        second.append("quiescent   " if quiescent else "not quiescent yet   ")
     if snapshot.reason and snapshot.status is not BreakerStatus.SAFE:
         second.append(f"{snapshot.actor}: {snapshot.reason}", style="bold")
     remaining_ms = (snapshot.cooldown_until_ms or 0) - status.time_ms
@@ -223,11 +234,12 @@ def _spikes(spikes: tuple[SpikeView, ...], *, header: bool) -> Panel:
         spike = view.spike
         why = view.note.rpartition(" %: ")[2]  # without pair and move, which the row shows
         arrow = "▲" if spike.direction is SpikeDirection.UP else "▼"
+        seen = TRIGGER_NAMES.get(spike.type, f"{spike.timeframe_minutes}m")
         table.add_row(
             f"{utc(spike.detected_at_ms):%H:%M:%S}",
             spike.symbol,
             Text(
-                f"{arrow} {spike.magnitude_pct:+.1f} % {spike.timeframe_minutes}m",
+                f"{arrow} {spike.magnitude_pct:+.1f} % {seen}",
                 style="green" if spike.direction is SpikeDirection.UP else "red",
             ),
             f"×{spike.volume_multiple:.1f}",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from trading.model.base import ValueModel
 from trading.model.breaker import Actor, BreakerSnapshot
@@ -14,16 +14,39 @@ from trading.model.metrics import MarketSnapshot
 from trading.model.portfolio import Portfolio as Portfolio
 from trading.model.spike import Spike, SpikeStatus
 
+LONGEST_REASON = 500
+NO_REASON = "no reason given"
+
+
+def one_line(text: str) -> str:
+    """``text`` as one line that can be stored and shown: no control characters, no half ones."""
+    whole = text.encode(errors="replace").decode()
+    return " ".join("".join(c if c.isprintable() else " " for c in whole).split())
+
+
+def _whole(text: object) -> object:
+    return one_line(text) if isinstance(text, str) else text
+
+
+def _usable(text: object) -> object:
+    return (one_line(text)[:LONGEST_REASON] or NO_REASON) if isinstance(text, str) else text
+
+
+# Of commands that ease: a reason is asked for, so an empty or endless one is refused.
+Reason = Annotated[str, BeforeValidator(_whole), Field(min_length=1, max_length=LONGEST_REASON)]
+# Of commands that tighten: whatever was written, the halt does not wait for a better text.
+AnyReason = Annotated[str, BeforeValidator(_usable)]
+
 
 class TripCommand(ValueModel):
-    reason: str = Field(min_length=1, max_length=500)
+    reason: AnyReason
     actor: Actor = Actor.OPERATOR
     rule: str | None = None
     details: dict[str, Any] = Field(default_factory=dict)
 
 
 class WarnCommand(ValueModel):
-    reason: str = Field(min_length=1, max_length=500)
+    reason: AnyReason
     actor: Actor = Actor.OPERATOR
     details: dict[str, Any] = Field(default_factory=dict)
 
@@ -31,7 +54,7 @@ class WarnCommand(ValueModel):
 class RecoverCommand(ValueModel):
     """TRIGGERED → RECOVERING. ``epoch`` must echo the current one for an operator."""
 
-    reason: str = Field(min_length=1, max_length=500)
+    reason: Reason
     actor: Actor = Actor.OPERATOR
     epoch: int | None = None
 
@@ -40,7 +63,7 @@ class ClearCommand(ValueModel):
     """→ SAFE, or only the latch. ``force`` is an operator's recorded override; ``false_alarm`` says
     that the trip should not have been."""
 
-    reason: str = Field(min_length=1, max_length=500)
+    reason: Reason
     actor: Actor = Actor.OPERATOR
     epoch: int
     force: bool = False
@@ -53,6 +76,7 @@ class BreakerView(ValueModel):
     snapshot: BreakerSnapshot
     market: MarketSnapshot | None = None
     blockers: tuple[str, ...] = ()  # why recovery cannot start yet
+    quiescent_at_ms: int | None = None  # when the latest trip came to rest; None: not yet
     running: bool = True  # False when read from the store with no core running
 
 

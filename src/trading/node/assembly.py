@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from trading.clock import Clock
 from trading.events import (
@@ -16,6 +17,7 @@ from trading.events import (
 )
 from trading.exchange.protocols import ExchangeClient
 from trading.execution.service import ExecutionService
+from trading.execution.shared_halt import always_clear
 from trading.market.engine import MarketEngine
 from trading.model.breaker import BreakerSnapshot, BreakerStatus
 from trading.model.market import Instrument
@@ -29,6 +31,9 @@ from trading.node.records import Records
 from trading.node.spikes import SpikeDesk
 from trading.risk.circuit_breaker import CircuitBreaker, install_circuit_breaker
 from trading.risk.shared_record import SharedRecordWriter
+
+if TYPE_CHECKING:
+    from trading.risk.redis_fleet import FleetHalt
 
 # A core that has just started gets this long for its first tick before silence is a trip.
 START_GRACE_MS = 30_000
@@ -54,6 +59,7 @@ class Surroundings:
     tick_gap_ms: int
     inline_records: bool
     record: SharedRecordWriter | None
+    redis_password: str | None = None
 
 
 def assemble(config: NodeConfig, around: Surroundings) -> TradingCore:
@@ -67,6 +73,7 @@ def assemble(config: NodeConfig, around: Surroundings) -> TradingCore:
         config.circuit_breaker, clock, config.storage, record=around.record
     )
     install_circuit_breaker(breaker)
+    fleet = _fleet(config, around, breaker)
     market = MarketEngine(
         config.market,
         config.spike_detection,
@@ -93,6 +100,7 @@ def assemble(config: NodeConfig, around: Surroundings) -> TradingCore:
         entry_price=market.entry_price,
         instruments=around.instruments,
         data_fresh=lambda: guard.data_is_fresh(),
+        clearance=fleet.clearance if fleet else always_clear,
         quote_asset=config.market.quote_asset,
     )
     guard = Guard(
@@ -101,6 +109,8 @@ def assemble(config: NodeConfig, around: Surroundings) -> TradingCore:
         bus,
         unknown_orders=lambda: execution.unknown_orders,
         reconciled=lambda: execution.reconciled,
+        quiet=lambda: execution.quiet,
+        halted_elsewhere=fleet.halted_elsewhere if fleet else always_clear,
         start_grace_ms=START_GRACE_MS,
     )
     spikes = SpikeDesk(
@@ -120,6 +130,7 @@ def assemble(config: NodeConfig, around: Surroundings) -> TradingCore:
             clock=clock,
             market=market,
             breaker=breaker,
+            fleet=fleet,
             guard=guard,
             execution=execution,
             client=around.client,
@@ -129,6 +140,22 @@ def assemble(config: NodeConfig, around: Surroundings) -> TradingCore:
             board=board,
             performance=PerformanceRollUp(records, clock, bus),
         )
+    )
+
+
+def _fleet(config: NodeConfig, around: Surroundings, breaker: CircuitBreaker) -> FleetHalt | None:
+    """Our part in the halt shared through Redis. A breaker that is switched off takes none."""
+    if not config.redis.enabled or not breaker.enforcing:
+        return None
+    from trading.risk.redis_fleet import FleetHalt  # a replay need not import redis
+
+    return FleetHalt(
+        config.redis,
+        breaker,
+        config.storage,
+        around.clock,
+        wire_ms=config.circuit_breaker.foreign_fence_timeout_ms,
+        password=around.redis_password,
     )
 
 

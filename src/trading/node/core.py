@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from trading.api.schemas import (
     NOT_ENFORCED,
@@ -49,6 +50,9 @@ from trading.node.records import Records
 from trading.node.spikes import SpikeDesk
 from trading.risk.circuit_breaker import CircuitBreaker
 
+if TYPE_CHECKING:
+    from trading.risk.redis_fleet import FleetHalt
+
 WORKER_LOST_AFTER_MS = 5_000
 
 
@@ -60,6 +64,7 @@ class CoreParts:
     clock: Clock
     market: MarketEngine
     breaker: CircuitBreaker
+    fleet: FleetHalt | None  # with gateways on other machines, through Redis
     guard: Guard
     execution: ExecutionService
     client: ExchangeClient
@@ -93,10 +98,12 @@ class TradingCore:
     # Breaker -------------------------------------------------------------------------------
 
     async def breaker(self) -> BreakerView:
+        snapshot, quiet = self._breaker.snapshot, self._parts.execution.quiet
         return BreakerView(
-            snapshot=self._breaker.snapshot,
+            snapshot=snapshot,
             market=self._parts.guard.snapshot,
             blockers=self._breaker.blockers(),
+            quiescent_at_ms=quiet.at_ms if quiet.epoch == snapshot.epoch else None,
         )
 
     async def trip(self, command: TripCommand) -> CommandResult:
@@ -288,6 +295,10 @@ class TradingCore:
             ),
             ComponentHealth(name="books", ok=execution.reconciled),
         )
+        if self._parts.fleet is not None:
+            objection = self._parts.fleet.clearance()
+            fleet = ComponentHealth(name="fleet", ok=objection is None, detail=objection or "")
+            core = (*core, fleet)
         if not self._parts.config.circuit_breaker.enabled:
             off = ComponentHealth(name="breaker", ok=False, detail="OFF: nothing halts trading")
             core = (off, *core)

@@ -6,11 +6,12 @@ spot; what the rules may ease, they ease here, with the facts of market and book
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from trading.events import CrashDetected, EventBus
 from trading.market.engine import MarketEngine
-from trading.model.breaker import Actor, BreakerStatus
+from trading.model.breaker import Actor, BreakerStatus, Quiet
 from trading.model.metrics import MarketSnapshot
 from trading.node.pulse import Pulse
 from trading.risk.breaker_state import RecoveryInputs
@@ -31,12 +32,16 @@ class Guard:
         *,
         unknown_orders: Callable[[], int],
         reconciled: Callable[[], bool],
+        quiet: Callable[[], Quiet],
+        halted_elsewhere: Callable[[], str | None],
         start_grace_ms: int,
     ) -> None:
         self._market = market
         self._breaker = breaker
         self._unknown_orders = unknown_orders
         self._reconciled = reconciled
+        self._quiet = quiet
+        self._halted_elsewhere = halted_elsewhere
         self._start_grace_ms = start_grace_ms
         self._started_ms: int | None = None
         self._data_was_healthy = True
@@ -71,9 +76,12 @@ class Guard:
             btc_regained_share=recovery.btc_regained_share,
             flat_minutes=recovery.flat_minutes,
             volume_share_of_normal=recovery.volume_share_of_normal,
+            liquidations_1h_usd=self._market.liquidations_1h_usd(),
             unknown_orders=self._unknown_orders(),
             reconciled=self._reconciled(),
+            quiet=self._quiet(),
             healthy=self.data_is_fresh(),
+            halted_elsewhere=self._halted_elsewhere(),
         )
 
     def trip_if_silent(self, pulse: Pulse) -> None:
@@ -93,9 +101,13 @@ class Guard:
         )
 
     def _on_crash(self, event: CrashDetected) -> None:
+        details = {"share_of_limit": event.market.share_of_limit}
+        liquidations_usd = self._market.liquidations_1h_usd()
+        if liquidations_usd is not None and math.isfinite(liquidations_usd):
+            details["liquidations_1h_usd"] = liquidations_usd
         self._breaker.trigger(
             event.reason,
-            {"share_of_limit": event.market.share_of_limit},
+            details,
             event.market,
             actor=Actor.RULE,
             rule=event.rule,

@@ -26,6 +26,7 @@ from trading.exchange.config import CREDENTIAL_NAMES, ApiCredentials, ExchangeCo
 from trading.exchange.factory import create_venue
 from trading.exchange.protocols import ExchangeClient, Venue
 from trading.model.market import Tick
+from trading.model.spike import SpikeType
 from trading.node.assembly import Surroundings, assemble
 from trading.node.config import CoreLaunch, NodeConfig
 from trading.node.core import TradingCore
@@ -33,7 +34,6 @@ from trading.node.instance import AccountLock, InstanceInfo, InstanceLock, Runti
 from trading.node.order_thread import OrderThread
 from trading.node.pulse import Pulse
 from trading.node.servers import control_api
-from trading.risk.redis_mirror import RedisBreakerMirror
 from trading.risk.shared_record import SharedRecordWriter
 
 log = logging.getLogger(__name__)
@@ -66,6 +66,7 @@ async def run_core(launch: CoreLaunch, environment: Mapping[str, str]) -> None:
     Raises:
         ConfigurationError: a second core, or missing keys.
         StoreError: no usable store.
+        FleetError: Redis is to be used and does not answer.
         ExchangeError: the venue cannot be reached, refuses the key, or the key may withdraw.
     """
     config = launch.config
@@ -110,13 +111,15 @@ async def run_core(launch: CoreLaunch, environment: Mapping[str, str]) -> None:
                 tick_gap_ms=launch.tick_gap_ms,
                 inline_records=False,
                 record=record,
+                redis_password=environment.get("REDIS_PASSWORD"),
             ),
         )
         stack.callback(core.parts.breaker.close)
         stack.callback(core.parts.records.close)
         stack.callback(lambda: core.parts.performance.roll_up(core.now_ms()))
-        if config.redis.enabled:
-            await _join_redis(core, environment, stack)
+        if core.parts.fleet is not None:
+            stack.callback(core.parts.fleet.stop)
+            await asyncio.to_thread(core.parts.fleet.connect)
         await _backfill(core, venue, orders, config)
         if launch.fresh_account or config.exchange.dry_run:  # a paper account lives in this process
             await orders.call(core.parts.execution.forget_account("the simulated account is new"))
@@ -156,7 +159,7 @@ async def _running(
         _guard(core, order_pulse),
         _beat(core),
     )
-    tasks = [asyncio.create_task(duty) for duty in duties]
+    tasks = [asyncio.create_task(duty) for duty in (*duties, *_book_duties(core))]
 
     def on_end(task: asyncio.Task[None]) -> None:
         error = None if task.cancelled() else task.exception()
@@ -171,6 +174,27 @@ async def _running(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _book_duties(core: TradingCore) -> tuple[Coroutine[Any, Any, None], ...]:
+    """The order books' stream, where spikes by imbalance are asked for.
+
+    Losing it is no danger: without books there are no such spikes, and nothing else hangs on them.
+    """
+    config = core.parts.config
+    spikes = config.spike_detection
+    if not spikes.enabled or SpikeType.IMBALANCE not in spikes.types:
+        return ()
+    # python-binance, which its package imports, takes half a second.
+    from trading.exchange.binance.book_feed import BinanceBookFeed
+
+    feed = BinanceBookFeed(config.exchange, core.parts.clock, spikes.imbalance.levels)
+    say = core.parts.board.say
+
+    def lost(reason: str) -> None:
+        say("feed", f"order book stream lost: {reason}; reconnecting")
+
+    return (feed.run(config.market.symbols, core.parts.market.on_book, lost),)
 
 
 async def _guard(core: TradingCore, order_pulse: Pulse) -> None:
@@ -224,23 +248,6 @@ async def _check_account(client: ExchangeClient, exchange: ExchangeConfig) -> No
     account = await client.account()
     if not account.can_trade:
         raise AuthenticationError(f"the account on venue {exchange.venue} may not trade")
-
-
-async def _join_redis(
-    core: TradingCore, environment: Mapping[str, str], stack: AsyncExitStack
-) -> None:
-    mirror = RedisBreakerMirror(
-        core.parts.config.redis, core.parts.breaker, password=environment.get("REDIS_PASSWORD")
-    )
-    await mirror.connect()
-    task = asyncio.create_task(mirror.run())
-
-    async def leave() -> None:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        await mirror.close()
-
-    stack.push_async_callback(leave)
 
 
 def _only_listed(config: NodeConfig, listed: set[str]) -> NodeConfig:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from typing import Any
 
@@ -11,9 +12,10 @@ from memory_client import MemoryTradingClient, make_claim, make_snapshot
 from openai_server import OpenAiServer, rules_brain, task_of
 
 from agents.config import AgentsConfig, LlmConfig, LlmProvider
-from crews.crew_config import GuardianCrewConfig, SpikeCrewConfig
+from crews.crew_config import CrewsConfig, GuardianCrewConfig, SpikeCrewConfig
 from crews.guardian.crew import GuardianCrew
 from crews.spike_trading.crew import SpikeTradingCrew
+from crews.worker_loops import GuardianLoop
 from trading.errors import CrewError
 from trading.model.decision import SpikeRunStatus
 
@@ -239,3 +241,27 @@ def test_a_guardian_model_that_only_claims_to_have_tripped_is_not_believed() -> 
         with pytest.raises(CrewError, match="not on record"):
             crew.assess("regular")
     assert client.changes() == []
+
+
+def test_a_guardian_that_cannot_assess_says_so_where_people_look() -> None:
+    client, stop = MemoryTradingClient(), threading.Event()
+    with OpenAiServer(brain=bend("guardian_assessment", action="trip")) as server:
+        loop = GuardianLoop(
+            "guardian-worker",
+            client,
+            agents_of(server),
+            CrewsConfig(),
+            market_symbol="BTCUSDT",
+            environment=ENVIRONMENT,
+            stop=stop,
+        )
+        loop.warm_up()
+        running = threading.Thread(target=loop.run)
+        running.start()
+        deadline = time.monotonic() + 20
+        while not client.activity and time.monotonic() < deadline:
+            time.sleep(0.02)
+        stop.set()
+        running.join(20)
+    assert [(entry.source, entry.level) for entry in client.activity] == [("guardian", "warning")]
+    assert client.activity[0].text.startswith("no assessment: ")

@@ -187,3 +187,18 @@ def test_a_worker_whose_core_is_gone_ends_itself(core: Core) -> None:
         assert process.wait(10) == 3
     finally:
         process.kill()
+
+
+def test_a_worker_that_is_ended_while_it_imports_leaves_no_folder_behind(
+    core: Core, tmp_path: Path
+) -> None:
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    process = start_worker(core, WorkerRole.GUARDIAN, TMPDIR=str(folder))
+    try:
+        wait_for(lambda: any(folder.glob("spikeguard-crewai-*")))
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+    finally:
+        process.kill()
+    assert list(folder.iterdir()) == []

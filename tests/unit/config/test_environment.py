@@ -67,6 +67,15 @@ def test_the_example_names_every_variable_and_changes_nothing(folder: Path) -> N
     assert load_config().config == plain
 
 
+def test_a_copied_example_leaves_what_the_file_sets_in_force(folder: Path) -> None:
+    (folder / "config").mkdir()
+    (folder / "config/crewai_config.yaml").write_text("circuit_breaker: {auto_resume: false}\n")
+    (folder / ".env").write_text(EXAMPLE.read_text())
+    loaded = load_config()
+    assert loaded.config.circuit_breaker.auto_resume is False
+    assert loaded.origins == {}
+
+
 def test_an_empty_variable_counts_as_not_set(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REDIS_PORT", "")
     assert load_environment(NO_FILE).REDIS_PORT is None

@@ -65,7 +65,16 @@ def test_a_child_that_was_killed_is_reported_with_the_signal(child_module: Path)
     child.start()
     child.wait_ready(10)
     child.kill()
-    assert child.last_words().startswith("by SIGKILL; it said nothing (log: ")
+    assert child.last_words().startswith("by SIGKILL (log: ")
+
+
+def test_what_an_earlier_run_said_is_not_taken_for_the_last_words(child_module: Path) -> None:
+    (child_module / "silent.py").write_text("import sys\nsys.exit(1)\n")
+    child = make_child(child_module, "silent")
+    child.log_path.write_text("WindowNotFoundError: yesterday's mistake\n")
+    child.start()
+    with pytest.raises(ChildFailedError, match="it said nothing"):
+        child.wait_ready(10)
 
 
 def test_a_child_that_dies_at_the_start_is_reported_with_its_last_words(

@@ -110,6 +110,7 @@ def test_every_usual_terminal_shows_all_that_matters(width: int, height: int) ->
     text = "\n".join(lines)
     for wanted in (
         "TRIGGERED   epoch 7",
+        "not quiescent yet",
         "market index 4h",
         "breadth 1h",
         "12.3 of 15 %",
@@ -125,6 +126,14 @@ def test_every_usual_terminal_shows_all_that_matters(width: int, height: int) ->
     ):
         assert wanted in text, wanted
     assert "entries refused" not in text
+
+
+def test_a_trip_that_has_come_to_rest_is_shown_as_quiescent() -> None:
+    shown = status()
+    rested = shown.breaker.model_copy(update={"quiescent_at_ms": START_MS})
+    text = "\n".join(drawn(shown.model_copy(update={"breaker": rested}), 100, 30))
+    assert "quiescent" in text
+    assert "not quiescent" not in text
 
 
 @pytest.mark.parametrize(("width", "height"), [(20, 5), (60, 15), (40, 60)])

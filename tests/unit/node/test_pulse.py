@@ -11,7 +11,7 @@ from trading.clock import VirtualClock
 from trading.events import EventBus
 from trading.market.config import CrashDetectionConfig, MarketConfig, SpikeDetectionConfig
 from trading.market.engine import MarketEngine
-from trading.model.breaker import BreakerStatus
+from trading.model.breaker import BreakerStatus, Quiet
 from trading.model.market import Tick
 from trading.node.guard import Guard
 from trading.node.pulse import SILENCE_LIMIT_MS, Pulse
@@ -42,6 +42,8 @@ class Machine:
             EventBus(),
             unknown_orders=lambda: 0,
             reconciled=lambda: True,
+            quiet=Quiet,
+            halted_elsewhere=lambda: None,
             start_grace_ms=30_000,
         )
         self.guard.pulse = self.pulse("the guardian")

@@ -184,3 +184,13 @@ def test_a_stale_epoch_refuses_the_order_tool_only() -> None:
     answers = answers_under(MemoryTradingClient(), make_snapshot("SAFE", 2), epoch=1)
     assert answers["place_entry_order"]["error"] == "StaleEpochError"
     assert [name for name, answer in answers.items() if not answer["ok"]] == ["place_entry_order"]
+
+
+@pytest.mark.parametrize("reason", ["", "x", "falling, " * 500], ids=["empty", "short", "endless"])
+def test_a_models_trip_is_not_refused_for_how_its_reason_reads(reason: str) -> None:
+    client = MemoryTradingClient()
+    tool = next(tool for tool in all_tools(client) if tool.name == "trigger_circuit_breaker")
+    with run_scope(run_of(client)):
+        answer = call(tool, reason=reason)
+    assert answer["ok"] is True
+    assert "trip" in client.names()

@@ -94,6 +94,8 @@ def test_a_crash_is_survived_from_the_first_entry_to_the_re_entry_at_reduced_siz
     with pytest.raises(IllegalTransitionError):
         instance.worker.recover(RecoverCommand(reason="let me trade", epoch=halted.epoch))
 
+    # Away from the limits of the four-hour windows, which would break the recovery again.
+    instance.shock("all", 5.0, duration_s=240)
     eventually(
         lambda: instance.worker.breaker_snapshot().status is BreakerStatus.RECOVERING,
         120,

@@ -7,6 +7,8 @@ BIN     := $(VENV)/bin
 STAMP   := $(VENV)/.installed
 BENCHES := $(sort $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py)))
 ARGS    ?=
+# Most tests wait more than they compute. Whole files go to one process each.
+PYTEST  := $(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help setup live test lint bench prove reference clean
@@ -32,7 +34,7 @@ live: $(STAMP)  ## Trade on the embedded exchange with the terminal view; Ctrl-C
 	@$(BIN)/python -m crews.run live $(ARGS)
 
 test: $(STAMP)  ## Run the tests (minutes)
-	@$(BIN)/python -m pytest -q $(ARGS)
+	@$(PYTEST) $(ARGS)
 
 lint: $(STAMP)  ## ruff, mypy --strict and the import contracts
 	@$(BIN)/ruff check -q src tests benchmarks docs
@@ -47,9 +49,9 @@ bench: $(STAMP)  ## Run every measurement in benchmarks/ and print its figures
 prove: $(STAMP)  ## Run the long tests, and every proof in full; writes docs/guarantees.md
 	@rm -rf .proofs
 	@SPIKEGUARD_PROOFS=full SPIKEGUARD_PROOF_RESULTS=.proofs \
-	  $(BIN)/python -m pytest -q -m '' --durations=10 tests/acceptance/breaker $(ARGS)
+	  $(PYTEST) -m '' --durations=10 tests/acceptance/breaker $(ARGS)
 	@$(BIN)/python tests/support/guarantees.py .proofs docs/guarantees.md
-	@$(BIN)/python -m pytest -q -m long $(ARGS)
+	@$(BIN)/python -m pytest -q -m long --ignore tests/acceptance/breaker $(ARGS)
 
 reference: $(STAMP)  ## Write the configuration file and its page anew from the models
 	@$(BIN)/python -m crews.run config schema --format yaml > .reference

@@ -56,9 +56,9 @@ OUTCOMES: list[tuple[Fault, type[ExchangeError], bool]] = [
 
 
 @asynccontextmanager
-async def faulty_venue() -> AsyncIterator[tuple[ServedExchange, BinanceClient]]:
+async def faulty_venue(recv_window_ms: int = 1_000) -> AsyncIterator[tuple[ServedExchange, BinanceClient]]:
     async with served_exchange(ExchangeServerConfig(control=True)) as served:
-        config = served.config(request_timeout_s=TIMEOUT_S, recv_window_ms=200)
+        config = served.config(request_timeout_s=TIMEOUT_S, recv_window_ms=recv_window_ms)
         client = BinanceClient(config, served.credentials, SystemClock())
         await client.connect()
         try:
@@ -87,7 +87,7 @@ async def test_a_fault_looks_on_the_wire_as_it_is_named(
 
 
 async def test_a_request_that_arrives_after_its_window_is_refused() -> None:
-    async with faulty_venue() as (served, client):
+    async with faulty_venue(recv_window_ms=200) as (served, client):
         served.server.faults.plan(Fault(kind=FaultKind.REQUEST_LATE, duration_ms=400))
         with pytest.raises(UnknownOutcomeError):
             await client.submit_order(limit_buy("sg-1"), unfenced)

@@ -56,7 +56,9 @@ OUTCOMES: list[tuple[Fault, type[ExchangeError], bool]] = [
 
 
 @asynccontextmanager
-async def faulty_venue(recv_window_ms: int = 1_000) -> AsyncIterator[tuple[ServedExchange, BinanceClient]]:
+async def faulty_venue(
+    recv_window_ms: int = 1_000,
+) -> AsyncIterator[tuple[ServedExchange, BinanceClient]]:
     async with served_exchange(ExchangeServerConfig(control=True)) as served:
         config = served.config(request_timeout_s=TIMEOUT_S, recv_window_ms=recv_window_ms)
         client = BinanceClient(config, served.credentials, SystemClock())

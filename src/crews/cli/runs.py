@@ -10,6 +10,7 @@ import typer
 
 from crews.cli.output import JsonFlag, print_json, show
 from crews.cli.state import loaded_config
+from crews.times import time_option
 
 
 class VenueName(StrEnum):
@@ -40,6 +41,12 @@ def live(
     ] = None,
     window: Annotated[
         str | None, typer.Option(help="Which window of --data to play, such as 2020-03-12.")
+    ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--from", help="Begin here within the window, ISO 8601 in UTC: 2025-10-10T20:45."
+        ),
     ] = None,
     scenario: Annotated[
         str | None,
@@ -85,8 +92,8 @@ def live(
     is_sim = loaded.config.exchange.venue == "sim"
     if not is_sim and (data or window or scenario or speed != 1):
         raise typer.BadParameter("--data, --window, --scenario and --speed go with venue sim")
-    if window and not data:
-        raise typer.BadParameter("--window names a part of --data; give both")
+    if (window or start) and not data:
+        raise typer.BadParameter("--window and --from name a part of --data; give both")
     if scenario and data:
         raise typer.BadParameter(
             "--scenario is of the generated market; --data plays a recorded one"
@@ -101,6 +108,7 @@ def live(
             dry_run=dry_run,
             data=data,
             window=window,
+            start_ms=time_option("--from", start),
             scenario=scenario,
             speed=speed,
             duration_s=duration,

@@ -14,6 +14,7 @@ class LiveOptions:
     dry_run: bool = False
     data: Path | None = None  # recorded market for venue sim
     window: str | None = None  # window of --data to play
+    start_ms: int | None = None  # market time within the window at which to begin
     scenario: str | None = None  # generated market for venue sim
     speed: float = 1.0  # market seconds per wall second, venue sim only
     duration_s: float | None = None  # stop by itself after this many wall seconds

@@ -129,6 +129,7 @@ class Supervisor:
             speed=self._options.speed,
             data_dir=str(self._options.data) if self._options.data else None,
             window=self._options.window,
+            from_ms=self._options.start_ms,
             simulator=self._config.simulator,
             generator=generator.model_copy(
                 update={"symbols": generator.symbols or self._config.market.symbols}

@@ -11,7 +11,8 @@ from multiprocessing import get_context
 from crews.config_loader import LoadedConfig
 from crews.replay.options import ReplayOptions
 from crews.replay.report import ReplayReport
-from trading.clock import from_iso, iso
+from crews.times import time_option
+from trading.clock import iso
 from trading.errors import ConfigurationError
 
 
@@ -26,7 +27,7 @@ def run_replay(loaded: LoadedConfig, options: ReplayOptions) -> ReplayReport:
     from trading.simulator.recorded_market import RecordedMarket
 
     started = time.monotonic()
-    start_ms, end_ms = _time_ms("--from", options.start), _time_ms("--to", options.end)
+    start_ms, end_ms = time_option("--from", options.start), time_option("--to", options.end)
     if start_ms is not None and end_ms is not None and start_ms >= end_ms:
         raise ConfigurationError(f"--to = {options.end!r}: not after --from = {options.start!r}")
     source = RecordedMarket.load(
@@ -73,14 +74,3 @@ def run_replay(loaded: LoadedConfig, options: ReplayOptions) -> ReplayReport:
 def _without_log() -> None:
     """The second pass trips as often as the first, and nobody is halted by it."""
     logging.getLogger().addHandler(logging.NullHandler())
-
-
-def _time_ms(option: str, text: str | None) -> int | None:
-    if text is None:
-        return None
-    try:
-        return from_iso(text)
-    except ValueError as error:
-        raise ConfigurationError(
-            f"{option} = {text!r}: not a time; write ISO 8601 in UTC, such as 2021-05-19T00:00"
-        ) from error

@@ -12,7 +12,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from trading.clock import MINUTE_MS
+from trading.clock import MINUTE_MS, iso
 from trading.errors import MarketDataError
 from trading.market.pseudo_ticks import bar_ticks
 from trading.model.market import Bar, Tick
@@ -54,16 +54,16 @@ class RecordedMarket:
         """Read a named window, or the time from ``start_ms`` to before ``end_ms``.
 
         ``window`` may be a part of the name ("2020-03-12"); with neither, the latest dated window.
-        ``symbols`` narrows the market; BTC and ETH stay.
+        A window with ``start_ms`` begins there. ``symbols`` narrows the market; BTC and ETH stay.
 
         Raises MarketDataError when the directory does not have what is asked for.
         """
         if not directory.is_dir():
             raise MarketDataError(f"{directory} is no directory of recorded market data")
-        if start_ms is None and end_ms is None:
+        if end_ms is None:
             name = resolve_window(directory, window)
             series = read_window(directory, name)
-        elif window is not None or start_ms is None or end_ms is None or start_ms >= end_ms:
+        elif window is not None or start_ms is None or start_ms >= end_ms:
             raise MarketDataError("give a window, or a start and a later end, not both")
         else:
             name = "range"
@@ -74,6 +74,11 @@ class RecordedMarket:
         first_ms = max(series[symbol].times[0] for symbol in LEADERS)
         last_ms = max(series[symbol].times[-1] for symbol in LEADERS) + MINUTE_MS
         begin_ms = max(start_ms or 0, first_ms + HISTORY_MS)
+        if start_ms is not None and name != "range" and not first_ms <= start_ms < last_ms:
+            raise MarketDataError(
+                f"{iso(start_ms)} lies outside window {name}, which is from {iso(first_ms)} to"
+                f" {iso(last_ms)}"
+            )
         if begin_ms >= last_ms:
             raise MarketDataError(f"{directory}: four hours of history leave nothing to replay")
         return cls(f"recorded {name}", series, begin_ms, last_ms)

@@ -68,6 +68,16 @@ def test_the_market_starts_four_hours_into_the_window(directory: Path) -> None:
     assert market.bar_count == 2 * 60
 
 
+def test_a_window_may_begin_later_and_no_time_outside_it(directory: Path) -> None:
+    later_ms = START_MS + 270 * MINUTE_MS
+    market = RecordedMarket.load(directory, window="2020-03-12", start_ms=later_ms)
+    assert market.start_ms == later_ms
+    assert {len(bars) for bars in market.history().values()} == {270}
+    for outside_ms in (START_MS - 1, START_MS + WINDOW_MINUTES * MINUTE_MS):
+        with pytest.raises(MarketDataError, match=r"outside window .*2020-03-12"):
+            RecordedMarket.load(directory, window="2020-03-12", start_ms=outside_ms)
+
+
 def test_every_bar_becomes_four_ticks_in_time_order(directory: Path) -> None:
     market = RecordedMarket.load(directory, window="2020-03-12")
     ticks = list(market.ticks())
@@ -184,7 +194,8 @@ def test_a_range_without_records_is_refused(directory: Path) -> None:
     "choice",
     [
         {"window": "2020-03-12", "start_ms": 0, "end_ms": 1},
-        {"start_ms": 5},
+        {"end_ms": 5},
+        {"start_ms": 5, "window": "2020-03-12", "end_ms": 7},
         {"start_ms": 5, "end_ms": 5},
     ],
 )

@@ -56,11 +56,8 @@ class ExchangeServerConfig(ConfigModel):
         default=None, description="Directory of recorded market data; none: a generated market."
     )
     window: str | None = Field(default=None, description="Name of a recorded window, for data_dir.")
-    from_time: str | None = Field(
-        default=None, description="First ISO time of recorded data, instead of a window."
-    )
-    to_time: str | None = Field(
-        default=None, description="ISO time at which recorded data ends, with from_time."
+    from_ms: int | None = Field(
+        default=None, ge=0, description="Market time within the window at which to begin."
     )
     clock_start_ms: int | None = Field(
         default=None, ge=0, description="Market time at the start; none: the market's own start."

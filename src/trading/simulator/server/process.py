@@ -16,8 +16,7 @@ from pathlib import Path
 
 import orjson
 
-from trading.clock import ScaledClock, from_iso
-from trading.errors import ConfigurationError
+from trading.clock import ScaledClock
 from trading.simulator.exchange import SimulatedExchange
 from trading.simulator.instruments import list_market
 from trading.simulator.market_source import MarketSource
@@ -31,7 +30,6 @@ def load_market(config: ExchangeServerConfig, wall_ms: int) -> MarketSource:
     """The recorded market of ``data_dir``, or a generated one that starts at ``wall_ms``.
 
     Raises:
-        ConfigurationError: from_time or to_time is not an ISO time.
         MarketDataError: the directory does not have the data.
     """
     if config.data_dir is None:
@@ -43,8 +41,7 @@ def load_market(config: ExchangeServerConfig, wall_ms: int) -> MarketSource:
     return RecordedMarket.load(
         Path(config.data_dir),
         window=config.window,
-        start_ms=_time_ms("from_time", config.from_time),
-        end_ms=_time_ms("to_time", config.to_time),
+        start_ms=config.from_ms,
     )
 
 
@@ -110,12 +107,3 @@ def _wait_for_end_of_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event)
     while os.read(0, 4096):
         pass
     loop.call_soon_threadsafe(stop.set)
-
-
-def _time_ms(name: str, text: str | None) -> int | None:
-    if text is None:
-        return None
-    try:
-        return from_iso(text)
-    except ValueError as error:
-        raise ConfigurationError(f"exchange server: {name}={text!r} is no ISO time") from error

@@ -38,8 +38,9 @@ class BinanceClient:
     """Orders, account and reference data over REST, through python-binance.
 
     Without credentials only public data can be asked for. All methods must be called on the loop
-    that called ``connect``. A refusal for too many calls is heeded: until the time that the venue
-    named, every call raises RateLimitedError at once and sends nothing.
+    that called ``connect``. Calls are paced below the venue's limits (``RequestBudget``). A refusal
+    for too many calls is heeded all the same: until the time that the venue named, every call
+    raises RateLimitedError at once and sends nothing.
     """
 
     def __init__(
@@ -138,6 +139,7 @@ class BinanceClient:
 
         client = self._open_client
         self._patience.require()
+        client.budget.take_order(increases_risk=request.purpose.increases_risk)
         try:
             return convert.report_from_order(
                 await client.post_order(convert.order_params(request), mark_sent)
@@ -222,7 +224,9 @@ class BinanceClient:
 
     async def _exchange_info(self, symbols: tuple[str, ...]) -> dict[str, Instrument]:
         names = quote(json.dumps(symbols, separators=(",", ":")))
-        info = await self._open_client._get("exchangeInfo", data={"symbols": names})
+        client = self._open_client
+        info = await client._get("exchangeInfo", data={"symbols": names})
+        client.budget.learn(info["rateLimits"])
         listed = (convert.instrument(row) for row in info["symbols"])
         return {entry.symbol: entry for entry in listed}
 

@@ -14,6 +14,8 @@ from yarl import URL
 from trading.clock import SystemClock
 from trading.errors import ConfigurationError
 from trading.exchange.binance.allow_list import AllowListConnector, HostAllowList
+from trading.exchange.binance.request_budget import RequestBudget
+from trading.exchange.binance.request_weights import is_essential, weight_of
 from trading.exchange.config import ApiCredentials, ExchangeConfig, VenueEndpoints
 
 # Path of each of python-binance's URL attributes below the venue's REST host.
@@ -60,6 +62,7 @@ class VenueClient(AsyncClient):  # type: ignore[misc]
     def __init__(self, config: ExchangeConfig, credentials: ApiCredentials | None) -> None:
         endpoints = config.resolved_endpoints()
         self.allow_list = HostAllowList(endpoints)
+        self.budget = RequestBudget(patience_s=config.request_timeout_s)
         self.REQUEST_TIMEOUT = config.request_timeout_s
         self.REQUEST_RECVWINDOW = config.recv_window_ms  # the library's own would be 10 s
         for name, url in url_overrides(endpoints).items():
@@ -77,6 +80,16 @@ class VenueClient(AsyncClient):  # type: ignore[misc]
             cookie_jar=aiohttp.DummyCookieJar(),
         )
 
+    async def _request(self, method: str, uri: str, signed: bool, *args: Any, **kwargs: Any) -> Any:
+        # Before the library signs, so that a request that had to wait is not too old.
+        weight = weight_of(method, uri, kwargs.get("data") or {})
+        await self.budget.take(weight, essential=is_essential(uri))
+        return await super()._request(method, uri, signed, *args, **kwargs)
+
+    async def _handle_response(self, response: aiohttp.ClientResponse) -> Any:
+        self.budget.heed(response.headers)
+        return await super()._handle_response(response)
+
     async def resync_time(self) -> int:
         """Measure the venue's clock against ours and sign with the difference from now on.
 
@@ -88,6 +101,7 @@ class VenueClient(AsyncClient):  # type: ignore[misc]
         answer = await self.get_server_time()
         middle_ms = (before_ms + clock.now_ms()) // 2
         self.timestamp_offset = int(answer["serverTime"]) - middle_ms
+        self.budget.offset_ms = self.timestamp_offset
         return self.timestamp_offset
 
     async def post_order(self, params: dict[str, Any], on_wire: Callable[[], None]) -> Any:

@@ -12,15 +12,21 @@ from trading.market.backfill import merge_history
 from trading.market.config import CrashDetectionConfig, MarketConfig, SpikeDetectionConfig
 from trading.market.crash_detector import INDEX_RULES, Breach, CrashDetector, MarketView
 from trading.market.crash_signals import CrashSignals
-from trading.market.guards import least_move, set_fall_lines, set_price_guard, set_volume_room
+from trading.market.guards import (
+    least_move,
+    set_calm_band,
+    set_fall_lines,
+    set_price_guard,
+    set_volume_room,
+)
 from trading.market.market_index import MarketIndex
 from trading.market.recovery import RecoveryFacts, measure_recovery
 from trading.market.spike_detector import SpikeDetector
-from trading.market.spike_report import SpikeReporter
+from trading.market.spike_report import FAR_FUTURE_MS, SpikeReporter
 from trading.market.spike_signals import SpikeSignals
 from trading.market.symbol_state import UNLIMITED_VOLUME, SymbolState
 from trading.market.volume_collapse import times_below_usual
-from trading.market.windows import FOUR_HOURS, ONE_HOUR, ONE_MINUTE, SPANS_MS, WINDOW_MINUTES
+from trading.market.windows import FOUR_HOURS, ONE_HOUR, SPANS_MS, WINDOW_MINUTES
 from trading.model.market import Bar, Tick
 from trading.model.metrics import MarketSnapshot, SymbolStats
 from trading.model.signals import BookTop, FundingRate, FuturesPrice, Headline, Liquidation
@@ -77,6 +83,7 @@ class MarketEngine:
         self._least_moves = {
             symbol: self._least_move(state) for symbol, state in self._states.items()
         }
+        self._prices: dict[str, float] = {}  # as of the last pass
         self._horizon_ms = 0  # a trade up to this time is not from the future, without asking
         self._started_ms = clock.now_ms()
         self._last_tick_ms: int | None = None
@@ -163,6 +170,7 @@ class MarketEngine:
             return
         merge_history(state, bars, self._clock.now_ms())
         if state.has_price:
+            self._prices[symbol] = state.last_price
             self._index_needs_history = True
 
     def advance(self, now_ms: int) -> MarketSnapshot:
@@ -182,13 +190,18 @@ class MarketEngine:
         spikes: list[Spike] = []
         falling = tracked = 0
         for symbol, state in self._states.items():
-            if state.take_traded():
-                traded[symbol] = price = state.last_price
+            count = len(state.staged)
+            if count > state.seen or state.has_settled_unseen:
+                traded[symbol] = price = state.staged[-1].price if count else state.last_price
+                if state.calm_high < _INFINITY and state.has_left_calm():
+                    state.is_volume_due = True
+                state.seen = count
+                state.has_settled_unseen = False
                 if (
                     state.is_volume_due or now_ms >= state.volume_until_ms
                 ) and now_ms >= state.volume_look_ms:
                     self._weigh_volume(state, now_ms, spikes)
-                if len(state.staged) >= SETTLE_TICKS:
+                elif count >= SETTLE_TICKS:
                     state.settle()
                 if price <= state.fall_line:
                     state.is_falling = self._is_falling(state, price, now_ms)
@@ -203,6 +216,7 @@ class MarketEngine:
             ):
                 tracked += 1
                 falling += state.is_falling
+        self._prices.update(traded)
         self._index.update(now_ms, traded)
         self._btc_and_eth_expire(now_ms)
         active = self._crash.active
@@ -220,7 +234,7 @@ class MarketEngine:
         if self._crash.active != active:  # a rule armed again looks from the next trade on
             self._btc.close_guard()
             self._eth.close_guard()
-        snapshot = self._snapshot(now_ms)
+        snapshot = self._snapshot(now_ms, self._prices.copy())
         self._publish_crashes(breaches, snapshot)
         for spike in (*spikes, *self._signals.on_second(now_ms)):
             self._publish_spike(spike)
@@ -230,7 +244,7 @@ class MarketEngine:
         """Metrics as of now; index and breadth as of the last ``advance``."""
         now_ms = self._clock.now_ms()
         self._btc_and_eth_expire(now_ms)
-        return self._snapshot(now_ms)
+        return self._snapshot(now_ms, self._last_prices())
 
     def symbol_stats(self, symbol: str) -> SymbolStats:
         """Raises MarketDataError for a pair that is not watched or has no trade yet."""
@@ -334,7 +348,7 @@ class MarketEngine:
         if leader and price <= trip_price:
             breaches = self._crash.on_leader_trade(leader, time_ms)
             if breaches:
-                self._publish_crashes(breaches, self._snapshot(now_ms))
+                self._publish_crashes(breaches, self._snapshot(now_ms, self._last_prices()))
             trip_price = self._crash.trip_price(leader)
         down, up = self._spikes.trigger_prices(state, time_ms)
         if price <= down or price >= up:
@@ -359,14 +373,21 @@ class MarketEngine:
 
     def _weigh_volume(self, state: SymbolState, now_ms: int, spikes: list[Spike]) -> None:
         """Look for a volume spike, and how much may trade before the next look."""
+        if not self._spikes.watches_volume:
+            state.is_volume_due, state.volume_until_ms = False, FAR_FUTURE_MS
+            return
         state.volume_look_ms = now_ms + VOLUME_LOOK_INTERVAL_MS
         windows = state.windows
         windows.expire(now_ms)
-        set_volume_room(state, self._spike_config.volume_multiple, ONE_MINUTE)
-        if state.is_volume_due:
-            spike = self._spikes.on_volume(state, windows.last_time_ms, now_ms)
-            if spike:
-                spikes.append(spike)
+        if set_volume_room(state, self._spike_config):
+            return
+        spike = self._spikes.on_volume(state, windows.last_time_ms, now_ms)
+        if spike:
+            spikes.append(spike)
+        # A cool-down ends by the trades' time, which may be ahead.
+        ends_ms = self._spikes.quiet_until(state, windows.last_time_ms)
+        prices = self._spikes.volume_prices(state)
+        set_calm_band(state, *prices, ends_ms - self._crash_config.max_future_ms)
 
     def _is_falling(self, state: SymbolState, price: float, now_ms: int) -> bool:
         """Whether the pair is as far below its 1 h high as the breadth rule asks."""
@@ -404,7 +425,17 @@ class MarketEngine:
             if state.has_price:
                 state.windows.expire(now_ms)
 
-    def _snapshot(self, now_ms: int) -> MarketSnapshot:
+    def _last_prices(self) -> dict[str, float]:
+        """Of every pair that has one; on the way to a halt, so with nothing in between."""
+        prices = self._prices.copy()
+        for symbol, state in self._states.items():
+            if len(state.staged) > state.seen:
+                prices[symbol] = state.staged[-1].price
+            elif state.has_settled_unseen:
+                prices[symbol] = state.last_price
+        return prices
+
+    def _snapshot(self, now_ms: int, prices: dict[str, float]) -> MarketSnapshot:
         falling, tracked = self._crash.breadth
         problem = self._problem(now_ms)
         age_ms = None if self._last_tick_ms is None else max(0, now_ms - self._last_tick_ms)
@@ -412,11 +443,7 @@ class MarketEngine:
         return MarketSnapshot.model_construct(
             time_ms=now_ms,
             metrics=self._crash.metrics(),
-            prices={
-                symbol: state.last_price
-                for symbol, state in self._states.items()
-                if state.has_price
-            },
+            prices=prices,
             breadth_falling=falling,
             breadth_tracked=tracked,
             feed_age_ms=age_ms,

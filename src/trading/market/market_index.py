@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from operator import mul, truediv
 
 from trading.market.config import MarketConfig, MarketIndexConfig
 from trading.market.windows import RollingWindows
@@ -45,12 +46,11 @@ class MarketIndex:
     def update(self, now_ms: int, prices: Mapping[str, float]) -> None:
         """Take the last prices of the pairs that traded since the last call."""
         known, weights = self._prices, self._weights
-        moved = 0.0
-        for symbol, price in prices.items():
-            before = known.get(symbol)
-            if before is not None and price != before:
-                moved += weights[symbol] * math.log(price / before)
-            known[symbol] = price
+        # A pair's first price moves nothing. Mapped, because this is done for all pairs at once.
+        before = map(known.get, prices, prices.values())
+        returns = map(math.log, map(truediv, prices.values(), before))
+        moved = math.fsum(map(mul, map(weights.__getitem__, prices), returns))
+        known.update(prices)
         if len(known) != self._known_count:
             self._known_count = len(known)
             self._known_weight = math.fsum(weights[symbol] for symbol in known)

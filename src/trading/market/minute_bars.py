@@ -6,13 +6,14 @@ import math
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Sequence
-from itertools import islice
+from itertools import accumulate, islice
 
 from trading.clock import MINUTE_MS
 from trading.market.windows import WINDOW_MINUTES
 from trading.model.market import Bar
 
 MIN_BASELINE_SAMPLES = 30  # below this, a mean and a deviation say nothing
+_ROUNDING = 1e-9  # of running sums, far more than they can be wrong by
 
 
 class Moments:
@@ -29,11 +30,16 @@ class Moments:
     def __len__(self) -> int:
         return len(self._samples)
 
-    def lowest_mean_after(self, count: int) -> float:
-        """No mean can be lower after up to ``count`` further samples, if none is negative."""
+    def lowest_after(self, count: int) -> tuple[float, float]:
+        """Neither mean nor deviation can be lower after up to ``count`` further samples, if none
+        is negative: the samples that stay then, and as many as possible that add nothing."""
         known, size = len(self._samples), self._samples.maxlen or 0
-        leaving = islice(self._samples, max(0, known + count - size))
-        return max(0.0, self._sum - math.fsum(leaving)) / max(1, min(size, known + count))
+        leaving = list(islice(self._samples, max(0, known + count - size)))
+        staying, most = known - len(leaving), max(1, min(size, known + count))
+        total = max(0.0, self._sum - math.fsum(leaving))
+        squares = self._squares - math.fsum(value * value for value in leaving)
+        spread = squares - total * total / max(1, staying) - _ROUNDING * self._squares
+        return total / most, math.sqrt(max(0.0, spread) / most)
 
     def add(self, sample: float) -> None:
         samples = self._samples
@@ -81,7 +87,8 @@ class MinuteBars:
         self._returns = [Moments(size) for _ in WINDOW_MINUTES]
         self._volatility = [Moments(minutes) for minutes in WINDOW_MINUTES]
         self._volumes = Moments(size)
-        self._floor: tuple[int, float] | None = None  # what usual_volume_after last answered
+        # What least_unusual_volume was last asked, and its answer.
+        self._floor: tuple[tuple[int, float, float], float] | None = None
         self._open_ms = -1
         self._next_ms = -1
         self._o = self._h = self._l = self._c = self._v = 0.0
@@ -124,10 +131,9 @@ class MinuteBars:
             self._h = max(self._h, max(of_minute))
             self._l = min(self._l, min(of_minute))
             self._c = of_minute[-1]
-            volume = self._v
-            for quantity in quantities if stop - at == count else quantities[at:stop]:
-                volume += quantity
-            self._v = volume
+            of_minute = quantities if stop - at == count else quantities[at:stop]
+            # One addition after the other, as ``add`` has it: ``sum`` may round otherwise.
+            self._v = deque(accumulate(of_minute, initial=self._v), maxlen=1)[0]
             at = stop
 
     def load(self, bars: list[Bar]) -> None:
@@ -170,14 +176,17 @@ class MinuteBars:
             return 0.0
         return volume / usual
 
-    def usual_volume_after(self, minutes: int) -> float:
-        """The usual volume of a minute is no lower than this while at most ``minutes`` further
-        minutes close; infinite where there is too little past to call any volume usual."""
-        if self._floor is None or self._floor[0] != minutes:
-            lowest = math.inf
+    def least_unusual_volume(self, minutes: int, multiple: float, sigmas: float) -> float:
+        """While at most ``minutes`` further minutes close, no minute with less volume than this is
+        both ``multiple`` times the usual one and ``sigmas`` deviations above it; infinite where
+        there is too little past to call any volume usual."""
+        asked = (minutes, multiple, sigmas)
+        if self._floor is None or self._floor[0] != asked:
+            least = math.inf
             if len(self._volumes) + minutes >= MIN_BASELINE_SAMPLES:
-                lowest = self._volumes.lowest_mean_after(minutes)
-            self._floor = (minutes, lowest)
+                mean, deviation = self._volumes.lowest_after(minutes)
+                least = max(multiple * mean, mean + sigmas * deviation) * (1.0 - _ROUNDING)
+            self._floor = (asked, least)
         return self._floor[1]
 
     @property

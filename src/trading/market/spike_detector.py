@@ -43,7 +43,7 @@ class SpikeDetector:
         self._config = config
         self._reporter = reporter
         self._watches_price = reporter.watches(SpikeType.PRICE)
-        self._watches_volume = reporter.watches(SpikeType.VOLUME)
+        self.watches_volume = reporter.watches(SpikeType.VOLUME)
         self._thresholds: dict[str, tuple[float, float, float]] = {}
         for symbol in symbols:
             of_pair = config.thresholds_of(symbol)
@@ -110,10 +110,27 @@ class SpikeDetector:
                 return spike
         return None
 
+    def volume_prices(self, state: SymbolState) -> tuple[float, float, float]:
+        """Prices at or below and at or above which a volume may be a spike (0 and ∞ for none), and
+        the smallest fraction that they can lie off a window's extreme."""
+        windows, symbol = state.windows, state.symbol
+        share = self._config.volume_min_move_share / 100.0
+        moves = [self._thresholds[symbol][window] * share for window in VOLUME_WINDOWS]
+        down, up = 0.0, float("inf")
+        since_ms = self._reporter.since_ms(symbol, SpikeDirection.DOWN)
+        if since_ms <= windows.last_time_ms:
+            for window, move in zip(VOLUME_WINDOWS, moves, strict=True):
+                down = max(down, windows.high_since(window, since_ms) * (1.0 - move))
+        since_ms = self._reporter.since_ms(symbol, SpikeDirection.UP)
+        if since_ms <= windows.last_time_ms:
+            for window, move in zip(VOLUME_WINDOWS, moves, strict=True):
+                up = min(up, windows.low_since(window, since_ms) * (1.0 + move))
+        return down, up, min(moves)
+
     def on_volume(self, state: SymbolState, time_ms: int, now_ms: int) -> Spike | None:
         """A volume spike as of the pair's last trade; its windows must be current."""
         config = self._config
-        if not self._watches_volume or state.volume_multiple(ONE_MINUTE) < config.volume_multiple:
+        if not self.watches_volume or state.volume_multiple(ONE_MINUTE) < config.volume_multiple:
             return None
         volume = state.windows.volume(ONE_MINUTE)
         sigmas = min(_MOST_SIGMAS, state.bars.volume_z_score(volume))

@@ -26,24 +26,27 @@ class SymbolState:
     Guards say which trades need no look at all. Strictly between ``guard_low`` and ``guard_high``
     no threshold of any detector can be met, whatever the trades in between were; from
     ``guard_until_ms`` on that no longer holds, because a cool-down ends. ``volume_room`` is the
-    volume that may trade before a volume can be unusual. All are set from exact windows, which only
+    volume that may trade before a volume can be unusual; where one is, no price between
+    ``calm_low`` and ``calm_high`` makes a spike of it. All are set from exact windows, which only
     shrink until the next trade outside, so the guards become too narrow with time, never too wide.
     """
 
     __slots__ = (
         "_bars",
-        "_seen",
         "_settled",
-        "_traded",
         "_windows",
+        "calm_high",
+        "calm_low",
         "fall_line",
         "falling_until_ms",
         "filter",
         "guard_high",
         "guard_low",
         "guard_until_ms",
+        "has_settled_unseen",
         "is_falling",
         "is_volume_due",
+        "seen",
         "staged",
         "sure_fall_line",
         "symbol",
@@ -60,9 +63,9 @@ class SymbolState:
         self._windows = RollingWindows()
         self._bars = MinuteBars(symbol, baseline_minutes)
         self._settled = 0  # trades in the windows, ever
-        self._seen = 0  # of the staged trades, those that ``take_traded`` has told of
-        self._traded = False  # settled trades that it has not told of
         self.staged: list[Tick] = []
+        self.seen = 0  # of the staged trades, those that the last pass over all pairs has seen
+        self.has_settled_unseen = False  # trades that it has not seen were settled since
         self.is_falling = False  # beyond the breadth rule's fall
         self.volume_look_ms = 0  # not before then
         self.distrust_guards()
@@ -79,6 +82,7 @@ class SymbolState:
         self.is_volume_due = True
         self.volume_until_ms = 0  # when the usual volume must be looked at again
         self.volume_room = UNLIMITED_VOLUME
+        self.calm_low, self.calm_high = 0.0, _INFINITY
 
     def close_guard(self) -> None:
         """No price is within the guards."""
@@ -123,13 +127,12 @@ class SymbolState:
         except IndexError:
             return self._windows.last_time_ms
 
-    def take_traded(self) -> bool:
-        """Whether the pair has traded since the last call."""
-        count = len(self.staged)
-        traded = self._traded or count > self._seen
-        self._traded = False
-        self._seen = count
-        return traded
+    def has_left_calm(self) -> bool:
+        """Whether a trade since the last pass was, or may have been, outside the calm band."""
+        low, high = self.calm_low, self.calm_high
+        return self.has_settled_unseen or any(
+            not low < tick.price < high for tick in self.staged[self.seen :]
+        )
 
     def settle(self) -> None:
         """Bring the staged trades into windows and bars."""
@@ -145,8 +148,8 @@ class SymbolState:
             times = self._windows.extend([tick.time_ms for tick in staged], prices, quantities)
         self._bars.extend(times, prices, quantities)
         self._settled += count
-        self._traded = self._traded or count > self._seen
-        self._seen = 0
+        self.has_settled_unseen = self.has_settled_unseen or count > self.seen
+        self.seen = 0
         staged.clear()  # last: whoever reads the last price meanwhile finds it here or there
 
     def volume_multiple(self, window: int) -> float:

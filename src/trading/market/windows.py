@@ -76,9 +76,7 @@ class RollingWindows:
         """Take a trade. One that arrives late counts as of the last trade's time."""
         self.extend([time_ms], [price], [quantity])
 
-    def extend(
-        self, times: Sequence[int], prices: Sequence[float], quantities: Sequence[float]
-    ) -> Sequence[int]:
+    def extend(self, times: list[int], prices: list[float], quantities: list[float]) -> list[int]:
         """Take trades in the order they came; returns the times as of which they count."""
         if not self._times:
             self._first_ms = self.last_time_ms = times[0]
@@ -169,20 +167,19 @@ class RollingWindows:
     def load(self, trades: Iterable[tuple[int, float, float]], now_ms: int) -> None:
         """Start again with these trades, which must be in time order."""
         self.__init__()  # type: ignore[misc]
-        columns = list(zip(*trades, strict=True))
+        columns = [list(column) for column in zip(*trades, strict=True)]
         if columns:
-            self.extend(*columns)
+            times, prices, quantities = columns
+            self.extend(times, prices, quantities)
             self.expire(now_ms)
 
-    def _append(
-        self, times: Sequence[int], prices: Sequence[float], quantities: Sequence[float]
-    ) -> None:
+    def _append(self, times: list[int], prices: list[float], quantities: list[float]) -> None:
         totals = list(accumulate(quantities, initial=self._total))
         self._total = totals[-1]
         del totals[0]
-        self._times.extend(array("q", times))
-        self._prices.extend(array("d", prices))
-        self._totals.extend(array("d", totals))
+        self._times.fromlist(times)
+        self._prices.fromlist(prices)
+        self._totals.fromlist(totals)
         if len(prices) == 1:
             high_times, low_times = times, times
             highs, lows = prices, prices
@@ -241,9 +238,9 @@ class RollingWindows:
                 del times[:cut], prices[:cut]
 
 
-def _never_falling(times: Sequence[int], floor_ms: int) -> Sequence[int]:
+def _never_falling(times: list[int], floor_ms: int) -> list[int]:
     """Times that are later than one that follows count as of the latest so far."""
-    if times[0] >= floor_ms and (len(times) == 1 or list(times) == sorted(times)):
+    if times[0] >= floor_ms and (len(times) == 1 or times == sorted(times)):
         return times
     return list(accumulate(times, max, initial=floor_ms))[1:]
 

@@ -221,6 +221,15 @@ class NoVolumeLook(SymbolState):
         self.is_volume_due, self.volume_until_ms = False, 10**18
 
 
+class CalmForEver(SymbolState):
+    """Believes that no price is worth a look where the volume is unusual."""
+
+    __slots__ = ()
+
+    def has_left_calm(self) -> bool:
+        return False
+
+
 class LosesStaged(SymbolState):
     """Forgets all but the last staged trade."""
 
@@ -251,7 +260,7 @@ CALM_THEN_BUSY: list[Event] = [
 ]
 
 
-@pytest.mark.parametrize("mutant", [NoVolumeLook, LosesStaged, FallsLate])
+@pytest.mark.parametrize("mutant", [NoVolumeLook, CalmForEver, LosesStaged, FallsLate])
 def test_an_engine_that_looks_too_seldom_is_found_out(
     mutant: type[SymbolState], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,8 @@ import random
 import statistics
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from trading.market.minute_bars import MIN_BASELINE_SAMPLES, MinuteBars, Moments
 from trading.model.market import Bar
@@ -87,3 +89,22 @@ def test_backfilled_minutes_keep_what_was_traded_here() -> None:
         (120_000, 100.0),
         (180_000, 101.0),
     ]
+
+
+@given(
+    past=st.lists(st.floats(0.0, 1e6), min_size=1, max_size=90),
+    coming=st.lists(st.floats(0.0, 1e6), max_size=11),
+)
+def test_no_volume_below_the_least_unusual_one_becomes_unusual_within_the_minutes_named(
+    past: list[float], coming: list[float]
+) -> None:
+    bars = MinuteBars("BTCUSDT", 60)
+    for minute, volume in enumerate(past):
+        bars.add(minute * MINUTE_MS, 100.0, volume)
+    bars.add(len(past) * MINUTE_MS, 100.0, 0.0)
+    least = bars.least_unusual_volume(len(coming) + 1, 3.0, 5.0)
+    below = min(least * (1.0 - 1e-9), 1e9)
+    for minute, volume in enumerate([*coming, 0.0], len(past)):
+        assert bars.volume_multiple(0, below) < 3.0 or bars.volume_z_score(below) < 5.0
+        bars.add(minute * MINUTE_MS, 100.0, volume)
+        bars.add((minute + 1) * MINUTE_MS, 100.0, 0.0)

@@ -110,7 +110,7 @@ def test_batches_give_what_single_trades_give_to_the_last_bit(
             at += len(batch)
             for trade in batch:
                 single.add(*trade)
-            batched.extend(*zip(*batch, strict=True))
+            batched.extend(*map(list, zip(*batch, strict=True)))
             single.expire(now_ms)
             batched.expire(now_ms)
             assert _contents(batched) == _contents(single)

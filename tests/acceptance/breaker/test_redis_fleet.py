@@ -375,10 +375,14 @@ def test_the_worst_moment_lets_no_entry_out(
 
 LONG_ENOUGH = 300.0
 """Minutes of a calm market that end any cool-down."""
+DAY = 25 * 60.0
+"""Minutes after which earlier trips count no more for the latch."""
 
 
 def test_only_the_rules_end_a_halt_and_the_tripping_gateway_first(trading: Fleet) -> None:
     a, b = trading["a"], trading["b"]
+    for gateway in (a, b):
+        gateway.do("let_market_time_pass", minutes=DAY)
     a.trip("crash")
     assert b.do("let_market_time_pass", minutes=LONG_ENOUGH)["status"] == "TRIGGERED"
     assert "a halts all gateways: crash" in b.state()["halted_elsewhere"]
@@ -391,6 +395,7 @@ def test_only_the_rules_end_a_halt_and_the_tripping_gateway_first(trading: Fleet
 
 def test_no_rule_ends_a_halt_while_redis_is_out_of_reach(trading: Fleet) -> None:
     a = trading["a"]
+    a.do("let_market_time_pass", minutes=DAY)
     trading.redis.send(signal.SIGSTOP)
     until(lambda: a.state()["status"] == "TRIGGERED", "a is halted")
     assert a.do("let_market_time_pass", minutes=LONG_ENOUGH)["status"] == "TRIGGERED"

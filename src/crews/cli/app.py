@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from crews.cli import breaker, config, doctor, download, evaluate, runs, store
+from crews.cli import breaker, config, doctor, download, evaluate, runs, simulations, store
 from crews.cli.exit_codes import EXPLANATION, ExitCode, exit_code_of
 from crews.cli.output import print_json, show_error
 from crews.cli.state import CliState
@@ -42,6 +42,7 @@ app.command("replay")(runs.replay)
 app.command("status")(runs.status)
 app.command("doctor")(doctor.doctor)
 app.command("init")(store.init)
+app.command("simulations")(simulations.simulations)
 app.command("download-data")(download.download_data)
 
 

@@ -13,6 +13,7 @@ from trading.model.breaker import BreakerStatus
 from trading.storage.database import transaction, translated_errors
 from trading.storage.order_repository import FillRepository, OrderRecord, OrderRepository
 from trading.storage.position_repository import PositionRepository, SpikeLookup, TradeRepository
+from trading.storage.simulation_repository import SimulationRepository
 
 PREFIX = "sg-"
 HASH_DIGITS = 32  # with the prefix 35 characters; the venue takes 36
@@ -70,6 +71,7 @@ class Journal:
         self.positions = PositionRepository(connection, venue)
         self.trades = TradeRepository(connection, venue)
         self.spikes = SpikeLookup(connection)
+        self.simulations = SimulationRepository(connection)
         self._allowed: tuple[int, int] | None = None  # data version and epoch of the last check
 
     def open_entry(self, record: OrderRecord) -> None:

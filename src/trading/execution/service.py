@@ -28,6 +28,7 @@ from trading.execution.books import TradeClosedHook
 from trading.execution.config import ExecutionConfig
 from trading.execution.gateway import rule_of
 from trading.execution.shared_halt import Clearance, always_clear
+from trading.execution.simulation import SimulationRecord
 from trading.execution.watch import ACCOUNT_FORGOTTEN
 from trading.model.breaker import BreakerSnapshot, BreakerStatus, Quiet
 from trading.model.decision import ProposalOutcome, ProposalResult, RiskPreview, TradeProposal
@@ -98,6 +99,7 @@ class ExecutionService:
         self._loop: asyncio.AbstractEventLoop | None = None  # None: not started, or stopped
         self._account_since_ms = 0
         self._ending = False
+        self._simulation: SimulationRecord | None = None
         self._sends: set[asyncio.Task[Any]] = set()
 
     # Life ----------------------------------------------------------------------------------
@@ -144,6 +146,8 @@ class ExecutionService:
         self._loop = None
         await parts.jobs.cancel()
         parts.halt.end()
+        if self._simulation is not None:
+            self._simulation.end()
         parts.journal.close()
         self._opened = None
 
@@ -165,6 +169,21 @@ class ExecutionService:
         )
         parts.journal.write("forgetting the old account", *writes)
         self._account_since_ms = now_ms
+
+    async def record_simulation(self, market: str, *, resumed: bool) -> None:
+        """After ``start``: the money is virtual; keep the run's balances and trades on record.
+
+        ``resumed`` goes on with the session of a core before this one.
+        """
+        parts = self._parts
+        record = SimulationRecord(parts.journal, parts.books.account, self._around.clock, market)
+        try:
+            record.begin(resumed=resumed)
+        except MarketDataError as error:  # the venue did not answer at the start
+            logger.warning("this simulation is not recorded: %s", error)
+            return
+        self._simulation = record
+        parts.books.on_trade_closed(record.on_trade)
 
     # Proposals and commands ----------------------------------------------------------------
 

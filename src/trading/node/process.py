@@ -121,9 +121,14 @@ async def run_core(launch: CoreLaunch, environment: Mapping[str, str]) -> None:
             stack.callback(core.parts.fleet.stop)
             await asyncio.to_thread(core.parts.fleet.connect)
         await _backfill(core, venue, orders, config)
-        if launch.fresh_account or config.exchange.dry_run:  # a paper account lives in this process
-            await orders.call(core.parts.execution.forget_account("the simulated account is new"))
-        await orders.call(core.parts.execution.start())
+        execution = core.parts.execution
+        is_new_account = launch.fresh_account or config.exchange.dry_run
+        if is_new_account:  # a paper account lives in this process
+            await orders.call(execution.forget_account("the simulated account is new"))
+        await orders.call(execution.start())
+        if is_new_account or config.exchange.venue == "sim":
+            market = launch.market_name or f"live data of {config.exchange.venue}"
+            await orders.call(execution.record_simulation(market, resumed=not is_new_account))
         stack.push_async_callback(_quietly, orders.call, core.parts.execution.stop())
         await stack.enter_async_context(control_api(core, config.api, paths))
         stack.callback(core.parts.spikes.close)

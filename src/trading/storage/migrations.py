@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from trading.errors import StoreCorruptError, StoreError
-from trading.storage import schema_v1, schema_v2, schema_v4
+from trading.storage import schema_v1, schema_v2, schema_v4, schema_v5
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -39,11 +39,17 @@ def _add_spike_context(db: Database) -> None:
         db.execute(f"ALTER TABLE spike_events ADD COLUMN {column}")
 
 
+def _add_simulations(db: Database) -> None:
+    for statement in schema_v5.TABLES:
+        db.execute(statement)
+
+
 MIGRATIONS: tuple[Callable[[Database], None], ...] = (
     _create_first_tables,
     _add_fleet_memory,
     _add_quiescence,
     _add_spike_context,
+    _add_simulations,
 )
 """Migration n (counted from 1) brings the schema from version n - 1 to n. Never edit a released
 one: append."""

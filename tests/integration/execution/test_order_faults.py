@@ -425,7 +425,9 @@ async def test_a_caller_that_goes_away_does_not_interrupt_a_send(tmp_path: Path)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        await asyncio.sleep(0.15)
+        async with asyncio.timeout(10):
+            while not path.open_stops("BTCUSDT"):  # noqa: ASYNC110 - nobody announces it
+                await asyncio.sleep(0.01)
         assert len(path.open_stops("BTCUSDT")) == 1
         assert path.service.unknown_orders == 0
 

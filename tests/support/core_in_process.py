@@ -69,8 +69,9 @@ class CoreInProcess:
 
     def __init__(self, folder: Path, prices: dict[str, float], **settings: Any) -> None:
         self.prices = prices
+        watched = [symbol for symbol in prices if symbol not in MarketConfig().stablecoins]
         self.config = node_config(
-            isolated_config(folder, market__symbols=list(prices), **settings).config
+            isolated_config(folder, market__symbols=watched, **settings).config
         )
         self.clock = SystemClock()
         self._venue_thread = LoopThread("exchange")
@@ -134,6 +135,7 @@ class CoreInProcess:
             rest_url=self.server.rest_url,
             stream_url=self.server.ws_url,
             ws_api_url=self.server.ws_api_url,
+            futures_stream_url=self.config.exchange.endpoints.futures_stream_url,
         )
         exchange = self.config.exchange.model_copy(update={"endpoints": endpoints})
         config = self.config.model_copy(update={"exchange": exchange})

@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from crews.evaluation.archive import GAP_MS, Floats, NamedSpan, column_of, times_of
-from trading.clock import MINUTE_MS
+from crews.evaluation.archive import GAP_MS, Floats, NamedSpan, Times, column_of, times_of
+from trading.clock import DAY_MS, MINUTE_MS
 from trading.market.config import (
     BreadthConfig,
     CrashDetectionConfig,
@@ -28,6 +28,8 @@ LEAD_IN_MS = 250 * MINUTE_MS  # fills the longest window before anything can hap
 LEAD_OUT_MS = 15 * MINUTE_MS  # lets a breach end, too
 _HOUR = 60
 _DAY_HOURS = 24
+_DAY = _DAY_HOURS * _HOUR
+_CHUNK = 2000  # days of minutes looked at together, for their memory's sake
 SLACK = 0.95  # of a soft limit: bars that open between minutes sit up to a minute off the grid
 
 Minutes = npt.NDArray[np.bool_]
@@ -147,33 +149,64 @@ def _index_is_near(
 def _volume_is_near(
     leaders: Sequence[BarSeries], span: NamedSpan, config: CrashDetectionConfig
 ) -> Minutes:
-    """Both trade far below a bound of their usual minute.
+    """Both trade nearly ``times_below`` times less than their usual minute.
 
-    That is a median over a day; it is at most the greatest of the 60 % quantiles of the hours that
-    the day touches (a part of an hour at the day's beginning moves it by less than 10 %).
+    That is a median over a day, slow to take for every minute; so it is only taken where a bound
+    of it lets both come near: the greatest of the 60 % quantiles of the hours that the day touches
+    (a part of an hour at the day's beginning moves it by less than 10 %).
     """
     limit = config.volume_collapse.times_below * config.warning_share * SLACK
     recent = config.volume_collapse.minutes
-    minutes = (span.end_ms - span.start_ms) // MINUTE_MS
-    near = np.ones(minutes, dtype=np.bool_)
-    for series in leaders:
-        times = times_of(series)
-        first, last = np.searchsorted(times, (span.start_ms, span.end_ms))
-        volume = np.zeros(-minutes % _HOUR + minutes)
-        volume[(times[first:last] - span.start_ms) // MINUTE_MS] = column_of(series, "volume")[
-            first:last
-        ]
-        hours = np.where(volume > 0.0, volume, np.nan).reshape(-1, _HOUR)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # hours without any trade
-            usual = np.nan_to_num(np.nanquantile(hours, 0.6, axis=1))
-        usual = np.repeat(rolling_max(usual, min(_DAY_HOURS + 1, len(usual))), _HOUR)[:minutes]
-        sums = np.concatenate([np.zeros(recent), np.cumsum(volume)])
-        mean = (sums[recent:] - sums[:-recent])[:minutes] / recent
-        # The minute under way counts only once it is closed: look at the closed ones before it.
-        mean = np.concatenate([mean[:1], mean[:-1]])
-        near &= (mean > 0.0) & (usual >= mean * limit)
+    volumes = [_volumes(series, span) for series in leaders]
+    near: Minutes = np.logical_and.reduce([_bound(one, recent) >= limit for one in volumes])
+    at = np.flatnonzero(near)
+    for one in volumes:
+        at = at[_times_below(one, at, recent) >= limit]
+    near[:] = False
+    near[at] = True
     return near
+
+
+def _volumes(series: BarSeries, span: NamedSpan) -> Floats:
+    """Volumes of the span's minutes, with a day before them."""
+    times = times_of(series)
+    start_ms = span.start_ms - DAY_MS
+    first, last = np.searchsorted(times, (start_ms, span.end_ms))
+    volumes = np.zeros((span.end_ms - start_ms) // MINUTE_MS)
+    volumes[(times[first:last] - start_ms) // MINUTE_MS] = column_of(series, "volume")[first:last]
+    return volumes
+
+
+def _bound(volumes: Floats, recent: int) -> Floats:
+    """Never below the ratio that ``_times_below`` gives, for every minute after the first day."""
+    hours = np.concatenate([volumes, np.zeros(-len(volumes) % _HOUR)]).reshape(-1, _HOUR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # hours without any trade
+        usual = np.nan_to_num(np.nanquantile(np.where(hours > 0.0, hours, np.nan), 0.6, axis=1))
+    usual = np.repeat(rolling_max(usual, _DAY_HOURS + 1), _HOUR)[: len(volumes)]
+    mean = _means(volumes, recent)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        bound: Floats = np.where(mean > 0.0, usual[_DAY:] / mean, 0.0)
+    return bound
+
+
+def _times_below(volumes: Floats, at: Times, recent: int) -> Floats:
+    """The usual minute over the mean of the last ones, as of the minutes ``at`` of the span."""
+    result = np.zeros(len(at))
+    days = np.lib.stride_tricks.sliding_window_view(volumes, _DAY)
+    for first in range(0, len(at), _CHUNK):
+        chunk = at[first : first + _CHUNK]
+        day = days[chunk]  # the minutes that are closed then
+        usual = np.nanmedian(np.where(day > 0.0, day, np.nan), axis=1)
+        result[first : first + _CHUNK] = usual / day[:, -recent:].mean(axis=1)
+    return result
+
+
+def _means(volumes: Floats, count: int) -> Floats:
+    """Mean of the ``count`` minutes before each, for every minute after the first day."""
+    sums = np.concatenate([[0.0], np.cumsum(volumes)])
+    means: Floats = (sums[_DAY:-1] - sums[_DAY - count : -1 - count]) / count
+    return means
 
 
 def _breadth_is_near(

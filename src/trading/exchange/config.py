@@ -20,6 +20,7 @@ VENUE_HOSTS: dict[VenueName, frozenset[str]] = {
         {
             "testnet.binance.vision",
             "stream.testnet.binance.vision",
+            "fstream.binancefuture.com",
             "ws-api.testnet.binance.vision",
         }
     ),
@@ -34,6 +35,7 @@ VENUE_HOSTS: dict[VenueName, frozenset[str]] = {
             "data-api.binance.vision",
             "stream.binance.com",
             "data-stream.binance.vision",
+            "fstream.binance.com",
             "ws-api.binance.com",
         }
     ),
@@ -74,10 +76,19 @@ class VenueEndpoints(ConfigModel):
         pattern=r"^(wss?://[^\s?#]+)?$",
         description="WebSocket API with its path (…/ws-api/v3); empty: the venue's.",
     )
+    futures_stream_url: str = Field(
+        default="",
+        pattern=r"^(wss?://[^/\s?#]+)?$",
+        description="Host of the USD-M futures' market streams, e.g. wss://fstream.binance.com;"
+        " empty: the venue's. Only venue binance has one of its own: the embedded exchange serves"
+        " no futures, and the testnets of spot and futures are two separate markets.",
+    )
 
     @property
-    def urls(self) -> tuple[str, str, str]:
-        return (self.rest_url, self.stream_url, self.ws_api_url)
+    def urls(self) -> tuple[str, ...]:
+        """All that are known."""
+        spot = (self.rest_url, self.stream_url, self.ws_api_url)
+        return tuple(url for url in (*spot, self.futures_stream_url) if url)
 
 
 DEFAULT_ENDPOINTS: dict[VenueName, VenueEndpoints] = {
@@ -91,6 +102,7 @@ DEFAULT_ENDPOINTS: dict[VenueName, VenueEndpoints] = {
         rest_url="https://api.binance.com",
         stream_url="wss://stream.binance.com:9443",
         ws_api_url="wss://ws-api.binance.com/ws-api/v3",
+        futures_stream_url="wss://fstream.binance.com",
     ),
 }
 
@@ -148,6 +160,11 @@ class ExchangeConfig(ConfigModel):
         default=False,
         description="Must be true before venue binance sends a real order.",
     )
+    futures_signals: bool = Field(
+        default=True,
+        description="Hear liquidations, funding and futures prices for the crash rules, where"
+        " there is an address for them (endpoints.futures_stream_url).",
+    )
     recv_window_ms: int = Field(
         default=1000,
         ge=100,
@@ -178,7 +195,7 @@ class ExchangeConfig(ConfigModel):
     def _endpoints_belong_to_the_venue(self) -> ExchangeConfig:
         for url in self.endpoints.urls:
             host = urlsplit(url).hostname or ""
-            if url and not (is_loopback(host) or host in VENUE_HOSTS[self.venue]):
+            if not (is_loopback(host) or host in VENUE_HOSTS[self.venue]):
                 allowed = ", ".join(("loopback", *sorted(VENUE_HOSTS[self.venue])))
                 raise ValueError(f"{url} is no host of venue {self.venue}; allowed: {allowed}")
         return self
@@ -194,12 +211,19 @@ class ExchangeConfig(ConfigModel):
             rest_url=self.endpoints.rest_url or defaults.rest_url,
             stream_url=self.endpoints.stream_url or defaults.stream_url,
             ws_api_url=self.endpoints.ws_api_url or defaults.ws_api_url,
+            futures_stream_url=self.endpoints.futures_stream_url or defaults.futures_stream_url,
         )
-        if not all(endpoints.urls):
+        if not (endpoints.rest_url and endpoints.stream_url and endpoints.ws_api_url):
             raise ConfigurationError(
                 f"exchange.endpoints: venue {self.venue} needs rest_url, stream_url and ws_api_url"
             )
         return endpoints
+
+    @property
+    def hears_futures(self) -> bool:
+        """Whether futures streams are wanted and have an address."""
+        own = DEFAULT_ENDPOINTS[self.venue].futures_stream_url
+        return self.futures_signals and bool(self.endpoints.futures_stream_url or own)
 
 
 def is_loopback(host: str) -> bool:

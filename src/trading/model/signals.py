@@ -11,7 +11,9 @@ import re
 from typing import NamedTuple
 
 # 1000PEPEUSDT is quoted per thousand coins; BTCUSDC, BTCUSD_PERP and BTCUSDT_260327 are BTC's.
-_CONTRACT = re.compile(r"^(?:1000000|1000|1M)?([A-Z0-9]+?)(?:USDT|USDC|BUSD|USD)(?:_[A-Z0-9]+)?$")
+_CONTRACT = re.compile(r"^(1000000|1000|1M)?([A-Z0-9]+?)(?:USDT|USDC|BUSD|USD)(?:_[A-Z0-9]+)?$")
+
+_MULTIPLIERS = {"": 1, "1000": 1_000, "1M": 1_000_000, "1000000": 1_000_000}
 
 
 class FuturesPrice(NamedTuple):
@@ -65,4 +67,10 @@ def asset_of(contract: str) -> str:
     A name of another form is returned as it is.
     """
     match = _CONTRACT.match(contract)
-    return match[1] if match else contract
+    return match[2] if match else contract
+
+
+def coins_a_contract(contract: str) -> int:
+    """How many coins the contract's price is for: 1000 for ``1000PEPEUSDT``."""
+    match = _CONTRACT.match(contract)
+    return _MULTIPLIERS[match[1] or ""] if match else 1

@@ -20,16 +20,15 @@ from pathlib import Path
 from typing import Any
 
 from trading.clock import Clock, ScaledClock, SystemClock
-from trading.errors import AuthenticationError, ConfigurationError, StoreError
+from trading.errors import AuthenticationError, ConfigurationError, ExchangeError, StoreError
 from trading.events import EventBus
 from trading.exchange.config import CREDENTIAL_NAMES, ApiCredentials, ExchangeConfig
 from trading.exchange.factory import create_venue
 from trading.exchange.protocols import ExchangeClient, Venue
-from trading.model.market import Tick
-from trading.model.spike import SpikeType
 from trading.node.assembly import Surroundings, assemble
 from trading.node.config import CoreLaunch, NodeConfig
 from trading.node.core import TradingCore
+from trading.node.feeds import CoreFeed, book_duties, futures_duties
 from trading.node.instance import AccountLock, InstanceInfo, InstanceLock, RuntimePaths, write_info
 from trading.node.order_thread import OrderThread
 from trading.node.pulse import Pulse
@@ -40,24 +39,6 @@ log = logging.getLogger(__name__)
 
 BEAT_INTERVAL_S = 0.1
 GUARD_INTERVAL_S = 0.25
-
-
-class CoreFeed:
-    """The feed's listener: every tick goes through the market engine at once."""
-
-    def __init__(self, core: TradingCore) -> None:
-        self._market = core.parts.market
-        self._board = core.parts.board
-
-    def on_tick(self, tick: Tick) -> None:
-        self._market.on_tick(tick)
-
-    def on_feed_connected(self) -> None:
-        self._board.say("feed", "market stream connected")
-
-    def on_feed_lost(self, reason: str) -> None:
-        # Not a trip by itself: silence beyond its limit is one, and the guard measures that.
-        self._board.say("feed", f"market stream lost: {reason}; reconnecting", "warning")
 
 
 async def run_core(launch: CoreLaunch, environment: Mapping[str, str]) -> None:
@@ -94,8 +75,10 @@ async def run_core(launch: CoreLaunch, environment: Mapping[str, str]) -> None:
         await orders.call(venue.client.connect())
         stack.push_async_callback(_quietly, orders.call, venue.client.close())
         await orders.call(_check_account(venue.client, config.exchange))
-        instruments = await orders.call(venue.client.instruments(config.market.symbols))
-        config = _only_listed(config, set(instruments))
+        asked = (*config.market.symbols, *config.market.stablecoins)
+        listed = await orders.call(venue.client.instruments(asked))
+        config = _only_listed(config, set(listed))
+        instruments = {symbol: listed[symbol] for symbol in config.market.symbols}
         record = SharedRecordWriter(paths.breaker_record)
         stack.callback(record.close)
         core = assemble(
@@ -148,6 +131,7 @@ async def _running(
     and the next start then read a halt, which is what nobody watching means."""
     execution = core.parts.execution
     order_pulse = Pulse("the order path")
+    gap = asyncio.Event()
     is_ending = False
 
     def failed(error: BaseException) -> None:
@@ -159,12 +143,15 @@ async def _running(
 
     orders.spawn(venue.user_stream.run(execution.on_report, execution.on_gap), failed)
     orders.spawn(_order_duties(core, order_pulse), failed)
+    market = core.parts.config.market
     duties: tuple[Coroutine[Any, Any, None], ...] = (
-        venue.feed.run(core.parts.config.market.symbols, CoreFeed(core)),
+        venue.feed.run((*market.symbols, *market.stablecoins), CoreFeed(core, gap.set)),
         _guard(core, order_pulse),
         _beat(core),
+        _close_gaps(core, venue, orders, gap),
     )
-    tasks = [asyncio.create_task(duty) for duty in (*duties, *_book_duties(core))]
+    signals = (*book_duties(core), *futures_duties(core))
+    tasks = [asyncio.create_task(duty) for duty in (*duties, *signals)]
 
     def on_end(task: asyncio.Task[None]) -> None:
         error = None if task.cancelled() else task.exception()
@@ -179,27 +166,6 @@ async def _running(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _book_duties(core: TradingCore) -> tuple[Coroutine[Any, Any, None], ...]:
-    """The order books' stream, where spikes by imbalance are asked for.
-
-    Losing it is no danger: without books there are no such spikes, and nothing else hangs on them.
-    """
-    config = core.parts.config
-    spikes = config.spike_detection
-    if not spikes.enabled or SpikeType.IMBALANCE not in spikes.types:
-        return ()
-    # python-binance, which its package imports, takes half a second.
-    from trading.exchange.binance.book_feed import BinanceBookFeed
-
-    feed = BinanceBookFeed(config.exchange, core.parts.clock, spikes.imbalance.levels)
-    say = core.parts.board.say
-
-    def lost(reason: str) -> None:
-        say("feed", f"order book stream lost: {reason}; reconnecting")
-
-    return (feed.run(config.market.symbols, core.parts.market.on_book, lost),)
 
 
 async def _guard(core: TradingCore, order_pulse: Pulse) -> None:
@@ -248,6 +214,21 @@ async def _backfill(
         core.parts.market.on_bar_history(symbol, bars)
 
 
+async def _close_gaps(
+    core: TradingCore, venue: Venue, orders: OrderThread, gap: asyncio.Event
+) -> None:
+    """Fetch the minutes that a lost stream left out, or the windows would not know their highs."""
+    while True:
+        await gap.wait()
+        gap.clear()
+        try:
+            await _backfill(core, venue, orders, core.parts.config)
+        except ExchangeError as error:
+            core.parts.board.say(
+                "feed", f"bars of the gap could not be fetched: {error}", "warning"
+            )
+
+
 async def _check_account(client: ExchangeClient, exchange: ExchangeConfig) -> None:
     """What the key may do, `connect` has checked; this is what the account may do."""
     account = await client.account()
@@ -258,18 +239,22 @@ async def _check_account(client: ExchangeClient, exchange: ExchangeConfig) -> No
 def _only_listed(config: NodeConfig, listed: set[str]) -> NodeConfig:
     """Pairs that the venue does not list are left out, with a warning; BTC and ETH must be."""
     missing = [symbol for symbol in config.market.symbols if symbol not in listed]
+    stablecoins = tuple(symbol for symbol in config.market.stablecoins if symbol in listed)
     for leader in (config.market.btc_symbol, config.market.eth_symbol):
         if leader in missing:
             raise ConfigurationError(
                 f"market.symbols: venue {config.exchange.venue} does not list {leader}, which the "
                 "crash rules watch"
             )
-    if not missing:
-        return config
-    log.warning("not listed on venue %s: %s", config.exchange.venue, ", ".join(missing))
+    if missing:
+        log.warning("not listed on venue %s: %s", config.exchange.venue, ", ".join(missing))
     symbols = tuple(symbol for symbol in config.market.symbols if symbol in listed)
     return config.model_copy(
-        update={"market": config.market.model_copy(update={"symbols": symbols})}
+        update={
+            "market": config.market.model_copy(
+                update={"symbols": symbols, "stablecoins": stablecoins}
+            )
+        }
     )
 
 

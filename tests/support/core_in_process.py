@@ -23,6 +23,7 @@ from trading.clock import MINUTE_MS, ScaledClock, SystemClock
 from trading.events import EventBus
 from trading.exchange.config import ApiCredentials, VenueEndpoints
 from trading.exchange.factory import create_venue
+from trading.market.config import MarketConfig
 from trading.model.market import Bar, Tick
 from trading.model.order import Side
 from trading.node.assembly import Surroundings, assemble
@@ -97,6 +98,10 @@ class CoreInProcess:
         self._ticking.cancel()
         self._venue_thread.run(self.server.stop())
         self._venue_thread.stop()
+
+    def drop_market_streams(self) -> None:
+        """Cut the exchange's market sockets, as a broken line does."""
+        self._venue_thread.loop.call_soon_threadsafe(self.server.drop_websockets, "market")
 
     def store_spike(self, spike: Any) -> None:
         SpikeRepository(self.spikes).insert(spike)

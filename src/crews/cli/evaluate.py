@@ -41,6 +41,10 @@ def guardian(
     fee: Annotated[
         float, typer.Option(min=0, max=5, help="Cost of one side of a trade, in %.")
     ] = 0.1,
+    tune: Annotated[
+        int,
+        typer.Option(min=0, max=10_000, help="Search the limits among this many candidates, too."),
+    ] = 0,
     as_json: JsonFlag = False,
 ) -> None:
     """What trips, how soon, what it saves, and how often in vain, with the configured limits.
@@ -51,24 +55,33 @@ def guardian(
 
     - `spikeguard evaluate guardian --data ../data --json`
 
-    - `spikeguard evaluate guardian --data ../data --report docs/detection.md --plots plots`
+    - `spikeguard evaluate guardian --data ../data --tune 300 --report docs/detection.md`
+
+    - `spikeguard evaluate guardian --data ../data --plots plots`
     """
     config = loaded_config(context).config.crash_detection
     from crews.evaluation.archive import Archive
     from crews.evaluation.guardian import evaluate_guardian
-    from crews.evaluation.guardian_text import guardian_tables, markdown, rich_tables
+    from crews.evaluation.guardian_page import all_tables, guardian_page
+    from crews.evaluation.guardian_text import rich_tables
+    from crews.evaluation.guardian_tuning import tune_guardian
+    from crews.evaluation.outcome import Outcomes
     from crews.evaluation.progress import to_stderr
     from crews.evaluation.sections import write_section
 
     archive = Archive(data)
-    found = evaluate_guardian(archive, config, fee_pct=fee, progress=to_stderr)
+    outcomes = Outcomes(archive, fee)
+    found = evaluate_guardian(archive, config, outcomes, progress=to_stderr)
+    if tune:
+        searched = tune_guardian(archive, config, tune, outcomes, to_stderr)
+        found = found.model_copy(update={"tuning": searched})
     if plots is not None:
         from crews.evaluation.plots import plot_guardian
 
         plot_guardian(archive, found, plots, to_stderr)
     if report is not None:
-        write_section(report, "guardian", markdown(guardian_tables(found)))
+        write_section(report, "guardian", guardian_page(found))
     if as_json:
         print_json(found)
     else:
-        show(*rich_tables(guardian_tables(found)))
+        show(*rich_tables(all_tables(found)))

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ Times = npt.NDArray[np.int64]
 CRASHES_FILE = "crashes.csv"
 HOURLY_FILE = re.compile(r"^binance_market_1h_.*\.parquet$")
 GAP_MS = 4 * 60 * MINUTE_MS  # a longer pause empties every window, so nothing goes on after it
+MONTH_MS = 30.4375 * DAY_MS
 _CRASH_COLUMNS = ("asset", "threshold_pct", "first_cross_utc", "first_cross_close_utc")
 
 
@@ -44,6 +46,11 @@ class NamedSpan:
     name: str
     start_ms: int
     end_ms: int
+
+    @property
+    def is_crash(self) -> bool:
+        """Windows of crashes are named by their date, others in words."""
+        return self.name[:1].isdigit() and "quiet" not in self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +75,23 @@ class Archive:
         self.windows = _windows(directory / CORE_FILE)
         self.spans = _spans(*(self.pairs[leader] for leader in LEADERS))
 
+    def months(self) -> dict[int, float]:
+        """Recorded time of BTC and ETH together, by calendar year."""
+        months: dict[int, float] = {}
+        for span in self.spans:
+            for year in range(year_of(span.start_ms), year_of(span.end_ms - 1) + 1):
+                start_ms = max(span.start_ms, _new_year_ms(year))
+                end_ms = min(span.end_ms, _new_year_ms(year + 1))
+                months[year] = months.get(year, 0.0) + (end_ms - start_ms) / MONTH_MS
+        return months
+
     def cut(self, start_ms: int, end_ms: int) -> dict[str, BarSeries]:
         """The bars of every pair that has some there; BTC and ETH first."""
         found = {}
+        span = NamedSpan("", start_ms, end_ms)
         for symbol, series in self.pairs.items():
-            times = times_of(series)
-            first, last = np.searchsorted(times, (start_ms, end_ms))
-            if first < last:
-                found[symbol] = _sliced(series, int(first), int(last))
+            if len(part := within(series, span)):
+                found[symbol] = part
         return found
 
     def past(self, end_ms: int) -> dict[str, BarSeries]:
@@ -83,6 +99,7 @@ class Archive:
         day = self.cut(end_ms - DAY_MS, end_ms)
         return {symbol: series for symbol, series in day.items() if symbol in LEADERS}
 
+    @cached_property
     def hourly(self) -> tuple[HourlyPairs, ...]:
         """Named windows of hourly bars, spot before futures where a coin has both."""
         result = []
@@ -90,6 +107,11 @@ class Archive:
             if HOURLY_FILE.match(path.name):
                 result += _hourly(path)
         return tuple(result)
+
+
+def year_of(time_ms: int) -> int:
+    """The calendar year, UTC."""
+    return datetime.fromtimestamp(time_ms / 1000, UTC).year
 
 
 def times_of(series: BarSeries) -> Times:
@@ -134,7 +156,11 @@ def _without_repeats(symbol: str, parts: list[BarSeries]) -> BarSeries:
     return merged
 
 
-def _sliced(series: BarSeries, first: int, last: int) -> BarSeries:
+def within(series: BarSeries, span: NamedSpan) -> BarSeries:
+    """The bars that open in the span."""
+    first, last = (
+        int(at) for at in np.searchsorted(times_of(series), (span.start_ms, span.end_ms))
+    )
     part = BarSeries(series.symbol, series.origin)
     part.times.extend(series.times[first:last])
     for name, column in part.columns.items():
@@ -164,6 +190,10 @@ def _event(row: Mapping[str, str], place: str) -> CrashEvent:
         )
     except ValueError as error:
         raise MarketDataError(f"{place}: {error}") from error
+
+
+def _new_year_ms(year: int) -> int:
+    return round(datetime(year, 1, 1, tzinfo=UTC).timestamp() * 1000)
 
 
 def _minute_ms(text: str) -> int:

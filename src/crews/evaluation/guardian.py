@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from crews.evaluation.archive import Archive, NamedSpan
+from crews.evaluation.archive import MONTH_MS, Archive, NamedSpan, within, year_of
 from crews.evaluation.guardian_events import is_required, judge
 from crews.evaluation.guardian_report import (
     Ablation,
@@ -21,19 +21,20 @@ from crews.evaluation.runner import Listened, Signal, listen
 from crews.evaluation.screening import LEAD_IN_MS, stretches
 from trading.clock import MINUTE_MS
 from trading.market.config import CrashDetectionConfig
+from trading.market.crash_detector import BREADTH_RULE, INDEX_RULES, LEADER_RULES, VOLUME_RULE
 
 # Least time from a trip to full size again: 15 min of cool-down and four stages of 10 min.
 TRIP_GAP_MS = 55 * MINUTE_MS
-MONTH_MS = 30.4375 * 24 * 60 * MINUTE_MS
-DEFAULT_FEE_PCT = 0.1
+# The rules that minute bars of spot pairs can breach; the others listen to futures and stablecoins.
+RECORDED_RULES = (*LEADER_RULES, *INDEX_RULES.values(), BREADTH_RULE, VOLUME_RULE)
 Progress = Callable[[str], None]
 
 
 def evaluate_guardian(
     archive: Archive,
     config: CrashDetectionConfig,
+    outcomes: Outcomes,
     *,
-    fee_pct: float = DEFAULT_FEE_PCT,
     progress: Progress | None = None,
 ) -> GuardianReport:
     """Run the detector over everything recorded; see ``screening`` for what is left out."""
@@ -41,15 +42,16 @@ def evaluate_guardian(
     heard = hear(archive, config, say)
     signals = sorted((one for part in heard for one in part.signals), key=_signal_time)
     say("looking at what came after each trip")
-    outcomes = Outcomes(archive, fee_pct)
     trips = trips_of(signals, outcomes)
-    events = tuple(result for event in archive.events if (result := judge(archive, event, heard)))
+    events = tuple(
+        result for event in archive.events if (result := judge(archive, event, heard, outcomes))
+    )
     return GuardianReport(
         data=str(archive.directory),
         pairs=len(archive.pairs),
         months=sum(span.end_ms - span.start_ms for span in archive.spans) / MONTH_MS,
         heard_hours=sum(one.span.end_ms - one.span.start_ms for one in heard) / 3_600_000,
-        fee_pct=fee_pct,
+        fee_pct=outcomes.fee_pct,
         events=events,
         events_without_data=len(archive.events) - len(events),
         windows=(
@@ -96,18 +98,18 @@ def trips_of(signals: Iterable[Signal], outcomes: Outcomes) -> tuple[Trip, ...]:
 
 
 def rates(archive: Archive, trips: Sequence[Trip]) -> tuple[Rate, ...]:
-    """False trips over all, over the years without a required event, and by year."""
-    crash_years = {_year(event.low_minute_ms) for event in archive.events if is_required(event)}
-    months: dict[int, float] = {}
-    for span in archive.spans:
-        for year in range(_year(span.start_ms), _year(span.end_ms - 1) + 1):
-            start_ms = max(span.start_ms, _new_year_ms(year))
-            end_ms = min(span.end_ms, _new_year_ms(year + 1))
-            months[year] = months.get(year, 0.0) + (end_ms - start_ms) / MONTH_MS
+    """False trips over all, over the years without a crash, and by year.
+
+    A year has a crash when it holds a required event or a window that is named as a crash.
+    """
+    months = archive.months()
+    events = (event.low_minute_ms for event in archive.events if is_required(event))
+    windows = (window.start_ms for window in archive.windows if window.is_crash)
+    crash_years = {year_of(time_ms) for time_ms in (*events, *windows)}
 
     def rate(name: str, years: Iterable[int]) -> Rate:
         chosen = set(years)
-        of_years = [trip for trip in trips if _year(trip.time_ms) in chosen]
+        of_years = [trip for trip in trips if year_of(trip.time_ms) in chosen]
         return Rate(
             name=name,
             months=sum(months[year] for year in chosen),
@@ -135,6 +137,7 @@ def _window(
     first = trips[0] if trips else None
     return WindowResult(
         name=window.name,
+        is_crash=window.is_crash,
         pairs=len(archive.cut(window.start_ms, window.end_ms)),
         hourly_pairs=hourly_pairs,
         start_ms=window.start_ms,
@@ -152,7 +155,7 @@ def _hourly_windows(
 ) -> list[WindowResult]:
     """Windows of which most pairs are only known by the hour: whether, not how soon."""
     results = []
-    for window in archive.hourly():
+    for window in archive.hourly:
         say(f"hourly window {window.span.name}")
         for span in archive.spans:
             start_ms = max(span.start_ms, window.span.start_ms - LEAD_IN_MS)
@@ -162,8 +165,18 @@ def _hourly_windows(
             part = NamedSpan(window.span.name, start_ms, end_ms)
             minutes = archive.cut(start_ms, end_ms)
             hourly = {name: one for name, one in window.pairs.items() if name not in minutes}
-            heard = listen(minutes, part, config, hourly=hourly)
-            results.append(_window(archive, part, heard.signals, outcomes, len(hourly)))
+            signals = [
+                signal
+                for stretch in stretches({**minutes, **hourly}, part, config)
+                for signal in listen(
+                    archive.cut(stretch.start_ms, stretch.end_ms),
+                    stretch,
+                    config,
+                    history=archive.past(stretch.start_ms),
+                    hourly={name: within(one, stretch) for name, one in hourly.items()},
+                ).signals
+            ]
+            results.append(_window(archive, part, signals, outcomes, len(hourly)))
     return results
 
 
@@ -171,7 +184,8 @@ def _ablation(
     archive: Archive, heard: Sequence[Listened], signals: Sequence[Signal], outcomes: Outcomes
 ) -> tuple[Ablation, ...]:
     """Each rule alone and all without it; breaches of one rule do not depend on another's."""
-    rules = sorted({one.rule for one in signals})
+    breached = sorted({one.rule for one in signals})
+    rules = (*breached, *(rule for rule in RECORDED_RULES if rule not in breached))
 
     def row(name: str, chosen: set[str]) -> Ablation:
         parts = [_only(part, chosen) for part in heard]
@@ -182,7 +196,7 @@ def _ablation(
             for event in archive.events
             if (result := judge(archive, event, parts)) is not None and result.required
         ]
-        windows = [window for window in archive.windows if window.name[:1].isdigit()]
+        windows = [window for window in archive.windows if window.is_crash]
         everything = rates(archive, trips)[0]
         return Ablation(
             rules=name,
@@ -203,7 +217,7 @@ def _ablation(
     return (
         row("all together", set(rules)),
         *(row(f"{rule} alone", {rule}) for rule in rules),
-        *(row(f"all but {rule}", set(rules) - {rule}) for rule in rules),
+        *(row(f"all but {rule}", set(rules) - {rule}) for rule in breached),
     )
 
 
@@ -222,11 +236,3 @@ def _signal_time(signal: Signal) -> int:
 
 def _date(time_ms: int) -> str:
     return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d")
-
-
-def _year(time_ms: int) -> int:
-    return datetime.fromtimestamp(time_ms / 1000, UTC).year
-
-
-def _new_year_ms(year: int) -> int:
-    return round(datetime(year, 1, 1, tzinfo=UTC).timestamp() * 1000)

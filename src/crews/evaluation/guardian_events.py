@@ -8,7 +8,8 @@ import numpy as np
 
 from crews.evaluation.archive import Archive, CrashEvent, column_of, times_of
 from crews.evaluation.guardian_report import IN_TIME_S, REQUIRED_PCT, EventResult
-from crews.evaluation.runner import Listened
+from crews.evaluation.outcome import Outcomes
+from crews.evaluation.runner import Listened, Signal
 from trading.clock import MINUTE_MS
 from trading.market.pseudo_ticks import bar_ticks
 from trading.simulator.recorded_series import BarSeries
@@ -22,8 +23,13 @@ def is_required(event: CrashEvent) -> bool:
     return event.threshold_pct >= REQUIRED_PCT and event.close_minute_ms is not None
 
 
-def judge(archive: Archive, event: CrashEvent, heard: Sequence[Listened]) -> EventResult | None:
-    """None where the minutes of the event are not recorded."""
+def judge(
+    archive: Archive,
+    event: CrashEvent,
+    heard: Sequence[Listened],
+    outcomes: Outcomes | None = None,
+) -> EventResult | None:
+    """None where the minutes of the event are not recorded; without ``outcomes`` no savings."""
     series = archive.pairs.get(f"{event.asset}USDT")
     minute_ms = event.close_minute_ms or event.low_minute_ms
     if series is None or (crossed_ms := _crossing_ms(series, event, minute_ms)) is None:
@@ -36,20 +42,30 @@ def judge(archive: Archive, event: CrashEvent, heard: Sequence[Listened]) -> Eve
         for one in part.signals
         if since_ms < one.time_ms <= crossed_ms + IN_TIME_S * 1000
     ]
-    still = [rule for part in parts for rule in part.active_at(crossed_ms)]
+    trip = signals[0] if signals else _still_active(parts, crossed_ms)
     warned = [ms for part in parts for ms in part.warned_ms if since_ms < ms <= crossed_ms]
-    first = signals[0] if signals else None
-    tripped = bool(signals or still)
+    saved = outcomes.of(trip.time_ms) if outcomes and trip else None
     return EventResult(
         asset=event.asset,
         threshold_pct=event.threshold_pct,
         crossed_ms=crossed_ms,
         by_close=event.close_minute_ms is not None,
         required=is_required(event),
-        tripped=tripped,
-        rule=first.rule if first else (still[0] if still else None),
-        seconds=(first.time_ms - crossed_ms) / 1000 if first else (0.0 if still else None),
+        tripped=trip is not None,
+        rule=trip.rule if trip else None,
+        seconds=(trip.time_ms - crossed_ms) / 1000 if trip else None,
         warned_seconds=(warned[0] - crossed_ms) / 1000 if warned else None,
+        saved_at_low_pct=saved.saved_at_low_pct if saved else None,
+        saved_after_24h_pct=saved.saved_after_24h_pct if saved else None,
+    )
+
+
+def _still_active(parts: Sequence[Listened], time_ms: int) -> Signal | None:
+    """The last breach before then, of a rule that is not armed again."""
+    still = {rule for part in parts for rule in part.active_at(time_ms)}
+    before = [one for part in parts for one in part.signals if one.time_ms <= time_ms]
+    return max(
+        (one for one in before if one.rule in still), key=lambda one: one.time_ms, default=None
     )
 
 

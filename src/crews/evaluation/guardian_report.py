@@ -25,7 +25,8 @@ class EventResult(ValueModel):
 
     ``seconds`` is from the trade that crossed the threshold (of the first close beyond it, where
     there is one) to the trip, negative when the trip came first; ``required`` events are those
-    that must be caught within a minute.
+    that must be caught within a minute. A rule that was breached earlier and is not yet armed
+    again counts as tripped, from its own time on.
     """
 
     asset: str
@@ -37,6 +38,8 @@ class EventResult(ValueModel):
     rule: str | None
     seconds: float | None
     warned_seconds: float | None  # from the crossing to the first warning of the fall
+    saved_at_low_pct: float | None  # by the trip, see Outcome
+    saved_after_24h_pct: float | None
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -48,6 +51,7 @@ class WindowResult(ValueModel):
     """A named window of the record."""
 
     name: str
+    is_crash: bool
     pairs: int
     hourly_pairs: int
     start_ms: int
@@ -87,6 +91,63 @@ class Ablation(ValueModel):
     saved_at_low_pct: float  # mean over all trips
 
 
+class Figures(ValueModel):
+    """What limits did over some years."""
+
+    required_in_time: int = 0
+    required: int = 0
+    windows_tripped: int = 0
+    windows: int = 0
+    trips: int = 0
+    false_trips: int = 0
+    months: float = 0.0
+
+    def __add__(self, other: Figures) -> Figures:
+        return Figures(
+            **{name: getattr(self, name) + getattr(other, name) for name in Figures.model_fields}
+        )
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def score(self) -> float:
+        kinds = ((self.required_in_time, self.required), (self.windows_tripped, self.windows))
+        recalls = [caught / there for caught, there in kinds if there]
+        recall = sum(recalls) / len(recalls) if recalls else 0.0
+        return recall - (self.false_trips / self.months if self.months else 0.0)
+
+
+class Fold(ValueModel):
+    """Limits chosen on the years before ``year``, there and then."""
+
+    year: int
+    limits: dict[str, float]
+    in_fold: Figures
+    out_of_fold: Figures
+    configured: Figures  # what the configured limits did in that year
+
+
+class Variation(ValueModel):
+    """One limit moved and all others as configured, over all years."""
+
+    name: str
+    value: float
+    is_configured: bool
+    all_years: Figures
+
+
+class GuardianTuning(ValueModel):
+    """The search's report."""
+
+    candidates: int
+    seed: int
+    folds: tuple[Fold, ...]
+    configured: Figures
+    configured_limits: dict[str, float]
+    best: Figures
+    best_limits: dict[str, float]
+    variations: tuple[Variation, ...]
+
+
 class GuardianReport(ValueModel):
     """Everything that ``evaluate guardian`` finds."""
 
@@ -101,6 +162,7 @@ class GuardianReport(ValueModel):
     trips: tuple[Trip, ...]
     rates: tuple[Rate, ...]  # all, years without a crash, then each year
     ablation: tuple[Ablation, ...]
+    tuning: GuardianTuning | None = None  # where it was asked for
 
     @computed_field  # type: ignore[prop-decorator]
     @property

@@ -69,7 +69,17 @@ def _events(report: GuardianReport) -> TextTable:
             "or more by close were caught within 60 s of market time; seconds count from the trade "
             "that crossed the threshold, and are negative where a rule was earlier."
         ),
-        header=("crossed (UTC)", "asset", "fall", "first rule", "seconds", "warned", "in time"),
+        header=(
+            "crossed (UTC)",
+            "asset",
+            "fall",
+            "first rule",
+            "seconds",
+            "warned",
+            "in time",
+            "saved at the low",
+            "saved after 24 h",
+        ),
         rows=tuple(
             (
                 moment(event.crossed_ms),
@@ -79,6 +89,8 @@ def _events(report: GuardianReport) -> TextTable:
                 _number(event.seconds, ".0f"),
                 _number(event.warned_seconds, ".0f"),
                 "yes" if event.in_time else "**no**",
+                _number(event.saved_at_low_pct, "+.1f", " %"),
+                _number(event.saved_after_24h_pct, "+.1f", " %"),
             )
             for event in sorted(required, key=lambda event: event.crossed_ms)
         ),
@@ -156,7 +168,7 @@ def _rates(report: GuardianReport) -> TextTable:
         note=(
             f"A trip is false when within 24 h neither BTC, ETH nor the median pair fell another "
             f"{FURTHER_FALL_PCT:g} % by close and the pairs did not fall together. Years without a "
-            "crash have no event of 15 % by close in crashes.csv."
+            "crash have neither an event of 15 % by close in crashes.csv nor a window named as one."
         ),
         header=("time", "months", "trips", "false", "false a month"),
         rows=tuple(

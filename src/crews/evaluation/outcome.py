@@ -48,6 +48,7 @@ class Outcomes:
     def __init__(self, archive: Archive, fee_pct: float) -> None:
         """``fee_pct`` is what one side of a trade costs, in %."""
         self._archive = archive
+        self.fee_pct = fee_pct
         self._kept = (1.0 - fee_pct / 100.0) ** 2
         self._known: dict[int, Outcome] = {}
 
@@ -127,5 +128,31 @@ def _breadth_event(archive: Archive, trip_ms: int) -> bool:
         fall_pct = (1.0 - close[_HOUR - 1 :] / windows) * 100.0
         falling[_HOUR - 1 :] += fall_pct >= BREADTH_FALL_PCT  # NaN is not
         recorded[_HOUR - 1 :] += np.isfinite(close[_HOUR - 1 :])
+    start_ms += (_HOUR - 1) * MINUTE_MS
+    return _is_broad(falling, recorded) or _hourly_breadth_event(
+        archive, start_ms, trip_ms + HORIZON_MS
+    )
+
+
+def _hourly_breadth_event(archive: Archive, start_ms: int, end_ms: int) -> bool:
+    """The same of pairs of which only hours are recorded: by the close below the hour's high."""
+    hour_ms = _HOUR * MINUTE_MS
+    hours = max(0, end_ms // hour_ms + start_ms // -hour_ms)
+    first_ms = -(start_ms // -hour_ms) * hour_ms
+    for window in archive.hourly:
+        falling, recorded = np.zeros(hours), np.zeros(hours)
+        for series in window.pairs.values():
+            times = times_of(series)
+            first, last = np.searchsorted(times, (first_ms, first_ms + hours * hour_ms))
+            at = (times[first:last] - first_ms) // hour_ms
+            close, high = column_of(series, "close"), column_of(series, "high")
+            falling[at] += (1.0 - close[first:last] / high[first:last]) * 100 >= BREADTH_FALL_PCT
+            recorded[at] += 1
+        if _is_broad(falling, recorded):
+            return True
+    return False
+
+
+def _is_broad(falling: Floats, recorded: Floats) -> bool:
     enough = recorded >= BREADTH_MIN_PAIRS
     return bool(np.any(enough & (falling >= BREADTH_SHARE * np.maximum(recorded, 1))))

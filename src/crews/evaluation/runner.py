@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
@@ -14,6 +14,7 @@ from trading.market.config import CrashDetectionConfig, MarketConfig, SpikeDetec
 from trading.market.engine import MarketEngine
 from trading.market.pseudo_ticks import bar_ticks
 from trading.model.market import Tick
+from trading.model.metrics import MarketSnapshot
 from trading.simulator.recorded_market import TICK_GAP_MS
 from trading.simulator.recorded_series import BarSeries
 
@@ -56,11 +57,12 @@ def listen(
     *,
     history: Mapping[str, BarSeries] | None = None,
     hourly: Mapping[str, BarSeries] | None = None,
+    on_look: Callable[[MarketSnapshot], None] | None = None,
 ) -> Listened:
     """Play the bars of ``span``: four trades a bar, and a look at the market after each moment.
 
     ``history`` are bars before the span, from which usual volumes are taken; ``hourly`` pairs are
-    played as bars of an hour beside the minutes.
+    played as bars of an hour beside the minutes. ``on_look`` is shown the market at every look.
     """
     result, clock, bus = Listened(span), VirtualClock(span.start_ms), EventBus()
     symbols = tuple(dict.fromkeys((*series, *(hourly or ()))))
@@ -85,7 +87,10 @@ def listen(
     for time_ms, ticks in groupby(_ticks(series, hourly or {}), key=_time_of):
         if time_ms >= due_ms:
             clock.advance_to(due_ms)
-            is_warned = engine.advance(due_ms).share_of_limit >= config.warning_share
+            snapshot = engine.advance(due_ms)
+            if on_look is not None:
+                on_look(snapshot)
+            is_warned = snapshot.share_of_limit >= config.warning_share
             if is_warned and not was_warned:
                 result.warned_ms.append(due_ms)
             was_warned = is_warned

@@ -30,7 +30,9 @@ _HOUR = 60
 _DAY_HOURS = 24
 _DAY = _DAY_HOURS * _HOUR
 _CHUNK = 2000  # days of minutes looked at together, for their memory's sake
-SLACK = 0.95  # of a soft limit: bars that open between minutes sit up to a minute off the grid
+# Of a soft limit: bars that open between minutes sit up to a minute off the grid, and the index's
+# weights drift.
+SLACK = 0.9
 
 Minutes = npt.NDArray[np.bool_]
 
@@ -132,7 +134,10 @@ def _leader_is_near(falls: _Falls, limits: LeaderFallConfig, share: float) -> Mi
 def _index_is_near(
     falls: list[_Falls], span: NamedSpan, pairs: int, config: MarketIndexConfig, share: float
 ) -> Minutes:
-    """The index falls by at most what its pairs fall from highs of their own, by weight."""
+    """The index falls by at most what its pairs fall from highs of their own, by weight.
+
+    Its weights drift within a day, by how differently its pairs move; SLACK leaves room for that.
+    """
     leaders = dict(zip(LEADERS, (config.btc_weight, config.eth_weight), strict=True))
     known = sum(leaders.values())  # the least that the weights of known pairs can add up to
     rest = min(config.max_other_weight, (1.0 - known) / max(1, pairs - len(leaders)))
@@ -141,8 +146,8 @@ def _index_is_near(
         fallen = np.zeros(len(near))
         for one in falls:
             weight = leaders.get(one.symbol, rest) / known
-            fallen[one.place(span)] -= weight * np.log1p(-one.over(minutes) / 100.0)
-        near |= -np.expm1(-fallen) * 100.0 >= limit_pct * share
+            fallen[one.place(span)] += weight * one.over(minutes)
+        near |= fallen >= limit_pct * share
     return near
 
 

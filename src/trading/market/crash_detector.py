@@ -19,6 +19,9 @@ from trading.market.windows import FIVE_MINUTES, FOUR_HOURS, ONE_HOUR
 from trading.model.metrics import Metric
 
 _SPAN_TEXT = {FIVE_MINUTES: "5 min", ONE_HOUR: "1 h", FOUR_HOURS: "4 h"}
+LEADER_RULES = tuple(
+    f"{leader}_drawdown_{span}" for leader in ("btc", "eth") for span in ("5m", "1h", "4h")
+)
 INDEX_RULES = {ONE_HOUR: "market_index_1h", FOUR_HOURS: "market_index_4h"}
 BREADTH_RULE = "breadth_1h"
 VOLUME_RULE = "volume_collapse"

@@ -346,7 +346,7 @@ class MarketEngine:
         leader = self._crash.leader_of(state)
         trip_price = self._crash.trip_price(leader) if leader else 0.0
         if leader and price <= trip_price:
-            breaches = self._crash.on_leader_trade(leader, time_ms)
+            breaches = self._crash.on_leader_trade(leader, windows.last_time_ms)
             if breaches:
                 self._publish_crashes(breaches, self._snapshot(now_ms, self._last_prices()))
             trip_price = self._crash.trip_price(leader)

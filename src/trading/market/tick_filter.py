@@ -43,6 +43,8 @@ class TickFilter:
     ) -> list[tuple[int, float, float]]:
         """Trades to accept now, oldest first: none, this one, or a confirmed jump."""
         trade = (time_ms, price, quantity)
+        if trade in self.pending:
+            return []  # the same trade again confirms nothing
         if self._is_near(last_price, last_time_ms, price, time_ms):
             self._refute_pending(time_ms)
             return [trade]

@@ -199,7 +199,7 @@ def test_the_index_falls_by_the_weighted_returns(make_rig: MakeRig) -> None:
     snapshot = rig.second()
     for rule in ("market_index_1h", "market_index_4h"):
         index = next(metric for metric in snapshot.metrics if metric.name == rule)
-        assert index.value == pytest.approx(100 * (1 - 0.5**0.3))
+        assert index.value == pytest.approx(15.0)
 
 
 def test_one_coin_beside_btc_and_eth_is_not_the_market(make_rig: MakeRig) -> None:
@@ -210,7 +210,37 @@ def test_one_coin_beside_btc_and_eth_is_not_the_market(make_rig: MakeRig) -> Non
     for price in (60.0, 40.0, 25.0, 20.0):
         rig.trade("LUNAUSDT", price)
     metrics = {metric.name: metric for metric in rig.second().metrics}
-    assert metrics["market_index_1h"].value == pytest.approx(100 * (1 - 0.25 ** (0.05 / 0.75)))
+    assert metrics["market_index_1h"].value == pytest.approx(75.0 * 0.05 / 0.75)
+    assert rig.rules == []
+
+
+def test_a_coin_that_falls_to_nothing_costs_the_index_its_weight_and_no_more(
+    make_rig: MakeRig,
+) -> None:
+    crash = CrashDetectionConfig(max_tick_jump_pct=90, max_tick_drift_pct_per_s=100)
+    rig = make_rig(("BTCUSDT", "ETHUSDT", "LUNAUSDT"), crash=crash)
+    rig.calm(CALM | {"LUNAUSDT": 80.0}, wobble=0.0)
+    rig.second()
+    price = 80.0
+    for _ in range(30):
+        price /= 2
+        rig.trade("LUNAUSDT", price)
+        rig.second()
+    metrics = {metric.name: metric for metric in rig.second().metrics}
+    assert metrics["market_index_4h"].value == pytest.approx(100 * 0.05 / 0.75, abs=0.01)
+    assert rig.rules == []
+
+
+def test_a_coin_that_rises_a_hundredfold_and_falls_back_is_not_the_market(
+    make_rig: MakeRig,
+) -> None:
+    crash = CrashDetectionConfig(max_tick_jump_pct=90, max_tick_drift_pct_per_s=100)
+    rig = make_rig(("BTCUSDT", "ETHUSDT", "LUNAUSDT"), crash=crash)
+    rig.calm(CALM | {"LUNAUSDT": 0.0001}, wobble=0.0)
+    rig.second()
+    for price in (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.005, 0.002, 0.001, 0.0002, 0.0001):
+        rig.trade("LUNAUSDT", price)
+        rig.second()
     assert rig.rules == []
 
 

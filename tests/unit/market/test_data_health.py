@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from trading.market.config import CrashDetectionConfig
-from trading.model.market import Tick
+from trading.model.market import Bar, Tick
 
 MakeRig = Callable[..., Any]
 CALM = {"BTCUSDT": 60_000.0, "ETHUSDT": 3_000.0}
@@ -55,6 +55,61 @@ def test_mad_prices_that_do_not_agree_never_confirm_each_other(rig: Any) -> None
         rig.trade("BTCUSDT", price)
     assert rig.rules == []
     assert rig.engine.last_price("BTCUSDT") == 60_000.0
+
+
+def test_the_same_bad_trade_sent_again_confirms_nothing(rig: Any) -> None:
+    bad = Tick("BTCUSDT", 40_000.0, 1.0, rig.clock.now_ms())
+    for _ in range(5):
+        rig.engine.on_tick(bad)
+    assert rig.rules == []
+    assert rig.engine.last_price("BTCUSDT") == 60_000.0
+
+
+def test_a_fall_sent_twice_holds_no_longer_than_sent_once(rig: Any) -> None:
+    rig.clock.advance_to(rig.clock.now_ms() + 100)
+    deep = Tick("BTCUSDT", 54_001.0, 1.0, rig.clock.now_ms())
+    rig.engine.on_tick(deep)  # not yet beyond the limit, which lies at 10 %
+    deeper = Tick("BTCUSDT", 53_000.0, 1.0, rig.clock.now_ms())
+    for _ in range(10):
+        rig.engine.on_tick(deeper)
+    assert rig.rules == []
+
+
+def test_trades_out_of_order_count_from_the_latest_time_and_hold_for_none(rig: Any) -> None:
+    now_ms = rig.clock.now_ms()
+    rig.trade("BTCUSDT", 54_500.0)
+    for late_ms in (60_000, 30_000, 10_000, 5_000):  # times that span more than the hold
+        rig.engine.on_tick(Tick("BTCUSDT", 53_900.0, 1.0, now_ms - late_ms))
+    assert rig.rules == []
+    assert rig.engine.symbol_stats("BTCUSDT").windows["1m"].low == 53_900.0
+    rig.trade("BTCUSDT", 53_900.0, after_ms=3_000)
+    assert rig.rules == ["btc_drawdown_5m"]
+
+
+def test_old_trades_that_keep_coming_do_not_end_a_silence(rig: Any) -> None:
+    long_ago_ms = rig.clock.now_ms()
+    for _ in range(12):
+        rig.trade("ETHUSDT", 3_000.0)
+        rig.engine.on_tick(Tick("BTCUSDT", 60_000.0, 1.0, long_ago_ms))
+        snapshot = rig.second()
+    assert not snapshot.healthy
+    assert "stale: no trade of BTCUSDT" in snapshot.problem
+
+
+def test_a_fall_over_a_gap_in_the_trades_counts(rig: Any) -> None:
+    rig.trade("BTCUSDT", 53_000.0, after_ms=9_000)
+    rig.trade("BTCUSDT", 53_000.0, after_ms=3_000)
+    assert rig.rules == ["btc_drawdown_5m"]
+
+
+def test_bars_fetched_after_a_gap_give_the_windows_the_high_that_was_missed(rig: Any) -> None:
+    rig.trade("BTCUSDT", 60_000.0, after_ms=180_000)
+    start_ms = rig.start_ms + 60_000
+    rig.engine.on_bar_history(
+        "BTCUSDT", [Bar("BTCUSDT", start_ms, 60_000, 6e4, 66_000.0, 6e4, 6e4, 5.0)]
+    )
+    metrics = {metric.name: metric for metric in rig.second().metrics}
+    assert metrics["btc_drawdown_5m"].value == pytest.approx(100 * (1 - 60 / 66))
 
 
 def test_a_large_move_after_a_pause_is_believed(rig: Any) -> None:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from trading.clock import DAY_MS, MINUTE_MS
 from trading.errors import MarketDataError
 from trading.simulator.recorded_files import CORE_FILE, LEADERS, read_all
-from trading.simulator.recorded_series import BarSeries, read_table
+from trading.simulator.recorded_series import BarSeries, read_table, require
 
 Floats = npt.NDArray[np.float64]
 Times = npt.NDArray[np.int64]
@@ -204,6 +204,7 @@ def _windows(path: Path) -> tuple[NamedSpan, ...]:
     if not path.is_file():
         return ()
     table = read_table(path, filters=None)
+    require(table, ("window", "ts"), path.name)
     return tuple(
         NamedSpan(name, first, last + MINUTE_MS) for name, first, last in _extent(table, "window")
     )
@@ -220,6 +221,7 @@ def _hourly(path: Path) -> list[HourlyPairs]:
     from trading.simulator.recorded_series import by_symbol
 
     table = read_table(path, filters=None)
+    require(table, ("window", "market", "ts"), path.name)
     result = []
     for name, first, last in _extent(table, "window"):
         of_window = table.filter(pc.equal(table["window"], name))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,10 @@ def read_table(path: Path, filters: list[tuple[str, str, Any]] | None) -> Any:
 
     if not path.is_file():
         raise MarketDataError(f"{path} does not exist")
-    table = pq.read_table(path, filters=filters)
+    try:
+        table = pq.read_table(path, filters=filters)
+    except (pa.ArrowException, OSError) as error:
+        raise MarketDataError(f"{path} cannot be read: {error}") from error
     for index, column in enumerate(table.schema):
         if pa.types.is_decimal(column.type):
             table = table.set_column(index, column.name, table[column.name].cast(pa.float64()))
@@ -79,6 +82,7 @@ def read_table(path: Path, filters: list[tuple[str, str, Any]] | None) -> Any:
 def by_symbol(table: Any, origin: str) -> dict[str, BarSeries]:
     import pyarrow.compute as pc
 
+    require(table, ("symbol",), origin)
     result = {}
     for symbol in sorted(pc.unique(table["symbol"]).to_pylist()):
         one = BarSeries(symbol, origin)
@@ -146,7 +150,16 @@ def _five_digits(price: float) -> float:
     return float(f"{price:.5g}")
 
 
+def require(table: Any, columns: Iterable[str], origin: str) -> None:
+    """Raises MarketDataError for a table that lacks one of the columns."""
+    missing = [name for name in columns if name not in table.column_names]
+    if missing:
+        raise MarketDataError(f"{origin} has no column {', '.join(missing)}")
+
+
 def append(series: BarSeries, table: Any) -> None:
+    """Raises MarketDataError for a table that lacks a column of bars, or holds no numbers."""
+    require(table, ("ts", *series.columns), series.origin)
     ordered = table.sort_by("ts")
     _extend(series.times, ordered["ts"], "int64", series.origin)
     for name, column in series.columns.items():
@@ -155,9 +168,14 @@ def append(series: BarSeries, table: Any) -> None:
 
 def _extend(target: array[Any], column: Any, kind: str, origin: str) -> None:
     """Copy a column as a block of memory: through Python objects, a year takes seconds."""
+    import pyarrow as pa
+
     if column.null_count:
         raise MarketDataError(f"{origin}: {column.null_count} values are missing")
-    values = column.cast(kind).combine_chunks()
+    try:
+        values = column.cast(kind).combine_chunks()
+    except pa.ArrowException as error:
+        raise MarketDataError(f"{origin}: {error}") from error
     for chunk in values.chunks if hasattr(values, "chunks") else (values,):
         start = chunk.offset * target.itemsize
         data = memoryview(chunk.buffers()[1])

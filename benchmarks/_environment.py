@@ -12,15 +12,15 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".bench" / "rivals"
 PACKAGES = (
-    "nautilus_trader>=1.221,<2",
-    "river>=0.21",
-    "pandas>=2.2",
-    "pyarrow>=18",
-    "uvloop>=0.21",
+    "nautilus_trader==1.221.0",
+    "river==0.26.1",
+    "pandas==2.3.3",
+    "pyarrow==26.0.1",
+    "uvloop==0.22.1",
     # What the product's market half imports, so that both run in one process.
-    "msgspec>=0.19",
-    "pydantic>=2.10,<3",
-    "structlog>=24",
+    "msgspec==0.22.0",
+    "pydantic==2.12.5",
+    "structlog==26.1.0",
 )
 
 

@@ -57,9 +57,14 @@ def load() -> Recording:
 
 
 def stream(recording: Recording, count: int, limit: int) -> Stream:
-    """The first ``limit`` trades of ``count`` symbols; the first two are BTCUSDT and ETHUSDT."""
+    """The first ``limit`` trades of ``count`` symbols; the first two are BTCUSDT and ETHUSDT.
+
+    One symbol alone is the busiest of the others.
+    """
     names = list(recording.trades)
-    symbols = ["BTCUSDT", "ETHUSDT", *(f"S{number}USDT" for number in range(count - 2))][:count]
+    symbols = ["BTCUSDT", "ETHUSDT", *(f"S{number}USDT" for number in range(count - 2))]
+    if count == 1:
+        names, symbols = names[2:], ["S0USDT"]
     events, minutes = [], {}
     for number, symbol in enumerate(symbols):
         name = names[number % len(names)]

@@ -1,36 +1,41 @@
 """Crash to halt: from a crash tick's departure to the breaker's block and its durable commit.
 
-A sender process plays the market over a loopback WebSocket, in Binance's combined-stream frames;
-the core's own feed, market engine, guard and breaker (over a real store, synchronous=FULL) take
-them in this process. Each trial is a fresh breaker and engine and a fall of 18 % in BTC in steps
-of 2 %, each departure stamped by the monotonic clock, which processes of one machine share.
-Measured from the departure of the frame that proves the crash (crosses a limit, or confirms the
-crossing) to
+A sender process plays the market over a loopback WebSocket; the core's own feed, market engine and
+breaker (over a real store, synchronous=FULL) take it in this process. Each trial is a fresh breaker
+and engine and a crash. Measured from the departure of the frame that proves the crash (crosses a
+limit, or confirms the crossing) to
 
+- arrived: the decoded trade is handed to the core; what a bare socket loop would take,
 - blocked: ``entries_blocked`` is set, so that the gate lets nothing through any more,
 - durable: ``trigger`` has returned, the new epoch committed to disk.
 
-Quiet first, then with two processes burning the processor at the workers' nice level, then at the
-core's own. Beside them in the same minute: the bare socket (frame departure to its arrival in an
-empty handler) and one fsync'd SQLite transaction, which no design can go below.
+Quiet first; then with two crew workers burning every core and the control API answering 500
+requests a second on the same loop; then with the same crews on threads of this process, which is
+why the product does not place them there. Then nautilus_trader, set to HALTED by the same limit
+over the same socket, quiet and beside the same crews. An fsync'd SQLite transaction is what no
+durable halt can go below.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import multiprocessing
 import os
 import sqlite3
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from multiprocessing.connection import Connection
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
+
+from _busy_core import api_load, crew_processes, crew_threads, served_core
+from _crash_sender import ETH_PRICE, FALL_STEPS, START_PRICE, STEP, CrashSender, crash_sender
+from _drawdown import BREACH_PCT
+from _environment import ROOT, rivals
 
 from trading.clock import SystemClock
 from trading.events import CrashDetected, EventBus
@@ -45,59 +50,6 @@ from trading.risk.circuit_breaker import CircuitBreaker
 from trading.storage.config import StorageConfig
 
 TRIALS = 200
-CALM_TICKS = 20
-CALM_INTERVAL_S = 0.005
-START_PRICE = 60_000.0
-ETH_PRICE = 3_000.0
-FALL_STEPS = 10
-STEP = 0.98
-WORKER_NICE = 10
-
-
-def sender(pipe: Connection) -> None:
-    """Serves the stream; each word from the pipe plays one calm stretch and one crash.
-
-    Answers with the departure of every frame of the crash, in monotonic nanoseconds.
-    """
-    import websockets
-
-    async def serve() -> None:
-        stop = asyncio.Event()
-
-        async def session(socket: websockets.ServerConnection) -> None:
-            loop = asyncio.get_running_loop()
-            while await loop.run_in_executor(None, pipe.recv):
-                pipe.send(await play(socket))
-            stop.set()
-
-        async def play(socket: websockets.ServerConnection) -> list[int]:
-            for _ in range(CALM_TICKS):
-                await socket.send(frame("BTCUSDT", START_PRICE))
-                await socket.send(frame("ETHUSDT", ETH_PRICE))
-                await asyncio.sleep(CALM_INTERVAL_S)
-            for share in (0.96, 0.92):  # ETH falls too: a witness, so that no hold is waited for
-                await socket.send(frame("ETHUSDT", ETH_PRICE * share))
-            departures = []
-            for step in range(1, FALL_STEPS + 1):
-                text = frame("BTCUSDT", START_PRICE * STEP**step)
-                departures.append(time.monotonic_ns())
-                await socket.send(text)
-                await asyncio.sleep(CALM_INTERVAL_S)
-            return departures
-
-        async with websockets.serve(session, "127.0.0.1", 0, compression=None) as server:
-            pipe.send(next(iter(server.sockets)).getsockname()[1])
-            await stop.wait()
-
-    asyncio.run(serve())
-
-
-def frame(symbol: str, price: float) -> str:
-    """An aggTrade as the combined stream carries it."""
-    now_ms = time.time_ns() // 1_000_000
-    data = {"e": "aggTrade", "E": now_ms, "s": symbol, "a": 1, "p": f"{price:.2f}", "q": "0.01"}
-    data |= {"f": 1, "l": 1, "T": now_ms, "m": True, "M": True}
-    return json.dumps({"stream": f"{symbol.lower()}@aggTrade", "data": data})
 
 
 class Trial:
@@ -108,7 +60,7 @@ class Trial:
         storage = StorageConfig(path=folder / f"{number}.sqlite3")
         create_store(storage, clock)
         self.breaker = CircuitBreaker.open(CircuitBreakerConfig(), clock, storage, check=False)
-        self.breaker.add_trip_listener(self._blocked)
+        self._time_the_block()
         market = MarketConfig(symbols=("BTCUSDT", "ETHUSDT"))
         self.engine = MarketEngine(
             market, SpikeDetectionConfig(enabled=False), CrashDetectionConfig(), clock, bus
@@ -143,9 +95,16 @@ class Trial:
         self.breaker.trigger(event.reason, market_snapshot=event.market, rule=event.rule)
         self.durable_ns = time.monotonic_ns()
 
-    def _blocked(self) -> tuple[str, ...]:
-        self.blocked_ns = time.monotonic_ns()
-        return ()
+    def _time_the_block(self) -> None:
+        """Note the instant after ``entries_blocked`` becomes true, a trip's very first step."""
+        block = self.breaker._block
+        begin_trip = block.begin_trip
+
+        def timed() -> None:
+            begin_trip()
+            self.blocked_ns = time.monotonic_ns()
+
+        block.begin_trip = timed  # type: ignore[method-assign]
 
 
 class Listener:
@@ -166,37 +125,41 @@ class Listener:
         raise RuntimeError(f"the benchmark's feed was lost: {reason}")
 
 
-async def measure(folder: Path, label: str, pipe: Connection, listener: Listener) -> None:
-    """``TRIALS`` crashes, and the bare costs in the same minute."""
-    loop = asyncio.get_running_loop()
-    socket_us, blocked_us, durable_us = [], [], []
-    for number in range(TRIALS):
-        trial = listener.trial = Trial(folder, number)
-        pipe.send(True)
-        departures = await loop.run_in_executor(None, pipe.recv)
-        await trial.complete.wait()
-        listener.trial = None
-        trial.breaker.close()
-        if trial.proving_frame is None:
-            raise RuntimeError("a crash was not detected")
-        departure = departures[trial.proving_frame]
-        socket_us += [(a - d) / 1e3 for a, d in zip(trial.arrived_ns, departures, strict=True)]
-        blocked_us.append((trial.blocked_ns - departure) / 1e3)
-        durable_us.append((trial.durable_ns - departure) / 1e3)
-    commit_us = bare_commits(folder)
-    print(f"{label}: {TRIALS} crashes")
-    floor = statistics.median(socket_us)
-    for name, values in (
-        ("bare socket", socket_us),
-        ("crash to blocked", blocked_us),
-        ("crash to durable", durable_us),
-        ("bare fsync'd commit", commit_us),
-    ):
-        cuts = statistics.quantiles(values, n=100, method="inclusive")
-        print(
-            f"  {name:<20} p50 {cuts[49] / 1e3:8.3f} ms   p99 {cuts[98] / 1e3:8.3f} ms   "
-            f"max {max(values) / 1e3:8.3f} ms   p50 / bare socket {cuts[49] / floor:6.1f}"
-        )
+async def measure(folder: Path, label: str, note: Callable[[], str] = str) -> None:
+    """``TRIALS`` crashes, and the bare cost of a commit in the same minute."""
+    loop, folder = asyncio.get_running_loop(), Path(tempfile.mkdtemp(dir=folder))
+    arrived_us, blocked_us, durable_us = [], [], []
+    async with connected() as (sender, listener):
+        for number in range(TRIALS):
+            trial = listener.trial = Trial(folder, number)
+            departures = await loop.run_in_executor(None, sender.crash)
+            await trial.complete.wait()
+            listener.trial = None
+            trial.breaker.close()
+            if trial.proving_frame is None:
+                raise RuntimeError("a crash was not detected")
+            departure = departures[trial.proving_frame]
+            # Frames behind the proving one wait for the commit.
+            until = trial.proving_frame + 1
+            pairs = zip(trial.arrived_ns[:until], departures[:until], strict=True)
+            arrived_us += [(arrival - departed) / 1e3 for arrival, departed in pairs]
+            blocked_us.append((trial.blocked_ns - departure) / 1e3)
+            durable_us.append((trial.durable_ns - departure) / 1e3)
+    print(f"{label}: {TRIALS} crashes{note()}")
+    floor = statistics.median(arrived_us)
+    show("arrived (bare socket loop)", arrived_us, floor)
+    show("blocked", blocked_us, floor)
+    show("durable", durable_us, floor)
+    show("an fsync'd commit alone", bare_commits(folder), floor)
+
+
+def show(name: str, values: list[float], floor_us: float) -> None:
+    cuts = statistics.quantiles(values, n=100, method="inclusive")
+    print(
+        f"  {name:<28} p50 {cuts[49]:9.0f} us   p99 {cuts[98]:9.0f} us   "
+        f"max {max(values):9.0f} us   p50 / bare socket {cuts[49] / floor_us:6.1f}",
+        flush=True,
+    )
 
 
 def bare_commits(folder: Path) -> list[float]:
@@ -214,56 +177,91 @@ def bare_commits(folder: Path) -> list[float]:
     return values
 
 
-def burn(nice: int) -> None:
-    os.nice(nice)
-    while True:
-        json.loads(json.dumps(list(range(200))))
+@asynccontextmanager
+async def connected() -> AsyncIterator[tuple[CrashSender, Listener]]:
+    """The product's own feed, connected to a sender."""
+    with crash_sender() as sender:
+        url = sender.url
+        endpoints = VenueEndpoints(
+            rest_url=url.replace("ws://", "http://"),
+            stream_url=url,
+            ws_api_url=f"{url}/ws-api/v3",
+        )
+        listener, config = Listener(), ExchangeConfig(endpoints=endpoints)
+        feed = asyncio.create_task(BinanceFeed(config).run(("BTCUSDT", "ETHUSDT"), listener))
+        try:
+            await asyncio.wait_for(listener.connected.wait(), 10)
+            yield sender, listener
+        finally:
+            feed.cancel()
+            await asyncio.gather(feed, return_exceptions=True)
 
 
-@contextmanager
-def burners(nice: int) -> Iterator[None]:
-    """Two processes that never rest."""
-    processes = [multiprocessing.Process(target=burn, args=(nice,), daemon=True) for _ in range(2)]
-    for process in processes:
-        process.start()
-    time.sleep(0.5)
-    try:
-        yield
-    finally:
-        for process in processes:
+async def nautilus(label: str) -> None:
+    """Crash to HALTED in nautilus_trader, in a process of its own."""
+    python = rivals()
+    if python is None:
+        return
+    # The step of the fall at which its 1 h drawdown is beyond the limit; it asks for no witness.
+    proving = next(n for n in range(1, FALL_STEPS + 1) if (1 - STEP**n) * 100 >= BREACH_PCT) - 1
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "benchmarks")}
+    loop = asyncio.get_running_loop()
+    with crash_sender() as sender:
+        process = await asyncio.create_subprocess_exec(
+            *(str(python), str(ROOT / "benchmarks" / "_nautilus_halt.py"), sender.url),
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        assert process.stdout is not None
+        try:
+            while (line := await process.stdout.readline()) != b"connected\n":
+                if not line:
+                    print(f"{label}: nautilus_trader did not start")
+                    return
+            halted_us = []
+            for _ in range(TRIALS):
+                departures = await loop.run_in_executor(None, sender.crash)
+                halted_us.append((int(await process.stdout.readline()) - departures[proving]) / 1e3)
+        finally:
             process.kill()
-            process.join()
+            await process.wait()
+    print(f"{label}: {TRIALS} crashes")
+    cuts = statistics.quantiles(halted_us, n=100, method="inclusive")
+    print(
+        f"  {'HALTED, nothing durable':<28} p50 {cuts[49]:9.0f} us   p99 {cuts[98]:9.0f} us   "
+        f"max {max(halted_us):9.0f} us",
+        flush=True,
+    )
 
 
 async def run() -> None:
-    pipe, far_end = multiprocessing.Pipe()
-    process = multiprocessing.Process(target=sender, args=(far_end,), daemon=True)
-    process.start()
-    url = f"ws://127.0.0.1:{pipe.recv()}"
-    rest = url.replace("ws://", "http://")
-    config = ExchangeConfig(
-        endpoints=VenueEndpoints(rest_url=rest, stream_url=url, ws_api_url=f"{url}/ws-api/v3")
-    )
-    listener = Listener()
-    feed = asyncio.create_task(BinanceFeed(config).run(("BTCUSDT", "ETHUSDT"), listener))
-    await asyncio.wait_for(listener.connected.wait(), 10)
     with tempfile.TemporaryDirectory() as root:
-        for name, nice in (("quiet", None), ("workers burning", WORKER_NICE), ("rivals", 0)):
-            folder = Path(tempfile.mkdtemp(dir=root))
-            if nice is None:
-                await measure(folder, name, pipe, listener)
-            else:
-                with burners(nice):
-                    await measure(folder, f"{name} (2 processes, nice {nice})", pipe, listener)
-    pipe.send(False)
-    feed.cancel()
-    await asyncio.gather(feed, return_exceptions=True)
-    process.join(5)
+        folder = Path(root)
+        await measure(folder, "quiet")
+        await nautilus("nautilus_trader, quiet")
+        async with served_core(folder) as paths:
+            async with crew_processes(paths) as assessed:
+                async with api_load(paths) as rate:
+                    before = assessed()
+                    await measure(
+                        folder,
+                        "crew workers on every core, and the control API",
+                        lambda: f", {rate():.0f} requests/s, {assessed() - before} assessments",
+                    )
+                await nautilus("nautilus_trader, crew workers on every core")
+            async with crew_threads(paths) as assessed:
+                before = assessed()
+                await measure(
+                    folder,
+                    "the same crews on threads of the core's process",
+                    lambda: f", {assessed() - before} assessments",
+                )
 
 
 if __name__ == "__main__":
     multiprocessing.set_start_method("spawn")
     import uvloop
 
-    logging.disable(logging.CRITICAL)  # 600 trips are not news here
+    logging.disable(logging.CRITICAL)  # a thousand trips are not news here
     sys.exit(uvloop.run(run()))

@@ -42,7 +42,7 @@ from trading.storage.config import StorageConfig
 
 PRICES = {"BTCUSDT": 60_000.0, "ETHUSDT": 3_000.0}
 REQUESTS_PER_S = 500
-CONNECTIONS = 16
+CONNECTIONS = 4
 ROUTES = ("/v1/breaker", "/v1/market", "/v1/market/BTCUSDT", "/v1/portfolio")
 WORKERS = 2
 WORKER_NICE = 10  # as the supervisor starts them

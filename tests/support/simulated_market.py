@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any
 
 from trading.clock import VirtualClock
 from trading.model.market import Instrument, Tick
 from trading.model.order import OrderType, Side, TimeInForce
 from trading.simulator.config import BookShapeConfig, OrderFilterConfig, SimulatorConfig
 from trading.simulator.exchange import SimulatedExchange
-from trading.simulator.orders import NewOrder, SimOrder, UserEvent
+from trading.simulator.order_lists import NewOrderList, OrderList
+from trading.simulator.orders import NewOrder, SelfTradeMode, SimOrder, UserEvent
 
 START_MS = 1_600_000_000_000
 SYMBOL = "ABCUSDT"
@@ -35,33 +37,54 @@ class Market:
         quantity: str | None = None,
         *,
         account: str = "alice",
-        price: str | None = None,
-        trigger: str | None = None,
-        tif: TimeInForce | None = None,
-        quote: str | None = None,
-        client_id: str | None = None,
+        **options: Any,
     ) -> SimOrder:
-        needs_tif = order_type.has_limit_price and order_type is not OrderType.LIMIT_MAKER
-        return self.exchange.submit(
-            account,
-            NewOrder(
-                symbol=SYMBOL,
-                side=side,
-                type=order_type,
-                client_order_id=client_id,
-                quantity=None if quantity is None else Decimal(quantity),
-                quote_quantity=None if quote is None else Decimal(quote),
-                limit_price=None if price is None else Decimal(price),
-                trigger_price=None if trigger is None else Decimal(trigger),
-                time_in_force=tif or (TimeInForce.GTC if needs_tif else None),
-            ),
-        )
+        """Submit what ``wanted`` describes."""
+        return self.exchange.submit(account, wanted(side, order_type, quantity, **options))
+
+    def order_list(
+        self, *pair: NewOrder, working: NewOrder | None = None, account: str = "alice"
+    ) -> OrderList:
+        """Submit an OCO (above, below), or what follows a working order."""
+        return self.exchange.submit_list(account, NewOrderList(SYMBOL, pair, working))
 
     def free(self, asset: str, account: str = "alice") -> Decimal:
         return self.exchange.balances(account)[asset].free
 
     def locked(self, asset: str, account: str = "alice") -> Decimal:
         return self.exchange.balances(account)[asset].locked
+
+
+def wanted(
+    side: Side,
+    order_type: OrderType,
+    quantity: str | None = None,
+    *,
+    price: str | None = None,
+    trigger: str | None = None,
+    tif: TimeInForce | None = None,
+    quote: str | None = None,
+    client_id: str | None = None,
+    iceberg: str | None = None,
+    trailing: int | None = None,
+    mode: SelfTradeMode = SelfTradeMode.EXPIRE_MAKER,
+) -> NewOrder:
+    """An order on the pair; GTC where its type needs a time in force."""
+    needs_tif = order_type.has_limit_price and order_type is not OrderType.LIMIT_MAKER
+    return NewOrder(
+        symbol=SYMBOL,
+        side=side,
+        type=order_type,
+        client_order_id=client_id,
+        quantity=None if quantity is None else Decimal(quantity),
+        quote_quantity=None if quote is None else Decimal(quote),
+        limit_price=None if price is None else Decimal(price),
+        trigger_price=None if trigger is None else Decimal(trigger),
+        time_in_force=tif or (TimeInForce.GTC if needs_tif else None),
+        trailing_delta=trailing,
+        iceberg_quantity=None if iceberg is None else Decimal(iceberg),
+        self_trade_mode=mode,
+    )
 
 
 def build_market(config: SimulatorConfig | None = None) -> Market:

@@ -72,6 +72,32 @@ class OrderFilterConfig(ConfigModel):
         ge=1,
         description="MAX_NUM_ALGO_ORDERS: waiting stop-loss and take-profit orders on one pair.",
     )
+    max_order_lists: int = Field(
+        default=20, ge=1, description="MAX_NUM_ORDER_LISTS: open order lists on one pair."
+    )
+    max_amendments: int = Field(
+        default=10, ge=1, description="MAX_NUM_ORDER_AMENDS: how often one order may be amended."
+    )
+    max_iceberg_parts: int = Field(
+        default=100, ge=1, description="ICEBERG_PARTS: into how many parts an iceberg may divide."
+    )
+    market_quantity_share: Decimal = Field(
+        default=Decimal(1),
+        gt=0,
+        le=1,
+        description="MARKET_LOT_SIZE: largest market order, as a share of the largest limit order.",
+    )
+    min_trailing_delta: int = Field(
+        default=10, ge=1, description="TRAILING_DELTA: smallest distance, in basis points."
+    )
+    max_trailing_delta: int = Field(
+        default=2000, ge=1, le=9999, description="TRAILING_DELTA: largest, in basis points."
+    )
+    max_position: Decimal | None = Field(
+        default=None,
+        gt=0,
+        description="MAX_POSITION: most base asset held and ordered to buy; none: no such filter.",
+    )
 
 
 class SimulatorConfig(ConfigModel):

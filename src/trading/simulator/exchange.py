@@ -19,13 +19,27 @@ from trading.model.market import Bar, Book, BookLevel, Instrument, Tick
 from trading.model.order import Balance, OrderType, Side, TimeInForce
 from trading.simulator.accounts import Account, Ledger
 from trading.simulator.config import SimulatorConfig
-from trading.simulator.filters import check_order
+from trading.simulator.filters import (
+    Surroundings,
+    check_counts,
+    check_lot_size,
+    check_notional,
+    check_order,
+)
 from trading.simulator.matching import MatchingEngine
-from trading.simulator.orders import ExchangeRejection, NewOrder, SimOrder, UserEvent
+from trading.simulator.order_lists import NewOrderList, OrderList
+from trading.simulator.orders import Amendment, ExchangeRejection, NewOrder, SimOrder, UserEvent
+from trading.simulator.registry import OrderRegistry
 from trading.simulator.tape import Candle, DayFigures, Tape, TapeTrade
 
 UNKNOWN_ORDER = (-2011, "Unknown order sent.")
 NO_SUCH_ORDER = (-2013, "Order does not exist.")
+DUPLICATE = (-2010, "Duplicate order sent.")
+AMENDS_NOTHING = (-2038, "The requested action would change no state; rejecting.")
+AMENDS_UPWARDS = (
+    -2038,
+    "The amended quantity must be less than the order's quantity and above what is executed.",
+)
 INVALID_SYMBOL = (-1121, "Invalid symbol.")
 VWAP_MINUTES = 5
 
@@ -50,9 +64,8 @@ class SimulatedExchange:
         self._instruments: dict[str, Instrument] = {}
         self._engines: dict[str, MatchingEngine] = {}
         self._tapes: dict[str, Tape] = {}
-        self._orders: dict[int, SimOrder] = {}
-        self._by_client_id: dict[tuple[str, str, str], SimOrder] = {}
-        self._last_order_id = 0
+        self._registry = OrderRegistry()
+        self._amendments = 0
         self._trade_ids: dict[str, int] = {}
         self._trade_listeners: list[TradeListener] = []
         self._candle_listeners: list[CandleListener] = []
@@ -189,22 +202,50 @@ class SimulatedExchange:
         with self._lock:
             self._ledger.account(account_id)
             self._check(account_id, order)
-            candidate = self._make_order(account_id, order)
+            candidate = self._make_order(account_id, order, self._registry.last_order_id + 1)
             if test_only:
                 return candidate
-            key = (account_id, order.symbol, candidate.client_order_id)
-            previous = self._by_client_id.get(key)
-            # Known before it is matched, so that a listener of its events can already query it.
-            self._orders[candidate.order_id] = self._by_client_id[key] = candidate
-            try:
-                self._engines[order.symbol].submit(candidate, candidate.created_ms)
-            except ExchangeRejection:
-                del self._orders[candidate.order_id], self._by_client_id[key]
-                if previous is not None:
-                    self._by_client_id[key] = previous
-                raise
-            self._last_order_id = candidate.order_id
+            engine = self._engines[order.symbol]
+            self._take_in([candidate], lambda: engine.submit(candidate, candidate.created_ms))
             return candidate
+
+    def submit_list(self, account_id: str, new: NewOrderList) -> OrderList:
+        """Check and accept an order list as a whole. Raises ExchangeRejection."""
+        with self._lock:
+            self._ledger.account(account_id)
+            wanted = (() if new.working is None else (new.working,)) + new.pair
+            around = self._surroundings(account_id, new.symbol)
+            for each in wanted:
+                self._check(account_id, each)
+            check_counts(wanted, self.config.filters, around)
+            engine = self._engines[new.symbol]
+            if len(engine.lists.open_lists(account_id)) >= self.config.filters.max_order_lists:
+                raise ExchangeRejection(-1013, "Filter failure: MAX_NUM_ORDER_LISTS")
+            list_id, first_id = self._registry.last_list_id + 1, self._registry.last_order_id + 1
+            orders = [
+                self._make_order(account_id, each, first_id + index)
+                for index, each in enumerate(wanted)
+            ]
+            if len({order.client_order_id for order in orders}) < len(orders):
+                raise ExchangeRejection(*DUPLICATE)
+            for order in orders:
+                order.list_id = list_id
+            order_list = OrderList(
+                list_id,
+                account_id,
+                new.symbol,
+                new.client_order_id or f"list-{list_id}",
+                orders[-len(new.pair) :],
+                None if new.working is None else orders[0],
+                orders[0].created_ms,
+            )
+            self._registry.add_list(order_list)
+            try:
+                self._take_in(orders, lambda: engine.submit_list(order_list, orders[0].created_ms))
+            except ExchangeRejection:
+                self._registry.remove_list(order_list)
+                raise
+            return order_list
 
     def cancel(
         self,
@@ -215,9 +256,12 @@ class SimulatedExchange:
         order_id: int | None = None,
         cancel_client_order_id: str | None = None,
     ) -> SimOrder:
-        """Cancel one open order. Raises ExchangeRejection -2011 when unknown or done."""
+        """Cancel one open order, with the whole list if it is in one.
+
+        Raises ExchangeRejection -2011 when it is unknown or done.
+        """
         with self._lock:
-            order = self._find(account_id, symbol, client_order_id, order_id)
+            order = self._registry.find(account_id, symbol, client_order_id, order_id)
             if order is None or order.status.is_final:
                 raise ExchangeRejection(*UNKNOWN_ORDER)
             self._engines[symbol].cancel(order, self.clock.now_ms(), cancel_client_order_id)
@@ -231,8 +275,47 @@ class SimulatedExchange:
                 raise ExchangeRejection(*UNKNOWN_ORDER)
             now_ms = self.clock.now_ms()
             for order in orders:
-                self._engines[symbol].cancel(order, now_ms, None)
+                if not order.status.is_final:
+                    self._engines[symbol].cancel(order, now_ms, None)
             return orders
+
+    def amend(
+        self, order: SimOrder, quantity: Decimal, new_client_order_id: str | None
+    ) -> Amendment:
+        """Make an open order smaller without losing its place in the queue.
+
+        Raises ExchangeRejection -2038, or -1013 of a filter.
+        """
+        with self._lock:
+            if order.status.is_final or order.type is OrderType.MARKET:
+                raise ExchangeRejection(-2013, "Order does not exist.")
+            if quantity == order.quantity:
+                raise ExchangeRejection(*AMENDS_NOTHING)
+            if not order.filled_quantity + order.prevented_quantity < quantity < order.quantity:
+                raise ExchangeRejection(*AMENDS_UPWARDS)
+            if len(order.amendments) >= self.config.filters.max_amendments:
+                raise ExchangeRejection(-1013, "Filter failure: MAX_NUM_ORDER_AMENDS")
+            instrument = self._instruments[order.symbol]
+            check_lot_size(quantity, instrument)
+            price = order.limit_price or order.trigger_price or order.reference_price or Decimal(0)
+            check_notional(quantity * price, instrument, self.config.filters)
+            now_ms = self.clock.now_ms()
+            self._amendments += 1
+            amendment = Amendment(
+                self._amendments,
+                order.order_id,
+                order.client_order_id,
+                new_client_order_id or order.client_order_id,
+                order.quantity,
+                quantity,
+                now_ms,
+            )
+            order.amendments.append(amendment)
+            self._engines[order.symbol].amend(
+                order, quantity, amendment.new_client_order_id, now_ms
+            )
+            self._registry.rename(order)
+            return amendment
 
     def query(
         self,
@@ -245,13 +328,13 @@ class SimulatedExchange:
         """The newest order of that id, open or done. Raises ExchangeRejection -2013."""
         with self._lock:
             self.tape(symbol)
-            order = self._find(account_id, symbol, client_order_id, order_id)
+            order = self._registry.find(account_id, symbol, client_order_id, order_id)
             if order is None:
                 raise ExchangeRejection(*NO_SUCH_ORDER)
             return order
 
     def open_orders(self, account_id: str, symbol: str | None = None) -> tuple[SimOrder, ...]:
-        """Resting and waiting orders of the account, oldest first."""
+        """Resting, waiting and pending orders of the account, oldest first."""
         with self._lock:
             if symbol is not None:
                 self.tape(symbol)
@@ -263,8 +346,12 @@ class SimulatedExchange:
         """Every order the account ever had on ``symbol``, oldest first."""
         with self._lock:
             self.tape(symbol)
-            mine = (o for o in self._orders.values() if o.account_id == account_id)
-            return tuple(order for order in mine if order.symbol == symbol)
+            return self._registry.of_account(account_id, symbol)
+
+    def order_lists(self, account_id: str) -> tuple[OrderList, ...]:
+        """Every order list the account ever had, oldest first."""
+        with self._lock:
+            return self._registry.lists(account_id)
 
     # Listeners -----------------------------------------------------------------------------
 
@@ -282,28 +369,40 @@ class SimulatedExchange:
 
     # Inside --------------------------------------------------------------------------------
 
+    def _take_in(self, orders: list[SimOrder], accept: Callable[[], None]) -> None:
+        """Have the engine accept ``orders``; those it refuses are not known afterwards.
+
+        They are known before they are matched, so that a listener of their events can query them.
+        """
+        previous = [(order, self._registry.add(order)) for order in orders]
+        try:
+            accept()
+        except ExchangeRejection:
+            for order, namesake in reversed(previous):
+                self._registry.remove(order, namesake)
+            raise
+        self._registry.last_order_id = orders[-1].order_id
+
     def _check(self, account_id: str, order: NewOrder) -> None:
-        tape = self.tape(order.symbol)
-        reference = tape.average_price(VWAP_MINUTES)
+        around = self._surroundings(account_id, order.symbol)
+        if any(other.client_order_id == order.client_order_id for other in around.open_orders):
+            raise ExchangeRejection(*DUPLICATE)
+        check_order(order, self._instruments[order.symbol], self.config.filters, around)
+
+    def _surroundings(self, account_id: str, symbol: str) -> Surroundings:
+        reference = self.tape(symbol).average_price(VWAP_MINUTES)
         if reference is None:
             raise ExchangeRejection(-2010, "Market is closed.")
-        mine = [
-            open_order
-            for open_order in self._engines[order.symbol].open_orders()
-            if open_order.account_id == account_id
-        ]
-        if any(other.client_order_id == order.client_order_id for other in mine):
-            raise ExchangeRejection(-2010, "Duplicate order sent.")
-        check_order(
-            order,
-            self._instruments[order.symbol],
-            self.config.filters,
-            reference_price=Decimal(repr(reference)),
-            open_orders=len(mine),
-            open_trigger_orders=sum(other.waits_for_trigger for other in mine),
+        account = self._ledger.account(account_id)
+        base = self._instruments[symbol].base_asset
+        open_orders = self._engines[symbol].open_orders()
+        return Surroundings(
+            Decimal(repr(reference)),
+            [order for order in open_orders if order.account_id == account_id],
+            account.free(base) + account.locked(base),
         )
 
-    def _make_order(self, account_id: str, order: NewOrder) -> SimOrder:
+    def _make_order(self, account_id: str, order: NewOrder, order_id: int) -> SimOrder:
         if order.quantity is None and order.quote_quantity is None:
             raise ExchangeRejection(
                 -1102, "Mandatory parameter 'quantity' was not sent, was empty/null, or malformed."
@@ -311,7 +410,6 @@ class SimulatedExchange:
         if order.quote_quantity is not None and order.type is not OrderType.MARKET:
             raise ExchangeRejection(-1106, "Parameter 'quoteOrderQty' sent when not required.")
         now_ms = self.clock.now_ms()
-        order_id = self._last_order_id + 1
         return SimOrder(
             order_id=order_id,
             account_id=account_id,
@@ -326,19 +424,12 @@ class SimulatedExchange:
             time_in_force=order.time_in_force or TimeInForce.GTC,
             created_ms=now_ms,
             updated_ms=now_ms,
+            self_trade_mode=order.self_trade_mode,
+            iceberg_quantity=order.iceberg_quantity,
+            trailing_delta=order.trailing_delta,
+            strategy_id=order.strategy_id,
+            strategy_type=order.strategy_type,
         )
-
-    def _find(
-        self, account_id: str, symbol: str, client_order_id: str | None, order_id: int | None
-    ) -> SimOrder | None:
-        if order_id is None:
-            return self._by_client_id.get((account_id, symbol, client_order_id or ""))
-        order = self._orders.get(order_id)
-        if order is None or order.account_id != account_id or order.symbol != symbol:
-            return None
-        if client_order_id is not None and order.client_order_id != client_order_id:
-            return None
-        return order
 
     def _price(self, symbol: str, price: float) -> Decimal:
         tick = self._instruments[symbol].tick_size

@@ -32,9 +32,10 @@ class ExchangeRejection(ExchangeError):  # noqa: N818 - the venue's word for it
 
 
 class ExecutionKind(StrEnum):
-    """Why an order event was emitted; Binance's ``x``."""
+    """Why an order event was emitted."""
 
     NEW = "NEW"
+    REPLACED = "REPLACED"
     TRADE = "TRADE"
     CANCELED = "CANCELED"
     EXPIRED = "EXPIRED"
@@ -45,12 +46,29 @@ class ExpiryReason(StrEnum):
     IOC_REMAINDER = "UNFILLED_IOC_QUANTITY_EXPIRED"
     FOK_UNFILLED = "UNFILLED_FOK_ORDER_EXPIRED"
     NO_LIQUIDITY = "INSUFFICIENT_LIQUIDITY"
-    SELF_TRADE = "SELF_TRADE_PREVENTION"  # shown on the wire as EXPIRED_IN_MATCH
+    SELF_TRADE = "SELF_TRADE_PREVENTION"
+    SIBLING_ACTED = "OCO_TRIGGER"
+    WORKING_ORDER_GONE = "OTO_PHASE_ONE_EXPIRED"
+    REFUSED_LATER = "REJECTED"  # a pending order that could not be placed when its turn came
+
+
+class SelfTradeMode(StrEnum):
+    """What happens instead of a trade between two orders of one account; the taker decides."""
+
+    EXPIRE_TAKER = "EXPIRE_TAKER"
+    EXPIRE_MAKER = "EXPIRE_MAKER"
+    EXPIRE_BOTH = "EXPIRE_BOTH"
+    DECREMENT = "DECREMENT"  # both lose what would have traded
+    TRANSFER = "TRANSFER"  # within one account the same as DECREMENT
 
 
 @dataclass(frozen=True, slots=True)
 class NewOrder:
-    """An order as an account asks for it. ``quote_quantity`` is for MARKET orders only."""
+    """An order as an account asks for it. ``quote_quantity`` is for MARKET orders only.
+
+    ``trailing_delta`` (basis points) makes a trigger follow the price, from ``trigger_price`` on
+    where there is one. ``iceberg_quantity`` is how much of a resting order the book shows.
+    """
 
     symbol: str
     side: Side
@@ -61,6 +79,11 @@ class NewOrder:
     limit_price: Decimal | None = None
     trigger_price: Decimal | None = None
     time_in_force: TimeInForce | None = None
+    trailing_delta: int | None = None
+    iceberg_quantity: Decimal | None = None
+    self_trade_mode: SelfTradeMode = SelfTradeMode.EXPIRE_MAKER
+    strategy_id: int | None = None
+    strategy_type: int | None = None
 
     @classmethod
     def from_request(cls, request: OrderRequest) -> NewOrder:
@@ -89,6 +112,40 @@ class Execution:
     time_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class PreventedMatch:
+    """A trade of an account with itself that did not happen.
+
+    ``quantity`` would have traded at ``price``; the other two are what each order lost by it
+    (None for an order that kept its quantity).
+    """
+
+    match_id: int
+    account_id: str
+    symbol: str
+    taker_order_id: int
+    maker_order_id: int
+    mode: SelfTradeMode
+    price: Decimal
+    quantity: Decimal
+    taker_prevented: Decimal | None
+    maker_prevented: Decimal | None
+    time_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Amendment:
+    """A resting order was made smaller and kept its place."""
+
+    execution_id: int
+    order_id: int
+    old_client_order_id: str
+    new_client_order_id: str
+    old_quantity: Decimal
+    new_quantity: Decimal
+    time_ms: int
+
+
 @dataclass(slots=True)
 class SimOrder:
     """An accepted order and all that has happened to it. Changed by the engine only."""
@@ -114,10 +171,29 @@ class SimOrder:
     queue_ahead: Decimal = ZERO  # quantity that must trade at our price before we do
     expiry_reason: ExpiryReason | None = None
     executions: list[Execution] = field(default_factory=list)
+    self_trade_mode: SelfTradeMode = SelfTradeMode.EXPIRE_MAKER
+    prevented_quantity: Decimal = ZERO
+    prevented_matches: list[PreventedMatch] = field(default_factory=list)
+    iceberg_quantity: Decimal | None = None
+    shown_quantity: Decimal = ZERO  # of an iceberg: what is left of the part that shows
+    trailing_delta: int | None = None
+    trailing_since_ms: int | None = None
+    trailing_extreme: Decimal | None = None  # highest price since for a SELL, lowest for a BUY
+    reference_price: Decimal | None = None  # last price at arrival
+    list_id: int | None = None
+    is_pending: bool = False  # waits for its list's working order to fill
+    strategy_id: int | None = None
+    strategy_type: int | None = None
+    amendments: list[Amendment] = field(default_factory=list)
 
     @property
     def remaining(self) -> Decimal:
-        return self.quantity - self.filled_quantity
+        return self.quantity - self.filled_quantity - self.prevented_quantity
+
+    @property
+    def visible_quantity(self) -> Decimal:
+        """What a resting order shows in the book."""
+        return self.remaining if self.iceberg_quantity is None else self.shown_quantity
 
     @property
     def waits_for_trigger(self) -> bool:
@@ -170,7 +246,8 @@ class OrderEvent:
     order: SimOrder
     time_ms: int
     execution: Execution | None = None
-    cancel_client_order_id: str | None = None  # the cancel request's own id
+    request_client_order_id: str | None = None  # of the cancel or amendment; the order's own before
+    prevented: PreventedMatch | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,4 +259,29 @@ class BalanceEvent:
     balances: tuple[Balance, ...]
 
 
-UserEvent = OrderEvent | BalanceEvent
+class Contingency(StrEnum):
+    OCO = "OCO"  # one cancels the other
+    OTO = "OTO"  # one triggers the other (or a pair of which one cancels the other)
+
+
+class ListProgress(StrEnum):
+    STARTED = "EXEC_STARTED"
+    UPDATED = "UPDATED"
+    DONE = "ALL_DONE"
+
+
+@dataclass(frozen=True, slots=True)
+class ListEvent:
+    """An order list began, was changed, or ended. ``orders``: order id and client order id."""
+
+    account_id: str
+    symbol: str
+    list_id: int
+    client_order_id: str
+    contingency: Contingency
+    progress: ListProgress
+    orders: tuple[tuple[int, str], ...]
+    time_ms: int
+
+
+UserEvent = OrderEvent | BalanceEvent | ListEvent

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import ROUND_DOWN, Decimal
 
 from trading.model.market import Instrument
@@ -23,15 +24,30 @@ class Settlement:
 
     def lock(self, order: SimOrder) -> None:
         """Set aside what the order may have to pay. Raises ExchangeRejection without funds."""
-        amount = order.quantity * _lock_price(order)
+        amount = need(order)
         self._ledger.account(order.account_id).lock(self._paid_asset(order.side), amount)
         order.locked = amount
 
-    def release(self, order: SimOrder) -> None:
-        """Give back what is still set aside."""
+    def lock_pair(self, orders: Sequence[SimOrder]) -> None:
+        """Set aside, once, what the dearest of ``orders`` may have to pay; only one will pay."""
+        self.lock(max(orders, key=need))
+
+    def take_over(self, order: SimOrder, sibling: SimOrder) -> None:
+        """``order`` of a pair pays: it gets the pair's lock, and what it does not need is free."""
+        order.locked += sibling.locked
+        sibling.locked = ZERO
+        self.release(order, order.locked - need(order))
+
+    def release(self, order: SimOrder, amount: Decimal | None = None) -> None:
+        """Give back ``amount`` of what is set aside, or all that still is."""
+        amount = order.locked if amount is None else amount
         account = self._ledger.account(order.account_id)
-        account.unlock(self._paid_asset(order.side), order.locked)
-        order.locked = ZERO
+        account.unlock(self._paid_asset(order.side), amount)
+        order.locked -= amount
+
+    def release_excess(self, order: SimOrder) -> None:
+        """The order became smaller: give back what it no longer needs."""
+        self.release(order, max(ZERO, order.locked - need(order)))
 
     def book_market_side(self, side: Side, price: Decimal, quantity: Decimal) -> None:
         """The market as counterparty of an execution on ``side``."""
@@ -78,8 +94,13 @@ class Settlement:
         return pair.quote_asset if side is Side.BUY else pair.base_asset
 
 
+def need(order: SimOrder) -> Decimal:
+    """What an open order may still have to pay."""
+    return order.remaining * _lock_price(order)
+
+
 def _lock_price(order: SimOrder) -> Decimal:
-    """What one unit of an order holds back: its limit (or trigger) price for a BUY, 1 for a SELL"""
+    """What one unit of an order holds back: its limit, trigger or last price for a BUY, or 1."""
     if order.side is Side.SELL:
         return Decimal(1)
-    return order.limit_price or order.trigger_price or ZERO
+    return order.limit_price or order.trigger_price or order.reference_price or ZERO

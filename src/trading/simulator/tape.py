@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from trading.clock import MINUTE_MS
 from trading.model.market import Bar, Tick
 
+SECOND_MS = 1000
 DAY_MINUTES = 1440
 RECENT_TRADES = 1000
 
@@ -159,6 +161,24 @@ class Tape:
             trades=sum(c.trades for c in closed),
         )
 
+    def figures(self, since_ms: int) -> DayFigures | None:
+        """Like ``day``, from the minute of ``since_ms`` on; None before any data."""
+        if not self.candles:
+            return None
+        current = self.candles[-1]
+        since_ms = min(since_ms - since_ms % MINUTE_MS, current.open_time_ms)
+        candles = [candle for candle in self.candles if candle.open_time_ms >= since_ms]
+        return DayFigures(
+            open_time_ms=candles[0].open_time_ms,
+            open=candles[0].open,
+            high=max(candle.high for candle in candles),
+            low=min(candle.low for candle in candles),
+            close=current.close,
+            volume=sum(candle.volume for candle in candles),
+            quote_volume=sum(candle.quote_volume for candle in candles),
+            trades=sum(candle.trades for candle in candles),
+        )
+
     def average_price(self, minutes: int) -> float | None:
         """Volume-weighted price of the last ``minutes`` candles; the last price without volume."""
         candles = [self.candles[-1 - i] for i in range(min(minutes, len(self.candles)))]
@@ -172,12 +192,31 @@ class Tape:
         if minutes == 1:
             return list(self.candles)
         width = minutes * MINUTE_MS
+        return self.grouped(lambda time_ms: time_ms - time_ms % width)
+
+    def grouped(self, start_of: Callable[[int], int]) -> list[Candle]:
+        """Candles merged by the start that ``start_of`` gives each; the last may be open."""
         result: list[Candle] = []
         for candle in self.candles:
-            start = candle.open_time_ms - candle.open_time_ms % width
+            start = start_of(candle.open_time_ms)
             if not result or result[-1].open_time_ms != start:
                 result.append(Candle(start, candle.open, candle.high, candle.low, candle.close))
             _merge(result[-1], candle)
+        return result
+
+    def seconds(self) -> list[Candle]:
+        """Candles of one second, as far back as single trades are kept."""
+        result: list[Candle] = []
+        for trade in self.trades:
+            tick = trade.tick
+            start = tick.time_ms - tick.time_ms % SECOND_MS
+            if result and result[-1].open_time_ms != start:
+                close = result[-1].close
+                gap = range(result[-1].open_time_ms + SECOND_MS, start, SECOND_MS)
+                result += [Candle(flat_ms, close, close, close, close) for flat_ms in gap]
+            if not result or result[-1].open_time_ms != start:
+                result.append(Candle(start, tick.price, tick.price, tick.price, tick.price))
+            result[-1].add(tick, trade.trade_id)
         return result
 
 

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from simulated_market import SYMBOL, Market, build_market
+from simulated_market import SYMBOL, Market, build_market, wanted
 
 from trading.model.order import OrderType, Side, TimeInForce
 from trading.simulator import matching
-from trading.simulator.orders import ExchangeRejection, Execution, SimOrder
+from trading.simulator.orders import (
+    ExchangeRejection,
+    Execution,
+    NewOrder,
+    SelfTradeMode,
+    SimOrder,
+)
 from trading.simulator.settlement import Settlement
 
 ASSETS = ("USDT", "ABC")
@@ -25,6 +31,7 @@ prices = st.integers(80, 120)
 quantities = st.integers(1, 60).map(lambda tenths: Decimal(tenths) / 10)
 ticks = st.tuples(st.just("tick"), prices, quantities)
 cancels = st.tuples(st.just("cancel"), st.sampled_from(ACCOUNTS), st.integers(1, 30))
+amendments = st.tuples(st.just("amend"), st.integers(1, 30), quantities)
 orders = st.tuples(
     st.just("order"),
     st.sampled_from(ACCOUNTS),
@@ -34,8 +41,36 @@ orders = st.tuples(
     prices,
     prices,
     st.sampled_from(list(TimeInForce)),
+    st.sampled_from(list(SelfTradeMode)),
+    st.sampled_from([None, None, 100, 900]),  # trailing delta
+    st.sampled_from([None, None, "0.5", "1.5"]),  # iceberg
 )
-histories = st.lists(st.one_of(ticks, orders, orders, cancels), max_size=40)
+lists = st.tuples(
+    st.just("list"),
+    st.sampled_from(ACCOUNTS),
+    st.sampled_from([None, Side.BUY, Side.SELL]),  # of the working order
+    st.sampled_from(list(Side)),
+    st.sampled_from([OrderType.LIMIT_MAKER, OrderType.TAKE_PROFIT, OrderType.TAKE_PROFIT_LIMIT]),
+    st.sampled_from([OrderType.STOP_LOSS, OrderType.STOP_LOSS_LIMIT]),
+    quantities,
+    prices,
+    prices,
+    prices,
+    st.booleans(),
+)
+histories = st.lists(
+    st.one_of(ticks, ticks, orders, orders, lists, lists, cancels, amendments), max_size=40
+)
+
+
+def leg(side: Side, order_type: OrderType, quantity: Decimal, price: int) -> NewOrder:
+    return wanted(
+        side,
+        order_type,
+        str(quantity),
+        price=str(price) if order_type.has_limit_price else None,
+        trigger=str(price) if order_type.has_trigger else None,
+    )
 
 
 def act(market: Market, action: tuple[Any, ...]) -> None:
@@ -44,17 +79,36 @@ def act(market: Market, action: tuple[Any, ...]) -> None:
             market.tick(float(price), float(quantity))
         case ("cancel", account, order_id):
             market.exchange.cancel(account, SYMBOL, order_id=order_id)
-        case ("order", account, side, order_type, quantity, price, trigger, tif):
-            needs_tif = order_type.has_limit_price and order_type is not OrderType.LIMIT_MAKER
+        case ("amend", order_id, quantity):
+            order = market.exchange.query("alice", SYMBOL, order_id=order_id)
+            market.exchange.amend(order, quantity, None)
+        case ("order", account, side, kind, quantity, price, trigger, tif, mode, delta, iceberg):
             market.order(
                 side,
-                order_type,
+                kind,
                 str(quantity),
                 account=account,
-                price=str(price) if order_type.has_limit_price else None,
-                trigger=str(trigger) if order_type.has_trigger else None,
-                tif=tif if needs_tif else None,
+                price=str(price) if kind.has_limit_price else None,
+                trigger=str(trigger) if kind.has_trigger else None,
+                tif=tif if kind.has_limit_price and kind is not OrderType.LIMIT_MAKER else None,
+                mode=mode,
+                trailing=delta if kind.has_trigger else None,
+                iceberg=iceberg if kind.has_limit_price and tif is TimeInForce.GTC else None,
             )
+        case ("list", account, working_side, side, profit, stop, quantity, entry, a, b, single):
+            high, low = max(a, b), min(a, b)
+            stop_price, profit_price = (high, low) if side is Side.BUY else (low, high)
+            pair = [
+                leg(side, profit, quantity, profit_price),
+                leg(side, stop, quantity, stop_price),
+            ]
+            if side is Side.BUY:
+                pair.reverse()
+            working = None
+            if working_side is not None:
+                working = leg(working_side, OrderType.LIMIT, quantity, entry)
+                pair = pair[:1] if single else pair
+            market.order_list(*pair, working=working, account=account)
 
 
 def check_books(market: Market) -> None:
@@ -68,6 +122,9 @@ def check_books(market: Market) -> None:
         for order in market.exchange.all_orders(account, SYMBOL):
             sign = 1 if order.side is Side.BUY else -1
             assert 0 <= order.filled_quantity <= order.quantity
+            assert order.remaining >= 0
+            assert order.locked >= 0
+            assert not (order.status.is_final and order.locked)
             assert order.filled_quantity == sum(e.quantity for e in order.executions)
             for execution in order.executions:
                 rate = Decimal("0.001") if execution.is_maker else Decimal("0.002")
@@ -79,6 +136,8 @@ def check_books(market: Market) -> None:
                 fees[execution.fee_asset] += execution.fee
         balances = market.exchange.balances(account)
         open_orders = market.exchange.open_orders(account)
+        for order in open_orders:
+            assert not order.status.is_final
         for asset, side in (("USDT", Side.BUY), ("ABC", Side.SELL)):
             assert balances[asset].total == expected[asset]
             held = sum((o.locked for o in open_orders if o.side is side), Decimal(0))
@@ -125,8 +184,15 @@ class FeeForgotten(Settlement):
 
 
 class LockKept(Settlement):
-    def release(self, order: SimOrder) -> None:
-        order.locked = Decimal(0)
+    def release(self, order: SimOrder, amount: Decimal | None = None) -> None:
+        order.locked -= order.locked if amount is None else amount
+
+
+class PairLockedTwice(Settlement):
+    def lock_pair(self, orders: Sequence[SimOrder]) -> None:
+        for order in orders:
+            self._ledger.account(order.account_id).lock("ABC", order.quantity)
+        orders[0].locked = orders[0].quantity
 
 
 @pytest.mark.parametrize(
@@ -135,6 +201,13 @@ class LockKept(Settlement):
         (FeePaidTwice, lambda m: m.order(Side.BUY, OrderType.MARKET, "1")),
         (FeeForgotten, lambda m: m.order(Side.BUY, OrderType.MARKET, "1")),
         (LockKept, lambda m: m.exchange.cancel("alice", SYMBOL, order_id=1)),
+        (
+            PairLockedTwice,
+            lambda m: m.order_list(
+                wanted(Side.SELL, OrderType.LIMIT_MAKER, "1", price="110"),
+                wanted(Side.SELL, OrderType.STOP_LOSS, "1", trigger="90"),
+            ),
+        ),
     ],
 )
 def test_an_engine_that_loses_or_makes_money_is_found_out(

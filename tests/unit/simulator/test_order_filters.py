@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 from simulated_market import SYMBOL, Market
 
@@ -59,3 +61,23 @@ def test_a_test_order_is_checked_and_leaves_no_trace(market: Market) -> None:
     market.exchange.submit("alice", good, test_only=True)
     assert market.exchange.all_orders("alice", SYMBOL) == ()
     assert market.events == []
+
+
+def with_filters(market: Market, **changes: object) -> None:
+    filters = market.exchange.config.filters.model_copy(update=changes)
+    market.exchange.config = market.exchange.config.model_copy(update={"filters": filters})
+
+
+def test_market_orders_have_a_bound_of_their_own(market: Market) -> None:
+    with_filters(market, market_quantity_share=Decimal("0.001"))
+    with pytest.raises(ExchangeRejection, match="Filter failure: MARKET_LOT_SIZE"):
+        market.order(Side.BUY, OrderType.MARKET, "1.1")
+    market.order(Side.BUY, OrderType.LIMIT, "1.1", price="101")
+
+
+def test_a_position_may_be_bounded_with_what_is_ordered(market: Market) -> None:
+    with_filters(market, max_position=Decimal(103))
+    market.order(Side.BUY, OrderType.LIMIT, "2", price="98")
+    with pytest.raises(ExchangeRejection, match="Filter failure: MAX_POSITION"):
+        market.order(Side.BUY, OrderType.LIMIT, "1.1", price="98")
+    market.order(Side.BUY, OrderType.LIMIT, "1", price="98")

@@ -45,7 +45,7 @@ def test_the_tape_fills_better_prices_first_and_equal_ones_in_order_of_time() ->
 class LastComeFirstServed(MatchingEngine):
     def _rest(self, order: SimOrder) -> None:
         super()._rest(order)
-        side = self._resting[order.side]
+        side = self._resting.side(order.side)
         side.sort(key=lambda other: -other.order_id)
 
 

@@ -7,9 +7,9 @@ from decimal import Decimal
 import pytest
 
 from trading.model.order import OrderType, Side, TimeInForce
-from trading.simulator.server.order_request import parse_order
 from trading.simulator.server.params import Params
-from trading.simulator.server.stream_names import StreamKind, parse_stream
+from trading.simulator.server.spot.order_request import parse_order
+from trading.simulator.server.spot.stream_names import StreamKind, parse_stream
 from trading.simulator.server.wire_errors import WireError
 
 LIMIT = {
@@ -43,7 +43,11 @@ def test_a_complete_order_is_parsed() -> None:
         (LIMIT, {"quantity": None}, -1102, "'quantity'"),
         (LIMIT, {"symbol": ""}, -1102, "'symbol'"),
         (LIMIT, {"stopPrice": "1"}, -1106, "'stopPrice' sent when not required"),
-        (LIMIT, {"icebergQty": "1"}, -1106, "'icebergQty'"),
+        (MARKET, {"icebergQty": "1"}, -1106, "'icebergQty'"),
+        (LIMIT, {"icebergQty": "1", "timeInForce": "IOC"}, -1013, "must be GTC"),
+        (LIMIT, {"trailingDelta": "50"}, -1106, "'trailingDelta'"),
+        (LIMIT, {"strategyType": "999999"}, -1134, "less than 1000000"),
+        (LIMIT, {"selfTradePreventionMode": "NONE"}, -1013, "does not allow"),
         (MARKET, {"timeInForce": "GTC"}, -1106, "'timeInForce'"),
         (MARKET, {"quoteOrderQty": "10"}, -1106, "'quoteOrderQty'"),
         (MARKET, {"quantity": None}, -1102, "'quantity'"),
@@ -74,6 +78,11 @@ def test_a_wrong_parameter_has_binances_code_and_text(
         ("btcusdt@trade", StreamKind.TRADE, 0),
         ("btcusdt@bookTicker", StreamKind.BOOK_TICKER, 0),
         ("btcusdt@kline_1m", StreamKind.KLINE, 20),
+        ("btcusdt@kline_1s", StreamKind.KLINE, 10),
+        ("btcusdt@kline_1M", StreamKind.KLINE, 20),
+        ("btcusdt@kline_1d@+08:00", StreamKind.KLINE, 20),
+        ("btcusdt@ticker_4h", StreamKind.WINDOW_TICKER, 10),
+        ("!ticker_1h@arr", StreamKind.ALL_WINDOW_TICKERS, 10),
         ("btcusdt@depth", StreamKind.DEPTH, 10),
         ("btcusdt@depth@100ms", StreamKind.DEPTH, 1),
         ("btcusdt@depth20@100ms", StreamKind.PARTIAL_DEPTH, 1),
@@ -89,6 +98,8 @@ def test_stream_names_are_understood(name: str, kind: StreamKind, period: int) -
     assert (spec.kind, spec.period) == (kind, period)
 
 
-@pytest.mark.parametrize("name", ["btcusdt", "btcusdt@nothing", "btcusdt@kline_7m", "!ticker@arr"])
+@pytest.mark.parametrize(
+    "name", ["btcusdt", "btcusdt@nothing", "btcusdt@kline_7m", "!ticker@arr", "!ticker_2h@arr"]
+)
 def test_an_unknown_stream_is_no_stream(name: str) -> None:
     assert parse_stream(name) is None

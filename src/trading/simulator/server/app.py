@@ -17,16 +17,19 @@ from trading.simulator.server.config import AccountConfig, ExchangeServerConfig
 from trading.simulator.server.connection import ConnectionRegistry
 from trading.simulator.server.context import CONTEXT, ServerContext
 from trading.simulator.server.control import add_control_routes
-from trading.simulator.server.desk import OrderDesk
 from trading.simulator.server.faults import Faults
-from trading.simulator.server.order_wire import Json
 from trading.simulator.server.rate_limits import RateLimiter
-from trading.simulator.server.rest import add_rest_routes, answer_errors
 from trading.simulator.server.signatures import ApiKey, KeyRing
-from trading.simulator.server.stream_routes import add_stream_routes
-from trading.simulator.server.streams import MarketStreams
-from trading.simulator.server.user_events import UserEventHub
-from trading.simulator.server.ws_api import add_ws_api_routes
+from trading.simulator.server.spot.account_desk import AccountDesk
+from trading.simulator.server.spot.desk import OrderDesk
+from trading.simulator.server.spot.list_desk import ListDesk
+from trading.simulator.server.spot.replace_desk import ReplaceDesk
+from trading.simulator.server.spot.rest import add_rest_routes, answer_errors
+from trading.simulator.server.spot.stream_routes import add_stream_routes
+from trading.simulator.server.spot.streams import MarketStreams
+from trading.simulator.server.spot.user_events import UserEventHub
+from trading.simulator.server.spot.ws_api import add_ws_api_routes
+from trading.simulator.server.wire import Json
 from trading.simulator.tape_shock import TapeShock
 
 SHUTDOWN_TIMEOUT_S = 1.0
@@ -120,15 +123,19 @@ async def start_server(
     limiter = RateLimiter(config.rate_limits)
     streams = MarketStreams(exchange)
     faults = Faults()
+    desk = OrderDesk(exchange, limiter, faults)
     context = ServerContext(
         exchange=exchange,
         config=config,
         keys=KeyRing(keys),
         limiter=limiter,
-        desk=OrderDesk(exchange, limiter, faults),
+        desk=desk,
+        replace=ReplaceDesk(desk),
+        lists=ListDesk(desk),
+        account=AccountDesk(desk, faults, config.rate_limits),
         streams=streams,
         users=UserEventHub(exchange, exchange.config.user_event_order, config.seed, faults),
-        connections=ConnectionRegistry(config.connection_life_s),
+        connections=ConnectionRegistry(config, limiter),
         shock=TapeShock(),
         faults=faults,
     )
@@ -154,5 +161,6 @@ def _open_account(exchange: SimulatedExchange, account: AccountConfig) -> ApiKey
         key=account.api_key or secrets.token_hex(32),
         secret=account.api_secret.get_secret_value() or secrets.token_hex(32),
         account_id=account.account_id,
+        public_key=account.public_key,
         can_withdraw=account.can_withdraw or exchange.config.can_withdraw,
     )

@@ -23,10 +23,19 @@ class RateLimitConfig(ConfigModel):
     orders_per_day: int = Field(
         default=200_000, ge=1, description="ORDERS: unfilled new orders per account and day."
     )
+    requests_per_5min: int = Field(
+        default=300_000, ge=1, description="RAW_REQUESTS: requests per IP and five minutes."
+    )
+    connections_per_5min: int = Field(
+        default=300, ge=1, description="WebSocket connections per IP and five minutes."
+    )
     calls_before_ban: int = Field(
         default=20, ge=1, description="Calls in spite of 429, within one minute, before a 418 ban."
     )
     ban_s: int = Field(default=120, ge=1, description="Length of the first IP ban, in seconds.")
+    max_ban_s: int = Field(
+        default=259_200, ge=1, description="Longest IP ban; each ban doubles the one before."
+    )
 
 
 class AccountConfig(ConfigModel):
@@ -36,6 +45,10 @@ class AccountConfig(ConfigModel):
     api_key: str = Field(default="", description="API key; empty: a random one is made.")
     api_secret: SecretStr = Field(
         default=SecretStr(""), description="Secret of the key; empty: a random one is made."
+    )
+    public_key: str = Field(
+        default="",
+        description="Ed25519 or RSA public key (PEM) that signs instead of the secret; or empty.",
     )
     balances: dict[str, Decimal] | None = Field(
         default=None, description="Initial balances; none: those of the simulator section."
@@ -75,6 +88,12 @@ class ExchangeServerConfig(ConfigModel):
     )
     rate_limits: RateLimitConfig = Field(
         default_factory=RateLimitConfig, description="Request limits."
+    )
+    ping_interval_s: float = Field(
+        default=20, gt=0, description="WebSockets are pinged every so many seconds."
+    )
+    pong_timeout_s: float = Field(
+        default=60, gt=0, description="A WebSocket without a pong for so long is closed."
     )
     connection_life_s: int = Field(
         default=86_400, ge=1, description="WebSockets are closed after this many seconds."

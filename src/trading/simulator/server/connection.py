@@ -11,7 +11,9 @@ from typing import Any
 import orjson
 from aiohttp import WSCloseCode, WSMsgType, web
 
-PING_INTERVAL_S = 20.0
+from trading.simulator.server.config import ExchangeServerConfig
+from trading.simulator.server.rate_limits import RateLimiter
+
 CLIENT_MESSAGES_PER_S = 5
 MAX_QUEUED_MESSAGES = 100_000
 FLUSH_TIMEOUT_S = 0.5
@@ -27,6 +29,8 @@ class Connection:
         self._transport = transport
         self.combined = False
         self.streams: set[str] = set()
+        self.microseconds = False
+        self.heard_ns = time.monotonic_ns()
         self._queue: asyncio.Queue[bytes] = asyncio.Queue(MAX_QUEUED_MESSAGES)
         self._closing: asyncio.Task[bool] | None = None
 
@@ -71,8 +75,9 @@ class Connection:
 class ConnectionRegistry:
     """All open WebSockets by kind ("market" or "user"), so that they can be closed together."""
 
-    def __init__(self, life_s: int) -> None:
-        self._life_s = life_s
+    def __init__(self, config: ExchangeServerConfig, limiter: RateLimiter) -> None:
+        self._config = config
+        self._limiter = limiter
         self._open: dict[Connection, str] = {}
 
     def open(self, kind: str | None = None) -> list[Connection]:
@@ -94,33 +99,53 @@ class ConnectionRegistry:
         on_closed: Callable[[Connection], None],
     ) -> web.WebSocketResponse:
         """Run one WebSocket from handshake to close."""
-        socket = web.WebSocketResponse(heartbeat=PING_INTERVAL_S, max_msg_size=1 << 20)
+        self._limiter.connect(request.remote or "unknown")
+        socket = web.WebSocketResponse(autoping=False, max_msg_size=1 << 20)
         await socket.prepare(request)
         connection = Connection(socket, request.transport)
         self._open[connection] = kind
         writer = asyncio.create_task(connection.write())
-        end_of_life = asyncio.get_running_loop().call_later(self._life_s, connection.close)
+        pinger = asyncio.create_task(self._ping(connection))
+        end_of_life = asyncio.get_running_loop().call_later(
+            self._config.connection_life_s, connection.close
+        )
         try:
             on_open(connection)
             await self._read(connection, on_message)
         finally:
             end_of_life.cancel()
             writer.cancel()
+            pinger.cancel()
             self._open.pop(connection, None)
             on_closed(connection)
         return socket
+
+    async def _ping(self, connection: Connection) -> None:
+        """Ping at the interval; close what has not answered for too long."""
+        while True:
+            await asyncio.sleep(self._config.ping_interval_s)
+            silent_s = (time.monotonic_ns() - connection.heard_ns) / 1e9
+            if silent_s > self._config.pong_timeout_s:
+                connection.close(WSCloseCode.POLICY_VIOLATION, "Pong timeout")
+                return
+            with contextlib.suppress(ConnectionError):
+                await connection.socket.ping(str(time.time_ns() // 1_000_000).encode())
 
     async def _read(
         self, connection: Connection, on_message: Callable[[Connection, bytes], Awaitable[None]]
     ) -> None:
         second, count = 0, 0
         async for message in connection.socket:
-            if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
-                continue
+            if message.type is WSMsgType.PONG:
+                connection.heard_ns = time.monotonic_ns()
             now = int(time.monotonic())
             second, count = (now, 1) if now != second else (second, count + 1)
             if count > CLIENT_MESSAGES_PER_S and connection.streams:
                 connection.close(WSCloseCode.POLICY_VIOLATION, "Too many requests")
                 return
+            if message.type is WSMsgType.PING:
+                await connection.socket.pong(message.data)
+            if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
+                continue
             data = message.data
             await on_message(connection, data.encode() if isinstance(data, str) else data)

@@ -9,12 +9,15 @@ from aiohttp import web
 from trading.simulator.exchange import SimulatedExchange
 from trading.simulator.server.config import ExchangeServerConfig
 from trading.simulator.server.connection import ConnectionRegistry
-from trading.simulator.server.desk import OrderDesk
 from trading.simulator.server.faults import Faults
 from trading.simulator.server.rate_limits import RateLimiter
 from trading.simulator.server.signatures import KeyRing
-from trading.simulator.server.streams import MarketStreams
-from trading.simulator.server.user_events import UserEventHub
+from trading.simulator.server.spot.account_desk import AccountDesk
+from trading.simulator.server.spot.desk import OrderDesk
+from trading.simulator.server.spot.list_desk import ListDesk
+from trading.simulator.server.spot.replace_desk import ReplaceDesk
+from trading.simulator.server.spot.streams import MarketStreams
+from trading.simulator.server.spot.user_events import UserEventHub
 from trading.simulator.tape_shock import TapeShock
 
 
@@ -25,6 +28,9 @@ class ServerContext:
     keys: KeyRing
     limiter: RateLimiter
     desk: OrderDesk
+    replace: ReplaceDesk
+    lists: ListDesk
+    account: AccountDesk
     streams: MarketStreams
     users: UserEventHub
     connections: ConnectionRegistry

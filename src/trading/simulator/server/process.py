@@ -23,7 +23,7 @@ from trading.simulator.market_source import MarketSource
 from trading.simulator.server.app import RunningServer, start_server
 from trading.simulator.server.config import ExchangeServerConfig
 from trading.simulator.server.market_pump import pump_market
-from trading.simulator.server.order_wire import Json
+from trading.simulator.server.wire import Json
 
 
 def load_market(config: ExchangeServerConfig, wall_ms: int) -> MarketSource:

@@ -11,6 +11,7 @@ from trading.simulator.server.wire_errors import WireError
 
 MINUTE_S = 60
 TEN_SECONDS_S = 10
+FIVE_MINUTES_S = 300
 DAY_S = 86_400
 
 
@@ -44,6 +45,9 @@ class RateLimiter:
         self._refused: dict[str, Window] = {}
         self._banned_until_s: dict[str, float] = {}
         self._refusing_until_s: dict[str, float] = {}
+        self._bans: dict[str, int] = {}
+        self._requests: dict[str, Window] = {}
+        self._connections: dict[str, Window] = {}
 
     def charge(self, ip: str, weight: int) -> int:
         """Add ``weight``; returns what the IP has used this minute. Raises WireError 429 or 418."""
@@ -51,16 +55,23 @@ class RateLimiter:
         banned_until = self._banned_until_s.get(ip, 0.0)
         if now < banned_until:
             raise self._banned(banned_until, now)
+        requests = self._requests.setdefault(ip, Window(FIVE_MINUTES_S)).at(now)
+        requests.count += 1
         window = self._weights.setdefault(ip, Window(MINUTE_S)).at(now)
         window.count += weight
         refusing_until = self._refusing_until_s.get(ip, 0.0)
-        if window.count <= self._config.weight_per_minute and now >= refusing_until:
+        within = window.count <= self._config.weight_per_minute
+        if within and requests.count > self._config.requests_per_5min:
+            refusing_until = max(refusing_until, now + requests.seconds_left(now))
+        if within and now >= refusing_until:
             return window.count
         refused = self._refused.setdefault(ip, Window(MINUTE_S)).at(now)
         refused.count += 1
         if refused.count > self._config.calls_before_ban:
-            self._banned_until_s[ip] = now + self._config.ban_s
-            raise self._banned(now + self._config.ban_s, now)
+            ban_s = min(self._config.ban_s * 2 ** self._bans.get(ip, 0), self._config.max_ban_s)
+            self._bans[ip] = self._bans.get(ip, 0) + 1
+            self._banned_until_s[ip] = now + ban_s
+            raise self._banned(now + ban_s, now)
         limit = self._config.weight_per_minute
         raise WireError(
             -1003,
@@ -82,15 +93,29 @@ class RateLimiter:
     def used_weight(self, ip: str) -> int:
         return self._weights.setdefault(ip, Window(MINUTE_S)).at(self._now_s()).count
 
-    def check_orders(self, account_id: str) -> None:
-        """Raises WireError -1015 when the account may not send another order now."""
+    def connect(self, ip: str) -> None:
+        """Count a new WebSocket. Raises WireError 429."""
+        now = self._now_s()
+        window = self._connections.setdefault(ip, Window(FIVE_MINUTES_S)).at(now)
+        window.count += 1
+        if window.count > self._config.connections_per_5min:
+            raise WireError(
+                -1034,
+                f"Too many new connections; current limit is {self._config.connections_per_5min}"
+                " connections per 5 MINUTE.",
+                status=429,
+                retry_after_s=window.seconds_left(now),
+            )
+
+    def check_orders(self, account_id: str, count: int = 1) -> None:
+        """Raises WireError -1015 when the account may not send ``count`` more orders now."""
         now = self._now_s()
         for windows, length_s, limit, name in (
             (self._orders_10s, TEN_SECONDS_S, self._config.orders_per_10s, "10 SECOND"),
             (self._orders_day, DAY_S, self._config.orders_per_day, "1 DAY"),
         ):
             window = windows.setdefault(account_id, Window(length_s)).at(now)
-            if window.count >= limit:
+            if window.count + count > limit:
                 raise WireError(
                     -1015,
                     f"Too many new orders; current limit is {limit} orders per {name}.",

@@ -1,4 +1,4 @@
-"""Who sent a request: API key, timestamp window and HMAC-SHA256 signature.
+"""Who sent a request: API key, timestamp window and signature (HMAC-SHA256, Ed25519 or RSA).
 
 The signature is checked over the bytes as they came (percent-encoding untouched): query string
 and body joined without a separator, minus the ``signature`` pair. On the WebSocket API the payload
@@ -7,6 +7,7 @@ is all parameters sorted by name, not percent-encoded.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import time
@@ -14,6 +15,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from urllib.parse import parse_qsl
+
+from Crypto.Hash import SHA256
+from Crypto.PublicKey import ECC, RSA
+from Crypto.PublicKey.ECC import EccKey
+from Crypto.Signature import eddsa, pkcs1_15
 
 from trading.simulator.server.wire_errors import WireError, key_refused, mandatory
 
@@ -25,12 +31,40 @@ KEY_LENGTH_BOUNDS = (8, 128)
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key, its secret and the account it opens."""
+    """A key and the account it opens: with a shared secret, or with a public key (PEM)."""
 
     key: str
     secret: str
     account_id: str
     can_withdraw: bool = False
+    public_key: str = ""
+
+    @property
+    def is_ed25519(self) -> bool:
+        return isinstance(_public_key(self.public_key), EccKey) if self.public_key else False
+
+    def has_signed(self, payload: str, signature: str) -> bool:
+        """Hex in any case for HMAC; base64 for Ed25519 and RSA (PKCS#1 v1.5, SHA-256)."""
+        if not self.public_key:
+            expected = hmac_hex(self.secret, payload)
+            return hmac.compare_digest(signature.lower().encode(), expected.encode())
+        public_key = _public_key(self.public_key)
+        try:
+            raw = base64.b64decode(signature, validate=True)
+            if isinstance(public_key, EccKey):
+                eddsa.new(public_key, "rfc8032").verify(payload.encode(), raw)
+            else:
+                pkcs1_15.new(public_key).verify(SHA256.new(payload.encode()), raw)
+        except ValueError:
+            return False
+        return True
+
+
+def _public_key(pem: str) -> EccKey | RSA.RsaKey:
+    try:
+        return ECC.import_key(pem)
+    except ValueError:
+        return RSA.import_key(pem)
 
 
 def hmac_hex(secret: str, payload: str) -> str:
@@ -75,14 +109,17 @@ class KeyRing:
     def verify(self, key: str | None, params: Mapping[str, str], payload: str) -> ApiKey:
         """The key's owner, once key, timestamp and signature are in order. Raises WireError."""
         api_key = self.find(key)
-        check_timestamp(params, time.time_ns() // 1_000_000)
+        self.check_time(params)
         signature = params.get("signature")
         if not signature:
             raise mandatory("signature")
-        expected = hmac_hex(api_key.secret, payload)
-        if not hmac.compare_digest(signature.lower().encode(), expected.encode()):
+        if not api_key.has_signed(payload, signature):
             raise WireError(-1022, "Signature for this request is not valid.")
         return api_key
+
+    def check_time(self, params: Mapping[str, str]) -> None:
+        """Raises WireError -1021 unless the request is fresh; asked again just before matching."""
+        check_timestamp(params, time.time_ns() // 1_000_000)
 
 
 def check_timestamp(params: Mapping[str, str], now_ms: int) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from trading.errors import ExchangeError
 from trading.simulator.orders import ExchangeRejection
 
@@ -12,13 +14,20 @@ class WireError(ExchangeError):
     code: int
 
     def __init__(
-        self, code: int, message: str, *, status: int = 400, retry_after_s: int | None = None
+        self,
+        code: int,
+        message: str,
+        *,
+        status: int = 400,
+        retry_after_s: int | None = None,
+        data: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(message, code=code)
         self.code = code
         self.message = message
         self.status = status
         self.retry_after_s = retry_after_s
+        self.data = data
 
     @classmethod
     def of(cls, rejection: ExchangeRejection) -> WireError:
@@ -27,7 +36,8 @@ class WireError(ExchangeError):
         return cls(rejection.code, rejection.message, status=status)
 
     def body(self) -> dict[str, object]:
-        return {"code": self.code, "msg": self.message}
+        body: dict[str, object] = {"code": self.code, "msg": self.message}
+        return body if self.data is None else body | {"data": self.data}
 
 
 def mandatory(name: str) -> WireError:

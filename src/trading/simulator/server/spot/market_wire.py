@@ -4,15 +4,36 @@ from __future__ import annotations
 
 from typing import Any
 
-from trading.clock import MINUTE_MS
-from trading.model.market import INTERVAL_MINUTES
 from trading.model.order import Side
 from trading.simulator.exchange import SimulatedExchange
-from trading.simulator.server.order_wire import Json, num
+from trading.simulator.server.wire import Json, num
 from trading.simulator.tape import Candle, DayFigures, TapeTrade
 
+TICKER_NAMES = {
+    "p": "priceChange",
+    "P": "priceChangePercent",
+    "w": "weightedAvgPrice",
+    "x": "prevClosePrice",
+    "c": "lastPrice",
+    "Q": "lastQty",
+    "b": "bidPrice",
+    "B": "bidQty",
+    "a": "askPrice",
+    "A": "askQty",
+    "o": "openPrice",
+    "h": "highPrice",
+    "l": "lowPrice",
+    "v": "volume",
+    "q": "quoteVolume",
+    "O": "openTime",
+    "C": "closeTime",
+    "F": "firstId",
+    "L": "lastId",
+    "n": "count",
+}
 
-def kline_row(candle: Candle, minutes: int) -> list[Any]:
+
+def kline_row(candle: Candle, close_ms: int) -> list[Any]:
     """The twelve columns of a REST kline."""
     return [
         candle.open_time_ms,
@@ -21,7 +42,7 @@ def kline_row(candle: Candle, minutes: int) -> list[Any]:
         num(candle.low),
         num(candle.close),
         num(candle.volume),
-        candle.open_time_ms + minutes * MINUTE_MS - 1,
+        close_ms,
         num(candle.quote_volume),
         candle.trades,
         num(candle.taker_buy_volume),
@@ -30,14 +51,16 @@ def kline_row(candle: Candle, minutes: int) -> list[Any]:
     ]
 
 
-def kline_event(symbol: str, interval: str, candle: Candle, now_ms: int, *, closed: bool) -> Json:
+def kline_event(
+    symbol: str, interval: str, candle: Candle, close_ms: int, now_ms: int, *, closed: bool
+) -> Json:
     return {
         "e": "kline",
         "E": now_ms,
         "s": symbol,
         "k": {
             "t": candle.open_time_ms,
-            "T": candle.open_time_ms + INTERVAL_MINUTES[interval] * MINUTE_MS - 1,
+            "T": close_ms,
             "s": symbol,
             "i": interval,
             "f": candle.first_trade_id,
@@ -141,16 +164,58 @@ def day_ticker(exchange: SimulatedExchange, symbol: str, *, mini: bool) -> Json 
     }
     if mini:
         return row
-    change = day.close - day.open
-    row |= {
-        "priceChange": num(change),
-        "priceChangePercent": f"{100 * change / day.open:.3f}",
-        "weightedAvgPrice": num(day.quote_volume / day.volume if day.volume else day.close),
+    row |= _change(day) | {
         "prevClosePrice": num(day.open),
         "lastQty": num(tape.last.tick.quantity if tape.last else 0),
     }
     best = book_ticker(exchange, symbol)
     return row | {name: best[name] for name in ("bidPrice", "bidQty", "askPrice", "askQty")}
+
+
+def window_ticker(
+    exchange: SimulatedExchange, symbol: str, start_ms: int, *, mini: bool
+) -> Json | None:
+    """The ticker of a window that begins at ``start_ms``; None before any data."""
+    tape = exchange.tape(symbol)
+    figures = tape.figures(start_ms)
+    if figures is None:
+        return None
+    last_id = tape.last.trade_id if tape.last else 0
+    row: Json = {
+        "symbol": symbol,
+        "openPrice": num(figures.open),
+        "highPrice": num(figures.high),
+        "lowPrice": num(figures.low),
+        "lastPrice": num(figures.close),
+        "volume": num(figures.volume),
+        "quoteVolume": num(figures.quote_volume),
+        "openTime": figures.open_time_ms,
+        "closeTime": exchange.clock.now_ms(),
+        "firstId": max(0, last_id - figures.trades + 1),
+        "lastId": last_id,
+        "count": figures.trades,
+    }
+    return row if mini else row | _change(figures)
+
+
+def _change(day: DayFigures) -> Json:
+    change = day.close - day.open
+    return {
+        "priceChange": num(change),
+        "priceChangePercent": f"{100 * change / day.open:.3f}",
+        "weightedAvgPrice": num(day.quote_volume / day.volume if day.volume else day.close),
+    }
+
+
+def window_ticker_event(
+    exchange: SimulatedExchange, symbol: str, window: str, start_ms: int, now_ms: int
+) -> Json | None:
+    """The ticker of a rolling window as a stream event."""
+    row = window_ticker(exchange, symbol, start_ms, mini=False)
+    if row is None:
+        return None
+    kept = {short: row[name] for short, name in TICKER_NAMES.items() if name in row}
+    return {"e": f"{window}Ticker", "E": now_ms, "s": symbol, **kept}
 
 
 def book_ticker(exchange: SimulatedExchange, symbol: str) -> Json:
@@ -178,27 +243,5 @@ def ticker_event(exchange: SimulatedExchange, symbol: str, now_ms: int) -> Json 
     row = day_ticker(exchange, symbol, mini=False)
     if row is None:
         return None
-    names = {
-        "p": "priceChange",
-        "P": "priceChangePercent",
-        "w": "weightedAvgPrice",
-        "x": "prevClosePrice",
-        "c": "lastPrice",
-        "Q": "lastQty",
-        "b": "bidPrice",
-        "B": "bidQty",
-        "a": "askPrice",
-        "A": "askQty",
-        "o": "openPrice",
-        "h": "highPrice",
-        "l": "lowPrice",
-        "v": "volume",
-        "q": "quoteVolume",
-        "O": "openTime",
-        "C": "closeTime",
-        "F": "firstId",
-        "L": "lastId",
-        "n": "count",
-    }
-    event = {short: row[long] for short, long in names.items()}
+    event = {short: row[name] for short, name in TICKER_NAMES.items()}
     return {"e": "24hrTicker", "E": now_ms, "s": symbol, **event}

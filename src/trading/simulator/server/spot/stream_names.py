@@ -6,12 +6,16 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from trading.model.market import INTERVAL_MINUTES
+from trading.simulator.server.spot.intervals import INTERVALS, parse_zone
 
 PATTERN = re.compile(
     r"^(?P<symbol>[a-z0-9]+)@(?P<kind>[a-zA-Z]+?)(?P<levels>5|10|20)?"
-    r"(?:_(?P<interval>[0-9]+[mhd]))?(?:@(?P<speed>100ms|1000ms))?$"
+    r"(?:_(?P<interval>[0-9]+[smhdwM]))?"
+    r"(?:@(?P<speed>100ms|1000ms)|@(?P<zone>[+-][0-9]{2}:[0-9]{2}))?$"
 )
+WINDOWS = {"1h": 60, "4h": 240, "1d": 1440}
+"""Rolling windows of tickers, in minutes."""
+ALL_WINDOW_TICKERS = re.compile(r"^!ticker_(?P<window>1h|4h|1d)@arr$")
 ALL_MINI_TICKERS = ("!miniTicker@arr", "!miniTicker@arr@1000ms")  # the second by python-binance
 
 
@@ -25,7 +29,9 @@ class StreamKind(StrEnum):
     PARTIAL_DEPTH = "partialDepth"
     DEPTH = "depth"
     AVG_PRICE = "avgPrice"
+    WINDOW_TICKER = "windowTicker"
     ALL_MINI_TICKERS = "!miniTicker@arr"
+    ALL_WINDOW_TICKERS = "!windowTicker@arr"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +44,17 @@ class StreamSpec:
     levels: int = 0
     interval: str = ""
     period: int = 0
+    offset_ms: int = 0
 
 
 def parse_stream(name: str) -> StreamSpec | None:
     """None for a name that the venue accepts and never sends anything for."""
     if name in ALL_MINI_TICKERS:
         return StreamSpec(name, StreamKind.ALL_MINI_TICKERS, period=10)
+    if everybody := ALL_WINDOW_TICKERS.match(name):
+        return StreamSpec(
+            name, StreamKind.ALL_WINDOW_TICKERS, interval=everybody["window"], period=10
+        )
     match = PATTERN.match(name)
     if match is None:
         return None
@@ -54,8 +65,14 @@ def parse_stream(name: str) -> StreamSpec | None:
         if levels:
             return StreamSpec(name, StreamKind.PARTIAL_DEPTH, symbol, int(levels), period=period)
         return StreamSpec(name, StreamKind.DEPTH, symbol, period=period)
-    if kind == "kline" and interval in INTERVAL_MINUTES:
-        return StreamSpec(name, StreamKind.KLINE, symbol, interval=interval, period=20)
+    if kind == "kline" and interval in INTERVALS:
+        period = 10 if interval == "1s" else 20
+        offset_ms = parse_zone(match["zone"])
+        return StreamSpec(
+            name, StreamKind.KLINE, symbol, interval=interval, period=period, offset_ms=offset_ms
+        )
+    if kind == "ticker" and interval in WINDOWS:
+        return StreamSpec(name, StreamKind.WINDOW_TICKER, symbol, interval=interval, period=10)
     real_time = (StreamKind.AGG_TRADE, StreamKind.TRADE, StreamKind.BOOK_TICKER)
     each_second = (StreamKind.MINI_TICKER, StreamKind.TICKER, StreamKind.AVG_PRICE)
     for known in (*real_time, *each_second):

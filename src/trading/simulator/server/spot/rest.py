@@ -13,89 +13,70 @@ import orjson
 from aiohttp import web
 
 from trading.simulator.orders import ExchangeRejection
-from trading.simulator.server import rest_market
 from trading.simulator.server.context import CONTEXT, ServerContext
-from trading.simulator.server.desk import OrderDesk
-from trading.simulator.server.order_wire import Json
 from trading.simulator.server.params import Params
 from trading.simulator.server.rest_faults import misbehave
-from trading.simulator.server.rest_market import PublicHandler, one_or_all_weight
 from trading.simulator.server.signatures import ApiKey, parse_request, rest_payload
+from trading.simulator.server.spot.endpoints import (
+    ACCOUNT,
+    PUBLIC,
+    TRADE,
+    KeyEndpoint,
+    PublicEndpoint,
+)
+from trading.simulator.server.wire import Json, in_microseconds
 from trading.simulator.server.wire_errors import WireError
 
 log = logging.getLogger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Weight = Callable[[Params], int]
-SignedHandler = Callable[[OrderDesk, ApiKey, Params], Any]
-
-
-def _constant(weight: int) -> Weight:
-    return lambda _params: weight
-
-
-PUBLIC: tuple[tuple[str, Weight, PublicHandler], ...] = (
-    ("ping", _constant(1), rest_market.ping),
-    ("time", _constant(1), rest_market.server_time),
-    ("exchangeInfo", _constant(20), rest_market.pairs_and_limits),
-    ("depth", rest_market.depth_weight, rest_market.depth),
-    ("klines", _constant(2), rest_market.klines),
-    ("trades", _constant(25), rest_market.trades),
-    ("aggTrades", _constant(4), rest_market.aggregate_trades),
-    ("avgPrice", _constant(2), rest_market.average_price),
-    ("ticker/price", one_or_all_weight(2, 4), rest_market.ticker_price),
-    ("ticker/bookTicker", one_or_all_weight(2, 4), rest_market.book_ticker),
-    ("ticker/24hr", one_or_all_weight(2, 80), rest_market.day_ticker),
-)
-SIGNED: tuple[tuple[str, Weight, SignedHandler], ...] = (
-    ("account", _constant(20), OrderDesk.account),
-    ("order", _constant(4), OrderDesk.status),
-    ("openOrders", one_or_all_weight(6, 80), OrderDesk.open_orders),
-    ("allOrders", _constant(20), OrderDesk.all_orders),
-    ("myTrades", _constant(20), OrderDesk.my_trades),
-)
-TRADING: tuple[tuple[str, str, SignedHandler], ...] = (
-    ("POST", "order", OrderDesk.place),
-    ("DELETE", "order", OrderDesk.cancel),
-    ("DELETE", "openOrders", OrderDesk.cancel_all),
-)
+ROOT = "/api/v3"
+TIME_UNITS = {
+    "MICROSECOND": True,
+    "microsecond": True,
+    "MILLISECOND": False,
+    "millisecond": False,
+}
+REMOVED = ("userDataStream",)
 
 
 def add_rest_routes(app: web.Application) -> None:
-    for path, weight, public in PUBLIC:
-        app.router.add_get(f"/api/v3/{path}", partial(_public, weight, public))
-    for path, weight, signed in SIGNED:
-        app.router.add_get(f"/api/v3/{path}", partial(_signed, weight, signed))
-    for method, path, trading in TRADING:
-        app.router.add_route(method, f"/api/v3/{path}", partial(_trading, trading))
-    test = partial(OrderDesk.place, test_only=True)
-    app.router.add_post("/api/v3/order/test", partial(_signed, _constant(1), test))
-    app.router.add_get("/sapi/v1/account/apiRestrictions", partial(_signed, _constant(1), _rights))
+    for public in PUBLIC:
+        app.router.add_get(f"{ROOT}/{public.path}", partial(_public, public))
+    for endpoint in ACCOUNT:
+        answer = partial(_signed, endpoint)
+        app.router.add_route(endpoint.http_method, f"{ROOT}/{endpoint.path}", answer)
+    for endpoint in TRADE:
+        trade = partial(_trading, endpoint)
+        app.router.add_route(endpoint.http_method, f"{ROOT}/{endpoint.path}", trade)
+    for path in REMOVED:
+        app.router.add_route("*", f"{ROOT}/{path}", _gone)
+    app.router.add_get("/sapi/v1/account/apiRestrictions", _rights)
 
 
-async def _public(weight: Weight, handler: PublicHandler, request: web.Request) -> web.Response:
+async def _public(endpoint: PublicEndpoint, request: web.Request) -> web.Response:
     context = request.app[CONTEXT]
     params, _payload = await _read(request)
-    context.limiter.charge(_ip(request), weight(params))
-    return _json(handler(context, params))
+    context.limiter.charge(_ip(request), endpoint.weight(params))
+    return _json(request, endpoint.answer(context, params))
 
 
-async def _signed(weight: Weight, handler: SignedHandler, request: web.Request) -> web.Response:
+async def _signed(endpoint: KeyEndpoint, request: web.Request) -> web.Response:
     context = request.app[CONTEXT]
     params, payload = await _read(request)
-    context.limiter.charge(_ip(request), weight(params))
+    context.limiter.charge(_ip(request), endpoint.weight(params))
     key = _verify(context, request, params, payload)
-    return _json(handler(context.desk, key, params))
+    return _json(request, endpoint.handler(context)(key, params))
 
 
-async def _trading(handler: SignedHandler, request: web.Request) -> web.StreamResponse:
+async def _trading(endpoint: KeyEndpoint, request: web.Request) -> web.StreamResponse:
     """Orders and cancels: no weight when they succeed, 1 when they fail."""
     context = request.app[CONTEXT]
     fault = context.faults.take(request.method)
     if fault is None or fault.spares_the_request:
-        return await _answer(request, await _execute(handler, request))
+        return await _answer(request, await _execute(endpoint, request))
 
     async def accept() -> web.Response:
-        done = await _execute(handler, request)
+        done = await _execute(endpoint, request)
         done.release()
         await context.users.flush(done.account_id)
         return done.response
@@ -112,22 +93,23 @@ class _Done:
     release: Callable[[], None]
 
 
-async def _execute(handler: SignedHandler, request: web.Request) -> _Done:
+async def _execute(endpoint: KeyEndpoint, request: web.Request) -> _Done:
     context = request.app[CONTEXT]
     params, payload = await _read(request)
-    context.limiter.charge(_ip(request), 0)
-    if latency_ms := context.exchange.config.latency_ms:
-        await asyncio.sleep(latency_ms / 1000)
+    context.limiter.charge(_ip(request), endpoint.good_weight)
     try:
         key = _verify(context, request, params, payload)
+        if latency_ms := context.exchange.config.latency_ms:
+            await asyncio.sleep(latency_ms / 1000)
+            context.keys.check_time(params.as_dict())
         release = context.users.hold(key.account_id)
         try:
-            response = _json(handler(context.desk, key, params))
+            response = _json(request, endpoint.handler(context)(key, params))
         except BaseException:
             release()
             raise
     except (WireError, ExchangeRejection):
-        context.limiter.charge(_ip(request), 1)
+        context.limiter.charge(_ip(request), endpoint.weight(params) - endpoint.good_weight)
         raise
     ten_seconds, day = context.limiter.order_counts(key.account_id)
     response.headers["X-MBX-ORDER-COUNT-10S"] = str(ten_seconds)
@@ -151,8 +133,12 @@ async def _answer(request: web.Request, done: _Done) -> web.StreamResponse:
     return done.response
 
 
-def _rights(_desk: OrderDesk, key: ApiKey, _params: Params) -> Json:
-    return {
+async def _rights(request: web.Request) -> web.Response:
+    context = request.app[CONTEXT]
+    params, payload = await _read(request)
+    context.limiter.charge(_ip(request), 1)
+    key = _verify(context, request, params, payload)
+    rights: Json = {
         "ipRestrict": False,
         "createTime": 0,
         "enableReading": True,
@@ -167,6 +153,12 @@ def _rights(_desk: OrderDesk, key: ApiKey, _params: Params) -> Json:
         "enableSpotAndMarginTrading": True,
         "enablePortfolioMarginTrading": False,
     }
+    return _json(request, rights)
+
+
+async def _gone(_request: web.Request) -> web.Response:
+    """The listen keys of old."""
+    return web.Response(status=410, text="<html><body>410 Gone</body></html>")
 
 
 @web.middleware
@@ -175,10 +167,12 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     context = request.app[CONTEXT]
     response: web.StreamResponse
     try:
+        if request.path.startswith(ROOT):
+            _time_unit(request)
         response = await handler(request)
     except (WireError, ExchangeRejection) as error:
         refusal = WireError.of(error) if isinstance(error, ExchangeRejection) else error
-        response = _json(refusal.body(), status=refusal.status)
+        response = _plain_json(refusal.body(), status=refusal.status)
         if refusal.retry_after_s is not None:
             response.headers["Retry-After"] = str(refusal.retry_after_s)
     except web.HTTPException:
@@ -190,7 +184,7 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
         unknown = WireError(
             -1000, "An unknown error occurred while processing the request.", status=500
         )
-        response = _json(unknown.body(), status=500)
+        response = _plain_json(unknown.body(), status=500)
     if request.path.startswith(("/api", "/sapi")) and not response.prepared:
         _add_weight_headers(context, request, response)
     return response
@@ -219,5 +213,20 @@ def _ip(request: web.Request) -> str:
     return request.remote or "unknown"
 
 
-def _json(body: Any, status: int = 200) -> web.Response:
+def _time_unit(request: web.Request) -> bool:
+    """Whether times are wanted in microseconds. Raises WireError -1194."""
+    unit = request.headers.get("X-MBX-TIME-UNIT", "MILLISECOND")
+    if unit not in TIME_UNITS:
+        raise WireError(
+            -1194,
+            "Invalid value for time unit; expected either MICROSECOND or MILLISECOND.",
+        )
+    return TIME_UNITS[unit]
+
+
+def _json(request: web.Request, body: Any) -> web.Response:
+    return _plain_json(in_microseconds(body) if _time_unit(request) else body)
+
+
+def _plain_json(body: Any, status: int = 200) -> web.Response:
     return web.Response(body=orjson.dumps(body), status=status, content_type="application/json")

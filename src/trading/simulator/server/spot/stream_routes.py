@@ -34,6 +34,7 @@ async def _serve(request: web.Request, path: str, *, combined: bool) -> web.WebS
 
     def on_open(connection: Connection) -> None:
         connection.combined = combined
+        connection.microseconds = request.query.get("timeUnit", "").upper() == "MICROSECOND"
         for name in names:
             context.streams.subscribe(connection, name)
 

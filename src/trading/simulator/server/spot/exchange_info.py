@@ -5,14 +5,16 @@ from __future__ import annotations
 from trading.model.market import Instrument
 from trading.model.order import OrderType
 from trading.simulator.config import OrderFilterConfig
+from trading.simulator.filters import max_market_quantity
+from trading.simulator.orders import SelfTradeMode
 from trading.simulator.server.config import RateLimitConfig
-from trading.simulator.server.order_wire import STP_MODE, Json, num
+from trading.simulator.server.wire import Json, num
 
 
-def pair(instrument: Instrument, filters: OrderFilterConfig) -> Json:
+def pair(instrument: Instrument, config: OrderFilterConfig) -> Json:
     return {
         "symbol": instrument.symbol,
-        "status": "TRADING" if instrument.trading else "BREAK",
+        "status": status(instrument),
         "baseAsset": instrument.base_asset,
         "baseAssetPrecision": 8,
         "quoteAsset": instrument.quote_asset,
@@ -21,28 +23,34 @@ def pair(instrument: Instrument, filters: OrderFilterConfig) -> Json:
         "baseCommissionPrecision": 8,
         "quoteCommissionPrecision": 8,
         "orderTypes": sorted(order_type.value for order_type in OrderType),
-        "icebergAllowed": False,
-        "ocoAllowed": False,
-        "otoAllowed": False,
+        "icebergAllowed": True,
+        "ocoAllowed": True,
+        "otoAllowed": True,
         "opoAllowed": False,
         "quoteOrderQtyMarketAllowed": True,
-        "allowTrailingStop": False,
-        "cancelReplaceAllowed": False,
-        "amendAllowed": False,
+        "allowTrailingStop": True,
+        "cancelReplaceAllowed": True,
+        "amendAllowed": True,
         "pegInstructionsAllowed": False,
         "isSpotTradingAllowed": True,
         "isMarginTradingAllowed": False,
-        "filters": _filters(instrument, filters),
+        "filters": filters(instrument, config),
         "permissions": [],
         "permissionSets": [["SPOT"]],
-        "defaultSelfTradePreventionMode": STP_MODE,
-        "allowedSelfTradePreventionModes": [STP_MODE],
+        "defaultSelfTradePreventionMode": SelfTradeMode.EXPIRE_MAKER.value,
+        "allowedSelfTradePreventionModes": [mode.value for mode in SelfTradeMode],
     }
 
 
-def _filters(instrument: Instrument, config: OrderFilterConfig) -> list[Json]:
+def status(instrument: Instrument) -> str:
+    return "TRADING" if instrument.trading else "BREAK"
+
+
+def filters(instrument: Instrument, config: OrderFilterConfig) -> list[Json]:
+    """Every filter that an order on the pair has to pass."""
     up, down = str(config.price_multiplier_up), str(config.price_multiplier_down)
-    return [
+    shortest, longest = config.min_trailing_delta, config.max_trailing_delta
+    rows: list[Json] = [
         {
             "filterType": "PRICE_FILTER",
             "minPrice": num(instrument.tick_size),
@@ -54,6 +62,20 @@ def _filters(instrument: Instrument, config: OrderFilterConfig) -> list[Json]:
             "minQty": num(instrument.min_quantity),
             "maxQty": num(instrument.max_quantity),
             "stepSize": num(instrument.step_size),
+        },
+        {"filterType": "ICEBERG_PARTS", "limit": config.max_iceberg_parts},
+        {
+            "filterType": "MARKET_LOT_SIZE",
+            "minQty": num(0),
+            "maxQty": num(max_market_quantity(instrument, config)),
+            "stepSize": num(0),
+        },
+        {
+            "filterType": "TRAILING_DELTA",
+            "minTrailingAboveDelta": shortest,
+            "maxTrailingAboveDelta": longest,
+            "minTrailingBelowDelta": shortest,
+            "maxTrailingBelowDelta": longest,
         },
         {
             "filterType": "PERCENT_PRICE_BY_SIDE",
@@ -72,8 +94,13 @@ def _filters(instrument: Instrument, config: OrderFilterConfig) -> list[Json]:
             "avgPriceMins": 5,
         },
         {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": config.max_open_orders},
+        {"filterType": "MAX_NUM_ORDER_LISTS", "maxNumOrderLists": config.max_order_lists},
         {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": config.max_open_trigger_orders},
+        {"filterType": "MAX_NUM_ORDER_AMENDS", "maxNumOrderAmends": config.max_amendments},
     ]
+    if config.max_position is not None:
+        rows.append({"filterType": "MAX_POSITION", "maxPosition": num(config.max_position)})
+    return rows
 
 
 def rate_limits(config: RateLimitConfig) -> list[Json]:
@@ -81,6 +108,7 @@ def rate_limits(config: RateLimitConfig) -> list[Json]:
         ("REQUEST_WEIGHT", "MINUTE", 1, config.weight_per_minute),
         ("ORDERS", "SECOND", 10, config.orders_per_10s),
         ("ORDERS", "DAY", 1, config.orders_per_day),
+        ("RAW_REQUESTS", "MINUTE", 5, config.requests_per_5min),
     )
     keys = ("rateLimitType", "interval", "intervalNum", "limit")
     return [dict(zip(keys, row, strict=True)) for row in rows]

@@ -9,15 +9,14 @@ from typing import Any
 import orjson
 
 from trading.clock import MINUTE_MS
-from trading.model.market import INTERVAL_MINUTES
 from trading.model.order import Side
 from trading.simulator.exchange import SimulatedExchange
 from trading.simulator.orders import OrderEvent, UserEvent
-from trading.simulator.server import market_wire
 from trading.simulator.server.connection import Connection
-from trading.simulator.server.order_wire import Json, num
-from trading.simulator.server.stream_names import StreamKind, StreamSpec, parse_stream
-from trading.simulator.tape import Candle, TapeTrade
+from trading.simulator.server.spot import intervals, market_wire
+from trading.simulator.server.spot.stream_names import WINDOWS, StreamKind, StreamSpec, parse_stream
+from trading.simulator.server.wire import Json, in_microseconds, num
+from trading.simulator.tape import Candle, Tape, TapeTrade
 
 BEAT_S = 0.1
 DIFF_DEPTH_LEVELS = 1000
@@ -131,18 +130,29 @@ class MarketStreams:
 
     def _on_candle(self, symbol: str, candle: Candle) -> None:
         prefix = f"{symbol.lower()}@kline_"
-        end_minute = candle.open_time_ms // MINUTE_MS + 1
         for name in [name for name in self._timed if name.startswith(prefix)]:
-            interval = self._timed[name].interval
-            minutes = INTERVAL_MINUTES[interval]
-            if end_minute % minutes:
+            spec = self._timed[name]
+            interval, offset_ms = spec.interval, spec.offset_ms
+            start_ms = intervals.start_of(interval, candle.open_time_ms, offset_ms)
+            end_ms = intervals.end_of(interval, start_ms, offset_ms)
+            if interval == "1s" or candle.open_time_ms + MINUTE_MS <= end_ms:
                 continue
+            tape = self._exchange.tape(symbol)
             # The last candle already belongs to the minute that follows.
-            whole = self._exchange.tape(symbol).aggregated(minutes)[-2]
-            now_ms = self._exchange.clock.now_ms()
-            self._publish(
-                name, market_wire.kline_event(symbol, interval, whole, now_ms, closed=True)
+            whole = next(
+                (
+                    c
+                    for c in intervals.candles(tape, interval, offset_ms)
+                    if c.open_time_ms == start_ms
+                ),
+                None,
             )
+            if whole is not None:
+                now_ms = self._exchange.clock.now_ms()
+                event = market_wire.kline_event(
+                    symbol, interval, whole, end_ms, now_ms, closed=True
+                )
+                self._publish(name, event)
 
     def _timed_payload(self, spec: StreamSpec) -> Any:
         now_ms = self._exchange.clock.now_ms()
@@ -151,6 +161,9 @@ class MarketStreams:
             days = ((name, self._exchange.day(name)) for name in sorted(self._changed))
             rows = [market_wire.mini_ticker_event(s, day, now_ms) for s, day in days if day]
             return rows or None
+        if spec.kind is StreamKind.ALL_WINDOW_TICKERS:
+            tickers = (self._window_ticker(name, spec, now_ms) for name in sorted(self._changed))
+            return [ticker for ticker in tickers if ticker is not None] or None
         if spec.kind is StreamKind.PARTIAL_DEPTH:
             levels = market_wire.depth_levels(self._exchange, symbol, spec.levels)
             return {"lastUpdateId": self._versions[symbol], **levels}
@@ -162,19 +175,36 @@ class MarketStreams:
         if not tape.candles:
             return None
         if spec.kind is StreamKind.KLINE:
-            candle = tape.aggregated(INTERVAL_MINUTES[spec.interval])[-1]
-            return market_wire.kline_event(symbol, spec.interval, candle, now_ms, closed=False)
+            return self._open_kline(spec, tape, now_ms)
         if spec.kind is StreamKind.AVG_PRICE:
             price = num(tape.average_price(5))
             trade_ms = tape.last.tick.time_ms if tape.last else now_ms
             head = {"e": "avgPrice", "E": now_ms, "s": symbol, "i": "5m"}
             return head | {"w": price, "T": trade_ms}
+        if spec.kind is StreamKind.WINDOW_TICKER:
+            return self._window_ticker(symbol, spec, now_ms)
         day = self._exchange.day(symbol)
         if day is None:
             return None
         if spec.kind is StreamKind.MINI_TICKER:
             return market_wire.mini_ticker_event(symbol, day, now_ms)
         return market_wire.ticker_event(self._exchange, symbol, now_ms)
+
+    def _open_kline(self, spec: StreamSpec, tape: Tape, now_ms: int) -> Json | None:
+        found = intervals.candles(tape, spec.interval, spec.offset_ms)
+        if not found:
+            return None
+        end_ms = intervals.end_of(spec.interval, found[-1].open_time_ms, spec.offset_ms)
+        closed = spec.interval == "1s" and now_ms > end_ms
+        return market_wire.kline_event(
+            spec.symbol, spec.interval, found[-1], end_ms, now_ms, closed=closed
+        )
+
+    def _window_ticker(self, symbol: str, spec: StreamSpec, now_ms: int) -> Json | None:
+        start_ms = now_ms - (WINDOWS[spec.interval] - 1) * MINUTE_MS
+        return market_wire.window_ticker_event(
+            self._exchange, symbol, spec.interval, start_ms, now_ms
+        )
 
     def _depth(self, symbol: str) -> dict[Side, dict[str, str]]:
         levels = self._exchange.levels(symbol, DIFF_DEPTH_LEVELS)
@@ -184,12 +214,14 @@ class MarketStreams:
         }
 
     def _publish(self, name: str, payload: Any) -> None:
-        data = orjson.dumps(payload)
-        wrapped: bytes | None = None
+        """One frame for all listeners of a kind: raw or combined, milliseconds or microseconds."""
+        frames: dict[tuple[bool, bool], bytes] = {}
         for connection in self._listeners.get(name, ()):
-            if not connection.combined:
-                connection.send_bytes(data)
-                continue
-            if wrapped is None:
-                wrapped = b'{"stream":"%b","data":%b}' % (name.encode(), data)
-            connection.send_bytes(wrapped)
+            kind = (connection.combined, connection.microseconds)
+            frame = frames.get(kind)
+            if frame is None:
+                frame = orjson.dumps(in_microseconds(payload) if kind[1] else payload)
+                if connection.combined:
+                    frame = b'{"stream":"%b","data":%b}' % (name.encode(), frame)
+                frames[kind] = frame
+            connection.send_bytes(frame)

@@ -12,11 +12,14 @@ import orjson
 
 from trading.simulator.config import UserEventOrder
 from trading.simulator.exchange import SimulatedExchange
-from trading.simulator.orders import OrderEvent, UserEvent
-from trading.simulator.server import order_wire
+from trading.simulator.orders import ListEvent, OrderEvent, UserEvent
 from trading.simulator.server.connection import Connection
 from trading.simulator.server.faults import Faults
+from trading.simulator.server.spot import event_wire
+from trading.simulator.server.wire import in_microseconds
 from trading.simulator.server.wire_errors import WireError
+
+LAST_SUBSCRIPTION_ID = 65_535
 
 
 class UserEventHub:
@@ -40,11 +43,16 @@ class UserEventHub:
         self._held: defaultdict[str, list[tuple[bytes, float]]] = defaultdict(list)
         exchange.add_user_listener(self._on_event)
 
-    def subscribe(self, connection: Connection, account_id: str) -> int:
+    def subscribe(
+        self, connection: Connection, account_id: str, *, microseconds: bool = False
+    ) -> int:
         """Returns the subscription's id on this connection. Raises WireError -2035 if it is on."""
         subscribers = self._subscriptions[account_id]
         if connection in subscribers:
             raise WireError(-2035, "User Data Stream subscription already active.")
+        if self._next_ids[connection] > LAST_SUBSCRIPTION_ID:
+            raise WireError(-2042, "Maximum subscription ID reached for this connection.")
+        connection.microseconds = microseconds
         subscribers[connection] = self._next_ids[connection]
         self._next_ids[connection] += 1
         return subscribers[connection]
@@ -97,9 +105,11 @@ class UserEventHub:
             return
         sent_ms = max(self._exchange.clock.now_ms(), event.time_ms)
         if isinstance(event, OrderEvent):
-            payload = order_wire.execution_report(event, next(self._execution_ids), sent_ms)
+            payload = event_wire.execution_report(event, next(self._execution_ids), sent_ms)
+        elif isinstance(event, ListEvent):
+            payload = event_wire.list_status(event, sent_ms)
         else:
-            payload = order_wire.account_position(event, sent_ms)
+            payload = event_wire.account_position(event, sent_ms)
         encoded = orjson.dumps(payload)
         for delay_s in self._faults.event_delays(event):
             if self._holds[account_id]:
@@ -113,4 +123,7 @@ class UserEventHub:
             loop.call_later(delay_s, self._send, account_id, event)
             return
         for connection, subscription_id in self._subscriptions[account_id].items():
-            connection.send_bytes(b'{"subscriptionId":%d,"event":%b}' % (subscription_id, event))
+            shown = event
+            if connection.microseconds:
+                shown = orjson.dumps(in_microseconds(orjson.loads(event)))
+            connection.send_bytes(b'{"subscriptionId":%d,"event":%b}' % (subscription_id, shown))

@@ -1,0 +1,1 @@
+"""Spot: REST, market streams and the WebSocket API. Another market gets a package beside it."""

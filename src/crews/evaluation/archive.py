@@ -64,16 +64,17 @@ class HourlyPairs:
 class Archive:
     """Minute bars of all pairs, the labelled crashes and the named windows of one directory."""
 
-    def __init__(self, directory: Path) -> None:
-        """Raises MarketDataError when BTC or ETH has no minute bars there, or a file is wrong."""
+    def __init__(self, directory: Path, *, needs_leaders: bool = True) -> None:
+        """Raises MarketDataError when a file is wrong, or BTC or ETH is wanted and not there."""
         self.directory = directory
         self.pairs = _merged(directory)
         for leader in LEADERS:
-            if leader not in self.pairs:
+            if needs_leaders and leader not in self.pairs:
                 raise MarketDataError(f"{directory} has no minute bars of {leader}")
         self.events = _events(directory / CRASHES_FILE)
         self.windows = _windows(directory / CORE_FILE)
-        self.spans = _spans(*(self.pairs[leader] for leader in LEADERS))
+        leaders = [self.pairs[leader] for leader in LEADERS if leader in self.pairs]
+        self.spans = _spans(*leaders) if len(leaders) == len(LEADERS) else ()
 
     def months(self) -> dict[int, float]:
         """Recorded time of BTC and ETH together, by calendar year."""

@@ -10,14 +10,15 @@ BTC's and ETH's minute bars            context of all of them; quiet months are 
                                        years in which ``crashes.csv`` has no event
 =====================================  ==========================================================
 
-What is absent is left out and said so. Pairs against BTC are turned into USDT by BTC's price at the
-announced time, one price for the whole event, so that BTC's own moves do not enter theirs.
+What is absent is left out and said so. Pairs against another coin (``NAS/BTC``) are turned into
+USDT by that coin's price at the announced time, one price for the whole event, so that its own
+moves do not enter theirs; without minute bars of it the pair keeps its own unit.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,12 +38,16 @@ PUMP_BARS = re.compile(r"^pump_bars_1m.*\.parquet$")
 NATURAL = re.compile(r"^natural_spikes.*\.parquet$")
 CRASH_TRADES = re.compile(r"^ticks_.*_trades_raw.*\.parquet$")
 QUIET = re.compile(r"^binance_.*_1m_.*quiet.*\.parquet$")
+_DOLLARS = ("USDT", "USDC", "BUSD", "USD")
+_QUOTES = (*_DOLLARS, "BTC", "ETH", "BNB")
 _COIN = re.compile(r"(-USD|USDT|USD_PERP|USD)$")
+
+PriceOf = Callable[[str, int], float | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Pump:
-    """A labelled pump. Prices in USDT when ``rate`` (USDT per quote coin) is known, else 1."""
+    """A labelled pump. Prices in USDT where ``rate``, USDT per quote coin, is known."""
 
     pair: str
     symbol: str
@@ -51,7 +56,7 @@ class Pump:
     prices: npt.NDArray[np.float64]
     quantities: npt.NDArray[np.float64]
     bars: tuple[Bar, ...]  # before the trades begin, and after
-    rate: float
+    rate: float | None
 
     @property
     def name(self) -> str:
@@ -83,8 +88,8 @@ def files(directory: Path, pattern: re.Pattern[str]) -> list[Path]:
     return sorted(path for path in directory.iterdir() if pattern.match(path.name))
 
 
-def read_pumps(directory: Path, btc_price_at: Any) -> tuple[Pump, ...]:
-    """Labelled pumps in time order. ``btc_price_at(ms)`` gives BTC's price, or None.
+def read_pumps(directory: Path, price_of: PriceOf) -> tuple[Pump, ...]:
+    """Labelled pumps in time order. ``price_of(coin, ms)`` gives a coin's price in USDT, or None.
 
     Raises MarketDataError for a file without the columns that its name promises.
     """
@@ -105,22 +110,32 @@ def read_pumps(directory: Path, btc_price_at: Any) -> tuple[Pump, ...]:
             at = np.flatnonzero((symbols == pair) & (events == announced_ms))
             times = np.array(table["ts"], np.int64)[at]
             at, times = at[np.argsort(times, kind="stable")], np.sort(times, kind="stable")
-            price = btc_price_at(announced_ms) if pair.endswith("/BTC") else 1.0
-            rate = price or 1.0
-            symbol = f"{pair.partition('/')[0]}USDT"
+            coin, quote = coins_of(pair)
+            rate = 1.0 if quote in _DOLLARS else price_of(quote, announced_ms)
+            symbol = f"{coin}USDT"
+            unit = rate or 1.0
             result.append(
                 Pump(
                     pair,
                     symbol,
                     announced_ms,
                     times,
-                    np.array(table["price"])[at] * rate,
+                    np.array(table["price"])[at] * unit,
                     np.array(table["amount"])[at],
-                    tuple(_scaled(bar, symbol, rate) for bar in bars.get((pair, announced_ms), ())),
+                    tuple(_scaled(bar, symbol, unit) for bar in bars.get((pair, announced_ms), ())),
                     rate,
                 )
             )
     return tuple(sorted(result, key=lambda pump: pump.announced_ms))
+
+
+def coins_of(pair: str) -> tuple[str, str]:
+    """Base and quote of ``NAS/BTC`` or ``NASBTC``; USDT where no known quote ends the name."""
+    if "/" in pair:
+        base, _, quote = pair.partition("/")
+        return base, quote
+    found = next((quote for quote in _QUOTES if pair.endswith(quote) and pair != quote), "")
+    return pair.removesuffix(found), found or "USDT"
 
 
 def read_natural(directory: Path) -> tuple[NaturalMove, ...]:
@@ -171,6 +186,9 @@ def _columns(path: Path, names: tuple[str, ...]) -> dict[str, list[Any]]:
     missing = [name for name in names if name not in table.column_names]
     if missing:
         raise MarketDataError(f"{path} has no column {', '.join(missing)}")
+    empty = [name for name in names if table[name].null_count]
+    if empty:
+        raise MarketDataError(f"{path} lacks values of {', '.join(empty)}")
     return {name: table[name].to_pylist() for name in names}
 
 

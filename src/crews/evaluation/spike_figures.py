@@ -9,7 +9,7 @@ from typing import Any
 
 from crews.evaluation.pump_score import Rise, judge_likelihood, rise_of
 from crews.evaluation.spike_outcome import PumpOutcome
-from crews.evaluation.spike_tape import TapeResult
+from crews.evaluation.spike_tape import PLAYS, TapeResult
 from crews.evaluation.spikes import SpikeResults
 from trading.model.spike import Spike, SpikeDirection, SpikeType
 
@@ -125,13 +125,16 @@ def _pump(outcome: PumpOutcome) -> dict[str, Any]:
 
 def _natural(results: SpikeResults) -> dict[str, Any]:
     seen = [outcome for outcome in results.natural if outcome.alert]
-    unlabelled = sum(outcome.unlabelled for outcome in results.natural)
+    # The hours around labels that lie close together overlap: each alert counts once.
+    reported = {o.alert.id for o in seen if o.alert}
+    unlabelled = frozenset[str]().union(*(o.unlabelled for o in results.natural)) - reported
     return {
         "labelled": len(results.archive.natural),
         "with_enough_past": len(results.natural),
         "detected": len(seen),
         "recall": _share(len(seen), len(results.natural)),
-        "unlabelled_alerts_of_the_labels_size": unlabelled,
+        "unlabelled_alerts_of_the_labels_size": len(unlabelled),
+        "precision_of_the_labels_size": _share(len(reported), len(reported | unlabelled)),
         "delay_s_after_the_minute_began": _spread(
             [o.delay_s for o in seen if o.delay_s is not None]
         ),
@@ -171,7 +174,6 @@ def _quiet(results: SpikeResults) -> dict[str, Any]:
 
 def _tape(result: TapeResult) -> dict[str, Any]:
     spikes = result.spikes
-    late = [alert.spike for alert in result.alerts if alert.wall_us is None]
     return {
         "name": result.tape.name,
         "trades": len(result.tape.ticks),
@@ -181,14 +183,10 @@ def _tape(result: TapeResult) -> dict[str, Any]:
         "down": sum(spike.direction is SpikeDirection.DOWN for spike in spikes),
         "by_severity": dict(Counter(spike.severity.value for spike in spikes)),
         "by_co_movement": dict(Counter(spike.co_movement.value for spike in spikes)),
-        "arrival_to_alert_us": _spread(
-            [alert.wall_us for alert in result.alerts if alert.wall_us is not None]
-        ),
-        "arrival_to_alert_processor_us": _spread(
-            [alert.processor_us for alert in result.alerts if alert.processor_us is not None]
-        ),
-        "found_once_a_second": len(late),
-        "market_time_to_alert_of_these_ms": _spread([s.detection_latency_ms for s in late]),
+        "plays": PLAYS,
+        "arrival_to_alert_us": _spread([alert.wall_us for alert in result.alerts]),
+        "arrival_to_alert_processor_us": _spread([alert.processor_us for alert in result.alerts]),
+        "arrival_to_alert_worst_play_us": _spread([alert.worst_us for alert in result.alerts]),
     }
 
 

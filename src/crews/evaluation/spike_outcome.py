@@ -97,7 +97,7 @@ class NaturalOutcome:
     move: NaturalMove
     alert: Spike | None
     delay_s: float | None  # after the minute began; negative: the move was seen before
-    unlabelled: int  # spikes of the label's own size within a minute that no label is near
+    unlabelled: frozenset[str]  # spikes as large as a label within a minute that none is near
 
 
 def judge_natural(
@@ -121,12 +121,13 @@ def judge_natural(
         ),
         None,
     )
-    unlabelled = sum(
-        spike.symbol == move.symbol
+    unlabelled = frozenset(
+        spike.id
+        for spike in spikes
+        if spike.symbol == move.symbol
         and spike.timeframe_minutes == 1
         and abs(spike.magnitude_pct) >= LABEL_PCT
         and not _is_near(spike, labelled)
-        for spike in spikes
     )
     return NaturalOutcome(
         move=move,

@@ -40,7 +40,7 @@ def _draw(pump: Pump, outcome: PumpOutcome, folder: Path) -> Path:
         axes.axvline(outcome.alert_s, color="crimson", label=f"alert: {outcome.alert.evidence}")
     axes.set_title(f"{outcome.name} UTC")
     axes.set_xlabel("seconds from the announcement")
-    axes.set_ylabel("price, USDT" if pump.rate != 1.0 else "price")
+    axes.set_ylabel("price, USDT" if pump.rate is not None else "price")
     axes.set_xlim(_BEFORE_S, _AFTER_S)
     axes.legend(loc="upper right", fontsize="small")
     axes.grid(alpha=0.3)

@@ -34,17 +34,23 @@ def tuning_tables(tuning: Mapping[str, Any]) -> tuple[TextTable, ...]:
             title="Search for the thresholds",
             note=(
                 f"{tuning['trials']} candidates, seed {tuning['seed']}; for every fold the best on"
-                " the blocks before it, judged on the fold. Recall is the mean of pumps and natural"
+                " the blocks before it, judged on the fold; conf. is what the configured settings"
+                " do on the fold. Recall is the mean of pumps (before their peak) and natural"
                 " moves; false share is of all alerts on them; alerts are per pair and quiet day."
             ),
-            header=("fold", "recall in", "out", "false share in", "out", "alerts in", "out"),
+            header=(
+                "fold",
+                *("recall in", "out", "conf."),
+                *("false share in", "out", "conf."),
+                *("alerts in", "out", "conf."),
+            ),
             rows=tuple(
                 (
                     f"block {fold['tested_on_block'] + 1}",
                     *(
                         f"{fold[side][name]:.2f}"
                         for name in ("recall", "false_share", "quiet_alerts_per_pair_day")
-                        for side in ("in_fold", "out_of_fold")
+                        for side in ("in_fold", "out_of_fold", "configured")
                     ),
                 )
                 for fold in tuning["folds"]
@@ -53,20 +59,32 @@ def tuning_tables(tuning: Mapping[str, Any]) -> tuple[TextTable, ...]:
         TextTable(
             title="Chosen thresholds",
             note=(
-                f"Best on all blocks: recall {best['recall']:.2f}, false share"
-                f" {best['false_share']:.2f}, {best['quiet_alerts_per_pair_day']:.2f} alerts per"
-                " pair and quiet day."
+                f"Configured: {_result(tuning['configured'])} Best on all blocks: {_result(best)}"
+                " The factor multiplies every price threshold."
             ),
-            header=("setting", "all blocks", *(_fold_name(fold) for fold in tuning["folds"])),
+            header=(
+                "setting",
+                "configured",
+                "all blocks",
+                *(_fold_name(fold) for fold in tuning["folds"]),
+            ),
             rows=tuple(
                 (
                     name,
+                    f"{tuning['configured']['settings'][name]:g}",
                     f"{value:g}",
                     *(f"{fold['settings'][name]:g}" for fold in tuning["folds"]),
                 )
                 for name, value in best["settings"].items()
             ),
         ),
+    )
+
+
+def _result(figures: Mapping[str, Any]) -> str:
+    return (
+        f"recall {figures['recall']:.2f}, false share {figures['false_share']:.2f},"
+        f" {figures['quiet_alerts_per_pair_day']:.2f} alerts per pair and quiet day."
     )
 
 
@@ -96,7 +114,8 @@ def _summary(report: Mapping[str, Any]) -> TextTable:
                 str(natural["with_enough_past"]),
                 str(natural["detected"]),
                 _number(natural["recall"]),
-                "not told by the labels",
+                f"{_number(natural['precision_of_the_labels_size'])} of alerts as large as labels"
+                f" ({natural['unlabelled_alerts_of_the_labels_size']} unlabelled)",
             ),
             (
                 "thin pairs, the day before a pump",
@@ -233,9 +252,9 @@ def _tapes(report: Mapping[str, Any]) -> TextTable:
     return TextTable(
         title="Crashes, trade by trade",
         note=(
-            "From a trade's arrival to its alert in this process, µs: wall time, which has in it"
-            " whatever else the machine does, and processor time. Volume is looked at once a"
-            " second; those alerts wait for it and are left out of these times."
+            "From a trade's arrival to its alert in this process, µs, for every alert: the median"
+            f" of {report['crash_tapes'][0]['plays']} plays in wall time and in processor time, and"
+            " the worst play, which has in it whatever else the machine did."
         ),
         header=(
             "tape",
@@ -243,11 +262,11 @@ def _tapes(report: Mapping[str, Any]) -> TextTable:
             "pairs",
             "alerts",
             "kinds",
-            "timed",
             "wall p50",
             "p99",
             "processor p50",
             "p99",
+            "worst play p99",
         ),
         rows=tuple(
             (
@@ -256,11 +275,15 @@ def _tapes(report: Mapping[str, Any]) -> TextTable:
                 str(tape["pairs"]),
                 str(tape["alerts"]),
                 _counts(tape["by_type"]),
-                str(tape["alerts"] - tape["found_once_a_second"]),
                 *(
                     _number((tape[times] or {}).get(name), ".0f")
-                    for times in ("arrival_to_alert_us", "arrival_to_alert_processor_us")
-                    for name in ("p50", "p99")
+                    for times, name in (
+                        ("arrival_to_alert_us", "p50"),
+                        ("arrival_to_alert_us", "p99"),
+                        ("arrival_to_alert_processor_us", "p50"),
+                        ("arrival_to_alert_processor_us", "p99"),
+                        ("arrival_to_alert_worst_play_us", "p99"),
+                    )
                 ),
             )
             for tape in report["crash_tapes"]

@@ -74,11 +74,9 @@ class SpikeArchive:
     """The labelled events, quiet times and crash tapes of a directory."""
 
     def __init__(self, directory: Path) -> None:
-        """Raises MarketDataError for a file that is not what its name says, or without BTC, ETH."""
-        self.archive = Archive(directory)
-        btc = self.archive.pairs["BTCUSDT"]
-        self._btc_times, self._btc_closes = times_of(btc), column_of(btc, "close")
-        self.pumps = read_pumps(directory, self._btc_price)
+        """Raises MarketDataError for a file that is not what its name says."""
+        self.archive = Archive(directory, needs_leaders=False)
+        self.pumps = read_pumps(directory, self._price_of)
         self.natural = read_natural(directory)
         self.labelled = frozenset(
             (move.symbol, move.minute_ms // MINUTE_MS) for move in self.natural
@@ -95,11 +93,11 @@ class SpikeArchive:
         detected is the same, whose move it was is not told.
         """
         start_ms, end_ms = int(pump.times[0]) // MINUTE_MS * MINUTE_MS, int(pump.times[-1])
-        config = config if pump.rate != 1.0 else without_notional(config)
+        config = config if pump.rate is not None else without_notional(config)
         if alone:
             until_ms = pump.announced_ms + PEAK_WITHIN_MS
             first = takewhile(lambda tick: tick.time_ms < until_ms, pump.ticks())
-            return play(first, {pump.symbol: pump.bars}, config, start_ms)
+            return play(first, {pump.symbol: pump.bars}, config, start_ms, trades_only=True)
         leaders = self._leaders(start_ms - _CONTEXT_MS, end_ms)
         ticks = merged(pump.ticks(), *(ticks_of(_from(b, start_ms)) for b in leaders.values()))
         return play(ticks, {pump.symbol: pump.bars, **leaders}, config, start_ms)
@@ -114,7 +112,7 @@ class SpikeArchive:
             return [], 0.0
         start_ms = bars[0].open_time_ms + DAY_MS
         leaders = self._leaders(start_ms - _CONTEXT_MS, end_ms)
-        config = config if pump.rate != 1.0 else without_notional(config)
+        config = config if pump.rate is not None else without_notional(config)
         history = {pump.symbol: bars, **leaders}
         ticks = merged(*(ticks_of(_from(b, start_ms)) for b in history.values()))
         found = play(ticks, history, config, start_ms)
@@ -154,18 +152,23 @@ class SpikeArchive:
         cut = self.archive.cut(start_ms - _CONTEXT_MS, end_ms)
         bars = {move.symbol: tuple(cut[move.symbol].bars())}
         ticks = merged(*(ticks_of(_from(b, start_ms)) for b in bars.values()))
-        spikes = play(ticks, bars, config, start_ms)
+        spikes = play(ticks, bars, config, start_ms, trades_only=True)
         return judge_natural(move, spikes, self.labelled, config.cooldown_s * 1000)
 
     def play_quiet(self, span: QuietSpan, config: SpikeDetectionConfig) -> list[Spike]:
         ticks = merged(*(ticks_of(bars) for bars in span.bars.values()))
-        return play(ticks, span.history, config, span.start_ms)
+        return play(ticks, span.history, config, span.start_ms, trades_only=True)
 
-    def _btc_price(self, time_ms: int) -> float | None:
-        at = int(np.searchsorted(self._btc_times, time_ms, side="right")) - 1
-        if at < 0 or time_ms - int(self._btc_times[at]) > _MAX_PRICE_AGE_MS:
+    def _price_of(self, coin: str, time_ms: int) -> float | None:
+        """The coin's last recorded price in USDT, no older than an hour."""
+        series = self.archive.pairs.get(f"{coin}USDT")
+        if series is None:
             return None
-        return float(self._btc_closes[at])
+        times = times_of(series)
+        at = int(np.searchsorted(times, time_ms, side="right")) - 1
+        if at < 0 or time_ms - int(times[at]) > _MAX_PRICE_AGE_MS:
+            return None
+        return float(column_of(series, "close")[at])
 
     def _leaders(self, start_ms: int, end_ms: int) -> dict[str, tuple[Bar, ...]]:
         cut = self.archive.cut(start_ms, end_ms)
@@ -188,18 +191,18 @@ class SpikeArchive:
 
     def _quiet_months(self) -> Iterator[NamedSpan]:
         """Whole months of BTC and ETH in which neither fell as crashes.csv counts it."""
-        if not self.archive.events:
+        btc = self.archive.pairs.get(LEADERS[0])
+        if not self.archive.events or btc is None:
             return
+        times = times_of(btc)
         eventful = {_month(event.low_minute_ms) for event in self.archive.events}
-        for year, month in sorted(
-            {_month(int(ms)) for ms in times_of(self.archive.pairs["BTCUSDT"])[:: 1440 * 7]}
-        ):
+        for year, month in sorted({_month(int(ms)) for ms in times[:: 1440 * 7]}):
             if (year, month) in eventful:
                 continue
             start_ms = _ms(year, month)
             end_ms = _ms(year + month // 12, month % 12 + 1)
             whole = (end_ms - start_ms) // MINUTE_MS
-            first, last = np.searchsorted(self._btc_times, (start_ms, end_ms))
+            first, last = np.searchsorted(times, (start_ms, end_ms))
             if last - first > 0.99 * whole:
                 yield NamedSpan(f"{year}-{month:02}", start_ms, end_ms)
 

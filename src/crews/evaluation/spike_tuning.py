@@ -1,10 +1,11 @@
 """Chooses the spike thresholds by a search with walk-forward folds.
 
 The labelled pumps and natural moves are cut into blocks by time, and the quiet days likewise. A
-fixed set of candidates, drawn by optuna's random sampler from the ranges below (the defaults are
-the first), is scored on every block. For each fold the candidate that is best on the blocks
-*before* it is chosen and judged on the fold: the figures out of fold. The candidate set does not
-depend on any score, so nothing of a later block enters an earlier choice.
+fixed set of candidates, drawn by optuna's random sampler from the ranges below (the configured
+settings are the first), is scored on every block. For each fold the candidate that is best on the
+blocks *before* it is chosen and judged on the fold: the figures out of fold, beside those of the
+configured settings there. The candidate set does not depend on any score, so nothing of a later
+block enters an earlier choice.
 
 The score of a candidate is the mean recall of the two labelled sets (a pump counts when it is seen
 before its peak), less what their false alerts exceed a tenth of all, less a tenth of the alerts per
@@ -19,7 +20,7 @@ from typing import Any
 
 from crews.evaluation.spike_trials import DAY_MS, QuietSpan, SpikeArchive
 from trading.clock import MINUTE_MS
-from trading.market.config import SpikeDetectionConfig
+from trading.market.config import SpikeDetectionConfig, SpikeThresholds
 
 BLOCKS = 4
 SEED = 20251010
@@ -74,8 +75,13 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """The tuned settings, by their names in the configuration."""
+    """The tuned settings, by their names in the configuration.
 
+    ``thresholds_factor`` multiplies the price thresholds of all pairs: their proportions to each
+    other, for which there are far too few events, are not searched.
+    """
+
+    thresholds_factor: float
     min_z_score: float
     price_min_volume_multiple: float
     min_notional_usd: float
@@ -84,7 +90,23 @@ class Candidate:
     min_confidence: float
 
     def applied(self, config: SpikeDetectionConfig) -> SpikeDetectionConfig:
-        return SpikeDetectionConfig.model_validate({**config.model_dump(), **asdict(self)})
+        values = asdict(self)
+        factor = values.pop("thresholds_factor")
+        return SpikeDetectionConfig.model_validate(
+            {
+                **config.model_dump(),
+                **values,
+                "default_thresholds": _times(config.default_thresholds, factor),
+                "pair_thresholds": {
+                    symbol: _times(of_pair, factor)
+                    for symbol, of_pair in config.pair_thresholds.items()
+                },
+            }
+        )
+
+
+def _times(thresholds: SpikeThresholds, factor: float) -> dict[str, float]:
+    return {name: value * factor for name, value in thresholds.model_dump().items()}
 
 
 def tune(
@@ -114,7 +136,11 @@ def tune(
         "trials": trials,
         "seed": SEED,
         "blocks": [block.describe() for block in blocks],
-        "defaults": _total(scored[0][1]).figures(),
+        "configured": {
+            **_total(scored[0][1]).figures(),
+            "settings": _rounded(candidates[0]),
+            "by_block": [of_block.figures() for of_block in scored[0][1]],
+        },
         "folds": [_fold(scored, number) for number in range(1, len(blocks))],
         "best": {**_total(counts).figures(), "settings": _rounded(best)},
     }
@@ -128,6 +154,7 @@ def _fold(scored: Sequence[tuple[Candidate, list[Counts]]], number: int) -> dict
         "settings": _rounded(chosen),
         "in_fold": _total(counts[:number]).figures(),
         "out_of_fold": counts[number].figures(),
+        "configured": scored[0][1][number].figures(),
     }
 
 
@@ -147,7 +174,8 @@ def _rounded(candidate: Candidate) -> dict[str, float]:
 
 
 def _of(config: SpikeDetectionConfig) -> Candidate:
-    return Candidate(**{name: getattr(config, name) for name in Candidate.__dataclass_fields__})
+    searched = [name for name in Candidate.__dataclass_fields__ if name != "thresholds_factor"]
+    return Candidate(1.0, **{name: getattr(config, name) for name in searched})
 
 
 def _drawn(count: int) -> Iterable[Candidate]:
@@ -158,11 +186,12 @@ def _drawn(count: int) -> Iterable[Candidate]:
     for _ in range(count):
         trial = study.ask()
         yield Candidate(
+            thresholds_factor=trial.suggest_float("thresholds_factor", 0.8, 1.6),
             min_z_score=trial.suggest_float("min_z_score", 3.0, 10.0),
             price_min_volume_multiple=trial.suggest_float(
                 "price_min_volume_multiple", 1.0, 20.0, log=True
             ),
-            min_notional_usd=trial.suggest_float("min_notional_usd", 5e3, 2e5, log=True),
+            min_notional_usd=trial.suggest_float("min_notional_usd", 5e3, 1e5, log=True),
             volume_multiple=trial.suggest_float("volume_multiple", 3.0, 20.0, log=True),
             volume_min_move_share=trial.suggest_float("volume_min_move_share", 0.5, 1.0),
             min_confidence=trial.suggest_float("min_confidence", 0.5, 0.8),

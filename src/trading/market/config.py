@@ -236,27 +236,27 @@ class SpikeDetectionConfig(ConfigModel):
         description="Price thresholds per pair: what is a spike for BTC is noise for a small coin.",
     )
     min_z_score: float = Field(
-        default=3.0,
+        default=10.0,
         ge=0,
         le=50,
         description="A price spike must also stand out from the pair's own returns by this many"
         " standard deviations (not asked while the pair has too little history).",
     )
     price_min_volume_multiple: float = Field(
-        default=1.0,
+        default=3.0,
         ge=0,
         le=1000,
         description="A price spike must come on this many times the pair's usual volume (not asked"
         " while the pair has too little history).",
     )
     min_notional_usd: float = Field(
-        default=1_000.0,
+        default=70_000.0,
         ge=0,
         description="Notional that a price or volume spike's window must have traded, in the quote"
         " asset: a price nobody traded at is no price.",
     )
     volume_multiple: float = Field(
-        default=3.0,
+        default=8.0,
         gt=1,
         le=1000,
         description="A volume spike trades this many times the pair's usual volume.",
@@ -269,7 +269,7 @@ class SpikeDetectionConfig(ConfigModel):
         " the pair's minutes of the last 24 h.",
     )
     volume_min_move_share: Fraction = Field(
-        default=0.5,
+        default=0.8,
         description="A volume spike must move the price by this share of the pair's price"
         " threshold, which also gives its direction.",
     )

@@ -14,7 +14,6 @@ from trading.market.crash_detector import INDEX_RULES, Breach, CrashDetector, Ma
 from trading.market.crash_signals import CrashSignals
 from trading.market.guards import (
     least_move,
-    set_calm_band,
     set_fall_lines,
     set_price_guard,
     set_volume_room,
@@ -37,8 +36,9 @@ _INFINITY = float("inf")
 ENTRY_PRICE_MAX_AGE_MS = 60_000
 # So many trades of a pair wait at most; settling many at once costs less a trade.
 SETTLE_TICKS = 64
-# In a crash every pair's volume is unusual; looking at all of them more often holds up the trades.
-VOLUME_LOOK_INTERVAL_MS = 1_000
+# In a crash every pair's volume is unusual. Trades are looked at as they come; this only says when
+# to ask whether that may end, and asking it of all pairs more often holds up the trades.
+VOLUME_LOOK_INTERVAL_MS = 10_000
 log = logging.getLogger(__name__)
 
 
@@ -174,7 +174,7 @@ class MarketEngine:
             self._index_needs_history = True
 
     def advance(self, now_ms: int) -> MarketSnapshot:
-        """Once a second of market time: health, index, breadth, volume spikes, snapshot."""
+        """Once a second of market time: health, index, breadth, spikes by news, snapshot."""
         if self._index_needs_history:
             self._index_needs_history = False
             longest = WINDOW_MINUTES[FOUR_HOURS]
@@ -187,20 +187,17 @@ class MarketEngine:
         sweep_all = minute != self._swept_minute
         self._swept_minute = minute
         traded: dict[str, float] = {}
-        spikes: list[Spike] = []
         falling = tracked = 0
         for symbol, state in self._states.items():
             count = len(state.staged)
             if count > state.seen or state.has_settled_unseen:
                 traded[symbol] = price = state.staged[-1].price if count else state.last_price
-                if state.calm_high < _INFINITY and state.has_left_calm():
-                    state.is_volume_due = True
                 state.seen = count
                 state.has_settled_unseen = False
                 if (
                     state.is_volume_due or now_ms >= state.volume_until_ms
                 ) and now_ms >= state.volume_look_ms:
-                    self._weigh_volume(state, now_ms, spikes)
+                    self._weigh_volume(state, now_ms)
                 elif count >= SETTLE_TICKS:
                     state.settle()
                 if price <= state.fall_line:
@@ -236,7 +233,7 @@ class MarketEngine:
             self._eth.close_guard()
         snapshot = self._snapshot(now_ms, self._prices.copy())
         self._publish_crashes(breaches, snapshot)
-        for spike in (*spikes, *self._signals.on_second(now_ms)):
+        for spike in self._signals.on_second(now_ms):
             self._publish_spike(spike)
         return snapshot
 
@@ -329,14 +326,19 @@ class MarketEngine:
         self._accept(state, tick, now_ms)
 
     def _accept(self, state: SymbolState, tick: Tick, now_ms: int) -> None:
-        if tick.quantity > state.volume_room:
+        is_much = tick.quantity > state.volume_room
+        if is_much:
             state.is_volume_due = True
             state.volume_room = UNLIMITED_VOLUME
         state.volume_room -= tick.quantity
         state.staged.append(tick)
         self._last_tick_ms = tick.time_ms
         price, time_ms = tick.price, tick.time_ms
-        if not state.guard_low < price < state.guard_high or time_ms >= state.guard_until_ms:
+        if (
+            is_much
+            or not state.guard_low < price < state.guard_high
+            or time_ms >= state.guard_until_ms
+        ):
             self._examine(state, time_ms, price, now_ms)
 
     def _examine(self, state: SymbolState, time_ms: int, price: float, now_ms: int) -> None:
@@ -350,20 +352,29 @@ class MarketEngine:
             if breaches:
                 self._publish_crashes(breaches, self._snapshot(now_ms, self._last_prices()))
             trip_price = self._crash.trip_price(leader)
-        down, up = self._spikes.trigger_prices(state, time_ms)
+        spikes = self._spikes
+        down, up = spikes.trigger_prices(state, time_ms)
+        spike = None
         if price <= down or price >= up:
-            spike = self._spikes.on_price(state, time_ms, now_ms)
-            if spike:
-                down, up = self._spikes.trigger_prices(state, time_ms)
-                self._bus.publish(SpikeDetected(spike))
-        set_price_guard(
-            state,
-            price,
-            max(down, trip_price),
-            up,
-            self._least_moves[state.symbol],
-            self._spikes.quiet_until(state, time_ms),
-        )
+            spike = spikes.on_price(state, time_ms, now_ms)
+        if spike is None and state.is_volume_due:
+            spike = spikes.on_volume(state, time_ms, now_ms)
+        if spike:
+            down, up = spikes.trigger_prices(state, time_ms)
+            self._bus.publish(SpikeDetected(spike))
+        least, until_ms = self._least_moves[state.symbol], spikes.quiet_until(state, time_ms)
+        if state.is_volume_due:
+            # What is usual changes with every minute that closes.
+            until_ms = min(until_ms, state.bars.open_ms + MINUTE_MS)
+            missing = spikes.missing_volume(state, price * (1.0 + least))
+            if missing > 0.0:
+                state.volume_room = min(missing, UNLIMITED_VOLUME)
+            else:
+                state.volume_room = UNLIMITED_VOLUME
+                volume_down, volume_up = spikes.volume_trigger_prices(state, time_ms)
+                down, up = max(down, volume_down), min(up, volume_up)
+                least *= min(1.0, self._spike_config.volume_min_move_share)
+        set_price_guard(state, price, max(down, trip_price), up, least, until_ms)
         set_fall_lines(state, self._crash_config.breadth.fall_pct)
 
     def _least_move(self, state: SymbolState) -> float:
@@ -371,23 +382,19 @@ class MarketEngine:
         falls_pct = [rule.limit_pct for rule in leader.rules] if leader else []
         return least_move(self._spike_config, state.symbol, falls_pct)
 
-    def _weigh_volume(self, state: SymbolState, now_ms: int, spikes: list[Spike]) -> None:
-        """Look for a volume spike, and how much may trade before the next look."""
+    def _weigh_volume(self, state: SymbolState, now_ms: int) -> None:
+        """Say how much may trade before a volume can be unusual; if it may be, look at trades."""
         if not self._spikes.watches_volume:
             state.is_volume_due, state.volume_until_ms = False, FAR_FUTURE_MS
             return
         state.volume_look_ms = now_ms + VOLUME_LOOK_INTERVAL_MS
-        windows = state.windows
-        windows.expire(now_ms)
-        if set_volume_room(state, self._spike_config):
-            return
-        spike = self._spikes.on_volume(state, windows.last_time_ms, now_ms)
-        if spike:
-            spikes.append(spike)
-        # A cool-down ends by the trades' time, which may be ahead.
-        ends_ms = self._spikes.quiet_until(state, windows.last_time_ms)
-        prices = self._spikes.volume_prices(state)
-        set_calm_band(state, *prices, ends_ms - self._crash_config.max_future_ms)
+        was_due, room = state.is_volume_due, state.volume_room
+        state.windows.expire(now_ms)
+        if not set_volume_room(state, self._spike_config):
+            if was_due:
+                state.volume_room = room  # set at a trade, for all that a volume spike asks
+            else:
+                state.close_guard()
 
     def _is_falling(self, state: SymbolState, price: float, now_ms: int) -> bool:
         """Whether the pair is as far below its 1 h high as the breadth rule asks."""

@@ -16,8 +16,7 @@ from trading.market.symbol_state import UNLIMITED_VOLUME, SymbolState
 from trading.market.windows import ONE_HOUR, ONE_MINUTE, SPANS_MS
 
 # Comparisons of the same prices may differ in the last bits, by how they are calculated.
-_ROUNDING = 1e-9
-_INFINITY = float("inf")
+ROUNDING = 1e-9
 VOLUME_HOLDS_MINUTES = 10
 
 
@@ -36,10 +35,13 @@ def set_price_guard(
     A third of the tick filter's jump to each side keeps every step inside below that jump. Where a
     threshold leaves no room on one side, the other side may have it.
     """
+    width = 1.0 + least * (1.0 - ROUNDING)
+    reach = least / (2.0 + least) * (1.0 - ROUNDING)
     jump = state.filter.jump_fraction / 3.0
-    low, high = _band(price, down, up, least)
-    state.guard_low = max(low, price * (1.0 - jump))
-    state.guard_high = min(high, price * (1.0 + jump))
+    down, up = down * (1.0 + ROUNDING), up * (1.0 - ROUNDING)
+    low, high = max(price * (1.0 - reach), down), min(price * (1.0 + reach), up)
+    state.guard_low = max(min(low, high / width), down, price * (1.0 - jump))
+    state.guard_high = min(max(high, low * width), up, price * (1.0 + jump))
     state.guard_until_ms = until_ms
 
 
@@ -50,8 +52,8 @@ def set_fall_lines(state: SymbolState, fall_pct: float) -> None:
     """
     high = state.windows.high(ONE_HOUR)
     left = 1.0 - fall_pct / 100.0
-    state.fall_line = max(high, state.guard_high) * left * (1.0 + _ROUNDING)
-    state.sure_fall_line = high * left * (1.0 - _ROUNDING)
+    state.fall_line = max(high, state.guard_high) * left * (1.0 + ROUNDING)
+    state.sure_fall_line = high * left * (1.0 - ROUNDING)
     state.falling_until_ms = state.windows.high_time_ms(ONE_HOUR) + SPANS_MS[ONE_HOUR]
 
 
@@ -65,34 +67,8 @@ def set_volume_room(state: SymbolState, spikes: SpikeDetectionConfig) -> bool:
     least = bars.least_unusual_volume(
         VOLUME_HOLDS_MINUTES + 1, spikes.volume_multiple, spikes.volume_sigma
     )
-    room = least - state.windows.volume(ONE_MINUTE) * (1.0 + _ROUNDING)
+    room = least - state.windows.volume(ONE_MINUTE) * (1.0 + ROUNDING)
     state.is_volume_due = room <= 0.0
     state.volume_room = UNLIMITED_VOLUME if room <= 0.0 else min(room, UNLIMITED_VOLUME)
-    state.calm_low, state.calm_high = 0.0, _INFINITY
     state.volume_until_ms = bars.open_ms + VOLUME_HOLDS_MINUTES * MINUTE_MS
     return room > 0.0
-
-
-def set_calm_band(state: SymbolState, down: float, up: float, least: float, until_ms: int) -> None:
-    """Of a pair with unusual volume: no look is due while its price stays within the band.
-
-    At or beyond ``down`` and ``up`` a volume has moved the price far enough today, ``least`` as in
-    ``least_move``. If the price is there now, the next look stays due.
-    """
-    price = state.windows.last_price
-    low, high = _band(price, down, up, least)
-    if low < price < high:
-        state.is_volume_due = False
-        state.calm_low, state.calm_high = low, high
-        state.volume_until_ms = min(state.volume_until_ms, until_ms)
-
-
-def _band(price: float, down: float, up: float, least: float) -> tuple[float, float]:
-    """Where a price around ``price`` meets neither ``down`` nor ``up`` nor what it sets itself."""
-    if down == 0.0 and up == _INFINITY:  # nothing is looked for, so nothing can be met
-        return 0.0, _INFINITY
-    width = 1.0 + least * (1.0 - _ROUNDING)
-    reach = least / (2.0 + least) * (1.0 - _ROUNDING)
-    down, up = down * (1.0 + _ROUNDING), up * (1.0 - _ROUNDING)
-    low, high = max(price * (1.0 - reach), down), min(price * (1.0 + reach), up)
-    return max(min(low, high / width), down), min(max(high, low * width), up)

@@ -207,6 +207,10 @@ class MinuteBars:
             return math.inf if above > 0.0 else 0.0
         return above / deviation
 
+    def volume_at(self, sigmas: float) -> float:
+        """The volume of a minute that lies so many deviations above the baseline's mean."""
+        return self._volumes.mean + sigmas * self._volumes.deviation
+
     def closed_volumes(self) -> list[float]:
         """Volumes of the closed minutes of the baseline, oldest first."""
         skipped = max(0, len(self._closed) - self._baseline_minutes)

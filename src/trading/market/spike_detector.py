@@ -4,12 +4,14 @@ A price spike is a move from a window's low (or high) that reaches the pair's th
 window, stands out by ``min_z_score``, and comes on real trading: ``price_min_volume_multiple`` of
 the usual volume and ``min_notional_usd``. A volume spike is a minute whose volume lies
 ``volume_sigma`` standard deviations above the day's minutes, with a move that gives it a direction.
-Of several windows the one whose threshold is exceeded most counts.
+Of several windows the one whose threshold is exceeded most counts. Both are looked for at every
+trade that can make one, so an alert never waits for a clock.
 
 Confidence, 0 to 1, is ``0.4 × size + 0.3 × rarity + 0.3 × volume``: size is the move in thresholds,
 rarity the z-score in minimum z-scores, volume the volume multiple in minimum multiples, each one
-halved and capped at 1. A move of just the threshold with usual volume has about 0.4; one of twice
-the threshold, twice the z-score and twice the volume multiple has 1.
+halved and capped at 1. A move of just the threshold that is just as rare and as busy as it must be
+has 0.5, one of twice all three has 1. A pair without a past has at most 0.4, for its size alone:
+less than ``min_confidence`` asks by default, because nobody knows what is usual for it.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from trading.market.config import SpikeDetectionConfig
+from trading.market.guards import ROUNDING
 from trading.market.spike_report import Sighting, SpikeReporter
 from trading.market.symbol_state import SymbolState
 from trading.market.windows import (
@@ -31,6 +34,7 @@ from trading.model.spike import Spike, SpikeDirection, SpikeType
 PRICE_WINDOWS = (ONE_MINUTE, FIVE_MINUTES, FIFTEEN_MINUTES)
 VOLUME_WINDOWS = (ONE_MINUTE, FIVE_MINUTES)
 _SIZE_WEIGHT, _RARITY_WEIGHT, _VOLUME_WEIGHT = 0.4, 0.3, 0.3
+_INFINITY = float("inf")
 _MOST_SIGMAS = 1000.0  # a pair whose minutes are all alike has no deviation
 
 
@@ -59,28 +63,31 @@ class SpikeDetector:
 
     def trigger_prices(self, state: SymbolState, now_ms: int) -> tuple[float, float]:
         """Prices at or below and at or above which a price spike may exist (0 and ∞ for none)."""
-        down, up = 0.0, float("inf")
         if not self._watches_price:
-            return down, up
-        windows, symbol = state.windows, state.symbol
-        one, five, fifteen = self._thresholds[symbol]
-        since_ms = self._reporter.since_ms(symbol, SpikeDirection.DOWN)
-        if since_ms <= now_ms:
-            high = windows.high_since
-            down = max(
-                high(ONE_MINUTE, since_ms) * (1.0 - one / 100.0),
-                high(FIVE_MINUTES, since_ms) * (1.0 - five / 100.0),
-                high(FIFTEEN_MINUTES, since_ms) * (1.0 - fifteen / 100.0),
-            )
-        since_ms = self._reporter.since_ms(symbol, SpikeDirection.UP)
-        if since_ms <= now_ms:
-            low = windows.low_since
-            up = min(
-                low(ONE_MINUTE, since_ms) * (1.0 + one / 100.0),
-                low(FIVE_MINUTES, since_ms) * (1.0 + five / 100.0),
-                low(FIFTEEN_MINUTES, since_ms) * (1.0 + fifteen / 100.0),
-            )
-        return down, up
+            return 0.0, _INFINITY
+        return self._triggers(state, now_ms, PRICE_WINDOWS, 1.0)
+
+    def volume_trigger_prices(self, state: SymbolState, now_ms: int) -> tuple[float, float]:
+        """The same for a volume spike, as long as the volume is unusual enough."""
+        if not self.watches_volume:
+            return 0.0, _INFINITY
+        return self._triggers(state, now_ms, VOLUME_WINDOWS, self._config.volume_min_move_share)
+
+    def missing_volume(self, state: SymbolState, price: float) -> float:
+        """What must trade in the minute, at no more than ``price``, for a volume spike to exist.
+
+        Zero or less when a move alone is wanting; infinite for a pair without a past.
+        """
+        config, bars = self._config, state.bars
+        usual = bars.usual_volume
+        if not self.watches_volume or usual <= 0.0:
+            return _INFINITY
+        needed = max(
+            config.volume_multiple * usual,
+            bars.volume_at(config.volume_sigma),
+            config.min_notional_usd / price,
+        )
+        return needed * (1.0 - ROUNDING) - state.windows.volume(ONE_MINUTE) * (1.0 + ROUNDING)
 
     def on_price(self, state: SymbolState, time_ms: int, now_ms: int) -> Spike | None:
         """A price spike at the pair's last trade; its windows must be current."""
@@ -109,23 +116,6 @@ class SpikeDetector:
             if spike:
                 return spike
         return None
-
-    def volume_prices(self, state: SymbolState) -> tuple[float, float, float]:
-        """Prices at or below and at or above which a volume may be a spike (0 and ∞ for none), and
-        the smallest fraction that they can lie off a window's extreme."""
-        windows, symbol = state.windows, state.symbol
-        share = self._config.volume_min_move_share / 100.0
-        moves = [self._thresholds[symbol][window] * share for window in VOLUME_WINDOWS]
-        down, up = 0.0, float("inf")
-        since_ms = self._reporter.since_ms(symbol, SpikeDirection.DOWN)
-        if since_ms <= windows.last_time_ms:
-            for window, move in zip(VOLUME_WINDOWS, moves, strict=True):
-                down = max(down, windows.high_since(window, since_ms) * (1.0 - move))
-        since_ms = self._reporter.since_ms(symbol, SpikeDirection.UP)
-        if since_ms <= windows.last_time_ms:
-            for window, move in zip(VOLUME_WINDOWS, moves, strict=True):
-                up = min(up, windows.low_since(window, since_ms) * (1.0 + move))
-        return down, up, min(moves)
 
     def on_volume(self, state: SymbolState, time_ms: int, now_ms: int) -> Spike | None:
         """A volume spike as of the pair's last trade; its windows must be current."""
@@ -173,6 +163,27 @@ class SpikeDetector:
             + _RARITY_WEIGHT * min(1.0, rarity / 2.0)
             + _VOLUME_WEIGHT * min(1.0, volume / 2.0)
         )
+
+    def _triggers(
+        self, state: SymbolState, now_ms: int, candidates: tuple[int, ...], share: float
+    ) -> tuple[float, float]:
+        """Prices that lie ``share`` of a threshold off the extreme of any of the windows."""
+        down, up = 0.0, _INFINITY
+        windows, symbol = state.windows, state.symbol
+        thresholds = self._thresholds[symbol]
+        since_ms = self._reporter.since_ms(symbol, SpikeDirection.DOWN)
+        if since_ms <= now_ms:
+            high = windows.high_since
+            for window in candidates:
+                left = 1.0 - thresholds[window] * share / 100.0
+                down = max(down, high(window, since_ms) * left)
+        since_ms = self._reporter.since_ms(symbol, SpikeDirection.UP)
+        if since_ms <= now_ms:
+            low = windows.low_since
+            for window in candidates:
+                more = 1.0 + thresholds[window] * share / 100.0
+                up = min(up, low(window, since_ms) * more)
+        return down, up
 
     def _is_traded(self, state: SymbolState, window: int, move_pct: float) -> bool:
         """Whether the move is rare for the pair and stands on real trading."""

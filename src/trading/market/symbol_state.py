@@ -26,17 +26,16 @@ class SymbolState:
     Guards say which trades need no look at all. Strictly between ``guard_low`` and ``guard_high``
     no threshold of any detector can be met, whatever the trades in between were; from
     ``guard_until_ms`` on that no longer holds, because a cool-down ends. ``volume_room`` is the
-    volume that may trade before a volume can be unusual; where one is, no price between
-    ``calm_low`` and ``calm_high`` makes a spike of it. All are set from exact windows, which only
-    shrink until the next trade outside, so the guards become too narrow with time, never too wide.
+    volume that may trade before a volume can be unusual; while one may be (``is_volume_due``), the
+    guards heed the smaller moves that make a spike of it. All are set from exact windows, which
+    only shrink until the next trade outside, so the guards become too narrow with time, never too
+    wide.
     """
 
     __slots__ = (
         "_bars",
         "_settled",
         "_windows",
-        "calm_high",
-        "calm_low",
         "fall_line",
         "falling_until_ms",
         "filter",
@@ -82,7 +81,6 @@ class SymbolState:
         self.is_volume_due = True
         self.volume_until_ms = 0  # when the usual volume must be looked at again
         self.volume_room = UNLIMITED_VOLUME
-        self.calm_low, self.calm_high = 0.0, _INFINITY
 
     def close_guard(self) -> None:
         """No price is within the guards."""
@@ -126,13 +124,6 @@ class SymbolState:
             return max(settled_ms, self.staged[-1].time_ms)
         except IndexError:
             return self._windows.last_time_ms
-
-    def has_left_calm(self) -> bool:
-        """Whether a trade since the last pass was, or may have been, outside the calm band."""
-        low, high = self.calm_low, self.calm_high
-        return self.has_settled_unseen or any(
-            not low < tick.price < high for tick in self.staged[self.seen :]
-        )
 
     def settle(self) -> None:
         """Bring the staged trades into windows and bars."""

@@ -18,10 +18,11 @@ from typer.testing import CliRunner
 
 from crews.cli.app import app
 from crews.evaluation.pump_score import Rise, auc, fit, judge_likelihood
-from crews.evaluation.spike_data import NaturalMove, Pump
+from crews.evaluation.spike_data import NaturalMove, Pump, coins_of
 from crews.evaluation.spike_outcome import judge_natural, judge_pump
+from crews.evaluation.spike_player import play
 from crews.evaluation.spike_trials import SpikeArchive
-from crews.evaluation.spike_tuning import Counts, tune
+from crews.evaluation.spike_tuning import Candidate, Counts, tune
 from trading.errors import MarketDataError
 from trading.market.config import SpikeDetectionConfig
 from trading.market.pump_likelihood import PumpFeatures
@@ -122,7 +123,8 @@ def test_a_spike_of_the_labels_size_far_from_every_label_is_unlabelled() -> None
     labelled = frozenset({("ABCUSDT", START_MS // MINUTE_MS)})
     spikes = [spike(START_MS + 30_000), spike(START_MS + 600_000), spike(START_MS - 600_000)]
     small = spike(START_MS + 900_000, magnitude_pct=2.9)
-    assert judge_natural(move, [*spikes, small], labelled, 300_000).unlabelled == 2
+    found = judge_natural(move, [*spikes, small], labelled, 300_000).unlabelled
+    assert found == {spikes[1].id, spikes[2].id}
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=1, max_size=30))
@@ -279,6 +281,55 @@ def test_a_folder_with_nothing_labelled_is_reported_empty(recorded: Path) -> Non
     assert found["pump_likelihood"] is None
 
 
+def test_without_btc_and_eth_a_pump_is_judged_in_its_own_unit(recorded: Path) -> None:
+    for path in recorded.glob("binance_spot_*"):
+        path.unlink()
+    found = evaluated(recorded)
+    assert found["pumps"]["detected"] == 1
+    assert found["natural_moves"]["with_enough_past"] == 0
+
+
+@pytest.mark.parametrize(
+    ("pair", "coins"),
+    [
+        ("NAS/BTC", ("NAS", "BTC")),
+        ("NASBTC", ("NAS", "BTC")),
+        ("SOLUSDT", ("SOL", "USDT")),
+        ("ABC/USDT", ("ABC", "USDT")),
+        ("ABC", ("ABC", "USDT")),
+    ],
+)
+def test_a_pairs_coins_are_told_from_its_name(pair: str, coins: tuple[str, str]) -> None:
+    assert coins_of(pair) == coins
+
+
+def test_looks_at_the_market_beside_the_trades_change_no_spike(recorded: Path) -> None:
+    archive, config = SpikeArchive(recorded), SpikeDetectionConfig()
+    (pump,) = archive.pumps
+    start_ms = int(pump.times[0]) // MINUTE_MS * MINUTE_MS
+    plays = [
+        play(pump.ticks(), {pump.symbol: pump.bars}, config, start_ms, trades_only=only)
+        for only in (False, True)
+    ]
+    assert [s.id for s in plays[0]] == [s.id for s in plays[1]] != []
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["pump_trades_raw_z", "pump_bars_1m_z", "natural_spikes_z", "binance_spot_BTCUSDT_1m_2019"],
+)
+def test_a_file_that_is_no_table_is_named(recorded: Path, name: str) -> None:
+    (recorded / f"{name}.parquet").write_text("not a table")
+    with pytest.raises(MarketDataError, match=name):
+        SpikeArchive(recorded)
+
+
+def test_a_file_that_lacks_values_is_named(recorded: Path) -> None:
+    write(recorded / "natural_spikes_z.parquet", ts=[None, 1], symbol=["A", "B"], return_pct=[1, 2])
+    with pytest.raises(MarketDataError, match=r"natural_spikes_z.parquet lacks values of ts"):
+        SpikeArchive(recorded)
+
+
 def test_a_file_that_is_not_what_its_name_says_is_refused(recorded: Path) -> None:
     write(recorded / "pump_trades_raw_y.parquet", symbol=["ABC/BTC"])
     with pytest.raises(MarketDataError, match=r"pump_trades_raw_y.parquet has no column event_ts"):
@@ -290,7 +341,24 @@ def test_the_search_judges_every_fold_by_what_came_before_it(recorded: Path) -> 
     found = tune(SpikeArchive(recorded), SpikeDetectionConfig(), 2, said.append)
     assert len(said) == found["trials"] == 2
     assert [fold["trained_on_blocks"] for fold in found["folds"]] == [[0], [0, 1], [0, 1, 2]]
-    assert set(found["best"]["settings"]) <= set(SpikeDetectionConfig.model_fields)
+    searched = {"thresholds_factor", *SpikeDetectionConfig.model_fields}
+    assert set(found["best"]["settings"]) <= searched
+    assert found["configured"]["settings"]["thresholds_factor"] == 1.0
+    assert all({"in_fold", "out_of_fold", "configured"} <= set(fold) for fold in found["folds"])
+
+
+def test_a_candidates_factor_multiplies_the_thresholds_of_every_pair() -> None:
+    config = SpikeDetectionConfig()
+    settings = {
+        name: getattr(config, name)
+        for name in Candidate.__dataclass_fields__
+        if name != "thresholds_factor"
+    }
+    doubled = Candidate(2.0, **settings).applied(config)
+    for symbol in ("BTCUSDT", "XYZUSDT"):
+        before, after = config.thresholds_of(symbol), doubled.thresholds_of(symbol)
+        assert after.five_minutes_pct == 2.0 * before.five_minutes_pct
+    assert Candidate(1.0, **settings).applied(config) == config
 
 
 @pytest.mark.parametrize("trials", [0, 1])

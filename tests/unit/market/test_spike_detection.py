@@ -20,12 +20,23 @@ from trading.market.engine import MarketEngine
 from trading.market.spike_detector import SpikeDetector
 from trading.market.spike_report import SpikeReporter
 from trading.market.symbol_state import SymbolState
-from trading.model.market import Tick
+from trading.model.market import Bar, Tick
 from trading.model.spike import SpikeDirection, SpikeType
 
 MakeRig = Callable[..., Any]
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
 CALM = {"BTCUSDT": 60_000.0, "ETHUSDT": 3_000.0, "SOLUSDT": 100.0}
+# Of tests whose pairs trade a hundred dollars a second: what is asked of a spike, not how much.
+SENSITIVE: dict[str, Any] = {
+    "min_z_score": 3.0,
+    "price_min_volume_multiple": 1.0,
+    "min_notional_usd": 1_000.0,
+    "volume_multiple": 3.0,
+    "volume_min_move_share": 0.5,
+    "min_confidence": 0.6,
+}
+PRICE_ONLY = SpikeDetectionConfig(types=(SpikeType.PRICE,), **SENSITIVE)
+VOLUME_ONLY = SpikeDetectionConfig(types=(SpikeType.VOLUME,), **SENSITIVE)
 
 
 def move(rig: Any, symbol: str, to: float, steps: int = 20, quantity: float = 20.0) -> None:
@@ -37,7 +48,14 @@ def move(rig: Any, symbol: str, to: float, steps: int = 20, quantity: float = 20
 
 @pytest.fixture
 def rig(make_rig: MakeRig) -> Any:
-    rig = make_rig(SYMBOLS)
+    rig = make_rig(SYMBOLS, spikes=PRICE_ONLY)
+    rig.calm(CALM)
+    return rig
+
+
+@pytest.fixture
+def volume_rig(make_rig: MakeRig) -> Any:
+    rig = make_rig(SYMBOLS, spikes=VOLUME_ONLY)
     rig.calm(CALM)
     return rig
 
@@ -83,7 +101,7 @@ def test_a_slow_rise_beyond_the_longer_threshold_is_a_spike(rig: Any) -> None:
 
 
 def test_a_move_that_is_usual_for_the_pair_is_no_spike(make_rig: MakeRig) -> None:
-    rig = make_rig(SYMBOLS)
+    rig = make_rig(SYMBOLS, spikes=PRICE_ONLY)
     rig.calm(CALM, wobble=0.011)  # 2.2 % a minute, up and down
     move(rig, "SOLUSDT", 101.2)
     assert rig.spikes == []
@@ -107,28 +125,55 @@ def test_after_the_cool_down_an_old_move_is_not_reported_again(rig: Any) -> None
     assert rig.spikes[1].price_from == pytest.approx(108.0)
 
 
-def test_much_volume_with_a_smaller_move_is_a_volume_spike(rig: Any) -> None:
-    move(rig, "SOLUSDT", 101.6, quantity=60.0)
-    assert rig.spikes == []
-    rig.second()
-    (spike,) = rig.spikes
+def test_much_volume_with_a_smaller_move_is_a_volume_spike_at_its_trade(volume_rig: Any) -> None:
+    move(volume_rig, "SOLUSDT", 100.9, quantity=60.0)
+    assert volume_rig.spikes == []
+    move(volume_rig, "SOLUSDT", 101.1, quantity=60.0)
+    (spike,) = volume_rig.spikes
     assert spike.type is SpikeType.VOLUME
     assert spike.direction is SpikeDirection.UP
     assert spike.volume_multiple >= 3.0
+    assert spike.magnitude_pct >= 1.0
+    assert spike.detection_latency_ms == 0
 
 
-def test_much_volume_without_a_move_is_none(rig: Any) -> None:
-    move(rig, "SOLUSDT", 100.05, quantity=200.0)
-    rig.second()
+def test_a_move_that_was_there_before_the_volume_is_one_too(volume_rig: Any) -> None:
+    move(volume_rig, "SOLUSDT", 101.5, quantity=0.1)
+    assert volume_rig.spikes == []
+    volume_rig.trade("SOLUSDT", 101.5, quantity=900.0)
+    assert [spike.type for spike in volume_rig.spikes] == [SpikeType.VOLUME]
+
+
+def test_much_volume_without_a_move_is_none(volume_rig: Any) -> None:
+    move(volume_rig, "SOLUSDT", 100.05, quantity=200.0)
+    volume_rig.second()
+    assert volume_rig.spikes == []
+
+
+def test_much_volume_that_is_usual_for_the_day_is_none(make_rig: MakeRig) -> None:
+    """Many times the mean, and yet within five deviations of the pair's uneven minutes."""
+    rig = make_rig(SYMBOLS, spikes=VOLUME_ONLY)
+    start_ms = rig.start_ms
+    rig.engine.on_bar_history(
+        "SOLUSDT",
+        [
+            Bar("SOLUSDT", start_ms - at * 60_000, 60_000, 100.0, 100.0, 100.0, 100.0, volume)
+            for at in range(300, 0, -1)
+            for volume in [6_000.0 if at % 20 == 0 else 1.0]
+        ],
+    )
+    rig.trade("SOLUSDT", 100.0)
+    move(rig, "SOLUSDT", 101.5, quantity=100.0)
+    assert rig.engine.symbol_stats("SOLUSDT").windows["1m"].volume_multiple > 3.0
     assert rig.spikes == []
 
 
 @pytest.mark.parametrize(
     "config",
     [
-        SpikeDetectionConfig(enabled=False),
-        SpikeDetectionConfig(types=()),
-        SpikeDetectionConfig(default_thresholds=SpikeThresholds(one_minute_pct=50)),
+        SpikeDetectionConfig(enabled=False, **SENSITIVE),
+        SpikeDetectionConfig(types=(), **SENSITIVE),
+        PRICE_ONLY.model_copy(update={"default_thresholds": SpikeThresholds(one_minute_pct=50)}),
     ],
 )
 def test_settings_turn_spikes_off(make_rig: MakeRig, config: SpikeDetectionConfig) -> None:
@@ -140,7 +185,7 @@ def test_settings_turn_spikes_off(make_rig: MakeRig, config: SpikeDetectionConfi
 
 
 def test_confidence_grows_with_each_of_its_parts_up_to_one() -> None:
-    config = SpikeDetectionConfig()
+    config = SpikeDetectionConfig(**SENSITIVE)
     detector = SpikeDetector(config, SYMBOLS, SpikeReporter(config, {}, "BTCUSDT"))
     assert detector.confidence(1.0, 3.0, 3.0) == pytest.approx(0.5)
     assert detector.confidence(2.0, 6.0, 6.0) == pytest.approx(1.0)
@@ -155,7 +200,8 @@ def _events(always_look: bool, wide_guard: bool, monkeypatch: pytest.MonkeyPatch
     clock, bus, seen = VirtualClock(1_700_000_040_000), EventBus(), []
     bus.subscribe(SpikeDetected, lambda event: seen.append(event.spike.id))
     bus.subscribe(CrashDetected, lambda event: seen.append(f"{event.rule} {clock.now_ms()}"))
-    spikes = SpikeDetectionConfig(min_confidence=0.0, min_z_score=0.0, cooldown_s=60)
+    loose = {**SENSITIVE, "min_confidence": 0.0, "min_z_score": 0.0, "min_notional_usd": 0.0}
+    spikes = SpikeDetectionConfig(cooldown_s=60, **loose)
     market = MarketConfig(symbols=SYMBOLS)
     engine = MarketEngine(market, spikes, CrashDetectionConfig(), clock, bus)
     honest = MarketEngine._examine

@@ -26,7 +26,10 @@ CALM = {"BTCUSDT": 60_000.0, "ETHUSDT": 3_000.0, SOL: 100.0}
 
 @pytest.fixture
 def rig(make_rig: MakeRig) -> Any:
-    rig = make_rig(tuple(CALM))
+    # Of moves by trades alone only what these pairs, which hardly trade, can show.
+    trades = {"min_z_score": 3.0, "price_min_volume_multiple": 1.0, "min_notional_usd": 1_000.0}
+    kinds = tuple(kind for kind in SpikeType if kind is not SpikeType.VOLUME)
+    rig = make_rig(tuple(CALM), spikes=SpikeDetectionConfig(types=kinds, **trades))
     rig.calm(CALM)
     for symbol, price in CALM.items():
         rig.trade(symbol, price)

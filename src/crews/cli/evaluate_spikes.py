@@ -27,7 +27,9 @@ def spikes(
     tune: Annotated[
         int,
         typer.Option(
-            min=0, max=10_000, help="Search the thresholds among this many candidates as well."
+            min=0,
+            max=10_000,
+            help="Search the thresholds among this many candidates as well, 2 or more.",
         ),
     ] = 0,
     as_json: JsonFlag = False,
@@ -42,12 +44,14 @@ def spikes(
 
     - `spikeguard evaluate spikes --data ../data --tune 48 --report docs/detection.md`
     """
+    if tune == 1:
+        raise typer.BadParameter("a search needs at least 2 candidates", param_hint="--tune")
     config = loaded_config(context).config.spike_detection
-    from crews.evaluation.guardian_text import markdown, rich_tables
+    from crews.evaluation.guardian_text import rich_tables
     from crews.evaluation.progress import to_stderr
     from crews.evaluation.sections import write_section
     from crews.evaluation.spike_figures import spikes_report
-    from crews.evaluation.spike_text import spike_tables, tuning_tables
+    from crews.evaluation.spike_page import all_tables, spike_page
     from crews.evaluation.spike_trials import SpikeArchive
     from crews.evaluation.spikes import evaluate_spikes
 
@@ -55,19 +59,17 @@ def spikes(
     archive = SpikeArchive(data)
     results = evaluate_spikes(archive, config, to_stderr)
     found = spikes_report(results)
-    tables = spike_tables(found)
     if tune:
         from crews.evaluation.spike_tuning import tune as search
 
         found["tuning"] = search(archive, config, tune, to_stderr)
-        tables += tuning_tables(found["tuning"])
     if plots is not None:
         from crews.evaluation.spike_plots import plot_spikes
 
         plot_spikes(results, plots)
     if report is not None:
-        write_section(report, "spikes", markdown(tables))
+        write_section(report, "spikes", spike_page(found, config))
     if as_json:
         print_json(found)
     else:
-        show(*rich_tables(tables))
+        show(*rich_tables(all_tables(found)))

@@ -20,6 +20,7 @@ from typing import Any
 
 from crews.evaluation.spike_trials import DAY_MS, QuietSpan, SpikeArchive
 from trading.clock import MINUTE_MS
+from trading.errors import MarketDataError
 from trading.market.config import SpikeDetectionConfig, SpikeThresholds
 
 BLOCKS = 4
@@ -117,13 +118,13 @@ def tune(
 ) -> dict[str, Any]:
     """The search's report: every fold in and out, and the best candidate on all blocks.
 
-    Raises ValueError for fewer than two trials or when there is no labelled event.
+    Raises ValueError for fewer than two trials, MarketDataError without a labelled event.
     """
     if trials < 2:
         raise ValueError(f"trials must be at least 2, not {trials}")
     blocks = _blocks(archive)
     if not any(block.events for block in blocks):
-        raise ValueError(f"{archive.archive.directory} holds no labelled pump or natural move")
+        raise MarketDataError(f"{archive.archive.directory} holds no labelled pump or natural move")
     candidates = [_of(config), *_drawn(trials - 1)]
     scored: list[tuple[Candidate, list[Counts]]] = []
     for number, candidate in enumerate(candidates):

@@ -13,7 +13,7 @@ from trading.market.co_movement import measure_co_movement
 from trading.market.config import SeverityConfig, SpikeDetectionConfig
 from trading.market.pump_likelihood import measure_pump, pump_likelihood
 from trading.market.symbol_state import SymbolState
-from trading.market.windows import ONE_MINUTE, WINDOW_MINUTES
+from trading.market.windows import ONE_MINUTE
 from trading.model.spike import CoMovement, Spike, SpikeDirection, SpikeSeverity, SpikeType
 
 _NEVER_MS = -(10**18)
@@ -145,7 +145,3 @@ def support_of(state: SymbolState, direction: SpikeDirection, window: int) -> fl
     move = move_over(state, window) / 100.0
     signed = state.bars.z_score(window, move) * (1 if direction is SpikeDirection.UP else -1)
     return min(1.0, max(0.0, signed / 3.0))
-
-
-def minutes_of(window: int) -> int:
-    return WINDOW_MINUTES[window]

@@ -269,7 +269,10 @@ def test_the_command_writes_plots_and_its_section_of_a_page(recorded: Path, tmp_
     page, plots = tmp_path / "page.md", tmp_path / "plots"
     evaluated(recorded, "--plots", str(plots), "--report", str(page))
     assert [path.name for path in plots.iterdir()] == ["pump-ABCBTCT2020-02-03T0100.png"]
-    assert "### Labelled pumps" in page.read_text()
+    text = page.read_text()
+    assert "### Labelled pumps" in text
+    for kind in SpikeType:  # each with the feed that it needs
+        assert f"| {kind.value} |" in text
 
 
 def test_a_folder_with_nothing_labelled_is_reported_empty(recorded: Path) -> None:
@@ -359,6 +362,13 @@ def test_a_candidates_factor_multiplies_the_thresholds_of_every_pair() -> None:
         before, after = config.thresholds_of(symbol), doubled.thresholds_of(symbol)
         assert after.five_minutes_pct == 2.0 * before.five_minutes_pct
     assert Candidate(1.0, **settings).applied(config) == config
+
+
+def test_a_search_without_a_labelled_event_is_refused(recorded: Path) -> None:
+    for name in ("pump_trades_raw_x", "natural_spikes_x"):
+        (recorded / f"{name}.parquet").unlink()
+    with pytest.raises(MarketDataError, match="no labelled pump"):
+        tune(SpikeArchive(recorded), SpikeDetectionConfig(), 2)
 
 
 @pytest.mark.parametrize("trials", [0, 1])

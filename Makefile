@@ -7,11 +7,12 @@ BIN     := $(VENV)/bin
 STAMP   := $(VENV)/.installed
 BENCHES := $(sort $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py)))
 ARGS    ?=
+DATA    ?= $(SPIKEGUARD_MARKET_DATA)
 # Most tests wait more than they compute. Whole files go to one process each.
 PYTEST  := $(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup live test lint bench prove reference clean
+.PHONY: help setup live test lint bench prove evaluate reference clean
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +53,9 @@ prove: $(STAMP)  ## Run the long tests, and every proof in full; writes docs/gua
 	  $(PYTEST) -m '' --durations=10 tests/acceptance/breaker $(ARGS)
 	@$(BIN)/python tests/support/guarantees.py .proofs docs/guarantees.md
 	@$(BIN)/python -m pytest -q -m long --ignore tests/acceptance/breaker $(ARGS)
+
+evaluate: $(STAMP)  ## Measure the guardian on recorded data (DATA=folder); writes docs/detection.md
+	@$(BIN)/python -m crews.run evaluate guardian --data "$(DATA)" --tune 200 --report docs/detection.md $(ARGS)
 
 reference: $(STAMP)  ## Write the configuration file and its page anew from the models
 	@$(BIN)/python -m crews.run config schema --format yaml > .reference

@@ -99,6 +99,10 @@ class CoreInProcess:
         self._venue_thread.run(self.server.stop())
         self._venue_thread.stop()
 
+    def stop_trades(self) -> None:
+        """The exchange goes silent."""
+        self._ticking.cancel()
+
     def drop_market_streams(self) -> None:
         """Cut the exchange's market sockets, as a broken line does."""
         self._venue_thread.loop.call_soon_threadsafe(self.server.drop_websockets, "market")

@@ -40,6 +40,9 @@ their names; other years, windows and pairs need nothing but files named alike.
 | false trips a month, all years | {every.false_a_month:.2f} |
 | false trips a month, years without a crash ({calm.months:.1f} months) | {calm.false_a_month:.2f} |
 
+Few records hold a whole year without a crash; the yearly rows under *False trips* then say more
+than the last line above.
+
 What the record cannot show: it has no minutes of futures prices, funding, liquidations or
 stablecoins beside those of spot, so that the rules that listen to them are proven by tests and not
 by these figures. They can only trip more, not less. A minute is four trades: where the real ones

@@ -42,7 +42,10 @@ class BreadthConfig(ConfigModel):
 
 
 class MarketIndexConfig(ConfigModel):
-    """A weighted index of the tracked pairs, the stand-in for total market capitalisation."""
+    """A weighted index of the tracked pairs, the stand-in for total market capitalisation.
+
+    The limits come from the search that docs/detection.md shows.
+    """
 
     fall_1h_pct: float = Field(
         default=12.0, gt=0, lt=100, description="Fall within one hour that trips, in %."

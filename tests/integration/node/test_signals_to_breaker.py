@@ -78,6 +78,14 @@ def test_a_lost_peg_halts_trading(tmp_path: Path) -> None:
         assert "USDCUSDT is 5.0 % off its peg" in eventually(lambda: tripped_by(core))
 
 
+def test_silence_halts_trading(tmp_path: Path) -> None:
+    settings = {"crash_detection__stale_after_ms": 1_000}
+    with core_in_process(tmp_path, PRICES, **settings) as core:
+        core.stop_trades()
+        reason = eventually(lambda: tripped_by(core))
+        assert "market data is unsafe: stale: no trade of" in reason
+
+
 def test_minutes_that_a_lost_stream_left_out_are_fetched_when_it_is_back(tmp_path: Path) -> None:
     with core_in_process(tmp_path, PRICES) as core:
         asked = len(core.core.parts.market.bars("BTCUSDT", 500))

@@ -37,6 +37,8 @@ def tuning_tables(tuning: Mapping[str, Any]) -> tuple[TextTable, ...]:
                 " the blocks before it, judged on the fold; conf. is what the configured settings"
                 " do on the fold. Recall is the mean of pumps (before their peak) and natural"
                 " moves; false share is of all alerts on them; alerts are per pair and quiet day."
+                " The configured settings were rounded with all blocks known: what to expect of"
+                " events that nobody has seen is the figure out of fold, not theirs."
             ),
             header=(
                 "fold",

@@ -92,7 +92,7 @@ class Trial:
         if self.proving_frame is not None:
             return
         self.proving_frame = len(self.arrived_ns) - 1
-        self.breaker.trigger(event.reason, market_snapshot=event.market, rule=event.rule)
+        self.breaker.trigger(event.reason, rule=event.rule, evidence=lambda: ({}, event.market()))
         self.durable_ns = time.monotonic_ns()
 
     def _time_the_block(self) -> None:

@@ -25,11 +25,16 @@ class SpikeDetected:
 
 @dataclass(frozen=True, slots=True)
 class CrashDetected:
-    """A hard limit is reached. ``rule`` is the metric's name."""
+    """A hard limit is reached. ``rule`` is the metric's name.
+
+    The market's snapshot is only taken when ``market`` is called, so that a halt need not wait for
+    it; every call returns the one of the moment at which the limit was reached.
+    """
 
     rule: str
     reason: str
-    market: MarketSnapshot
+    time_ms: int
+    market: Callable[[], MarketSnapshot]
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,7 @@ class Trace:
         bus.subscribe(SpikeDetected, lambda e: self.add(e.spike.detected_at_ms, "spike", e.spike))
         bus.subscribe(
             CrashDetected,
-            lambda e: self.add(e.market.time_ms, "crash", {"rule": e.rule, "reason": e.reason}),
+            lambda e: self.add(e.time_ms, "crash", {"rule": e.rule, "reason": e.reason}),
         )
         bus.subscribe(
             BreakerChanged, lambda e: self.add(e.current.changed_at_ms, "breaker", e.current)

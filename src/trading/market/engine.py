@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import cache
 
 from trading.clock import MINUTE_MS, Clock
 from trading.errors import MarketDataError
@@ -232,7 +233,7 @@ class MarketEngine:
             self._btc.close_guard()
             self._eth.close_guard()
         snapshot = self._snapshot(now_ms, self._prices.copy())
-        self._publish_crashes(breaches, snapshot)
+        self._publish_crashes(breaches, now_ms, lambda: snapshot)
         for spike in self._signals.on_second(now_ms):
             self._publish_spike(spike)
         return snapshot
@@ -350,7 +351,9 @@ class MarketEngine:
         if leader and price <= trip_price:
             breaches = self._crash.on_leader_trade(leader, windows.last_time_ms)
             if breaches:
-                self._publish_crashes(breaches, self._snapshot(now_ms, self._last_prices()))
+                take = cache(lambda: self._snapshot(now_ms, self._last_prices()))
+                self._publish_crashes(breaches, now_ms, take)
+                take()  # nobody may take it later, when the market has moved on
             trip_price = self._crash.trip_price(leader)
         spikes = self._spikes
         down, up = spikes.trigger_prices(state, time_ms)
@@ -423,9 +426,11 @@ class MarketEngine:
             self._states[spike.symbol].close_guard()
             self._bus.publish(SpikeDetected(spike))
 
-    def _publish_crashes(self, breaches: list[Breach], snapshot: MarketSnapshot) -> None:
+    def _publish_crashes(
+        self, breaches: list[Breach], now_ms: int, market: Callable[[], MarketSnapshot]
+    ) -> None:
         for breach in breaches:
-            self._bus.publish(CrashDetected(breach.rule, breach.reason, snapshot))
+            self._bus.publish(CrashDetected(breach.rule, breach.reason, now_ms, market))
 
     def _btc_and_eth_expire(self, now_ms: int) -> None:
         for state in (self._btc, self._eth):

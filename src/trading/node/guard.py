@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 from trading.events import CrashDetected, EventBus
 from trading.market.engine import MarketEngine
@@ -101,17 +102,15 @@ class Guard:
         )
 
     def _on_crash(self, event: CrashDetected) -> None:
-        details = {"share_of_limit": event.market.share_of_limit}
-        liquidations_usd = self._market.liquidations_1h_usd()
-        if liquidations_usd is not None and math.isfinite(liquidations_usd):
-            details["liquidations_1h_usd"] = liquidations_usd
-        self._breaker.trigger(
-            event.reason,
-            details,
-            event.market,
-            actor=Actor.RULE,
-            rule=event.rule,
-        )
+        def evidence() -> tuple[dict[str, Any], MarketSnapshot]:
+            market = event.market()
+            details = {"share_of_limit": market.share_of_limit}
+            liquidations_usd = self._market.liquidations_1h_usd()
+            if liquidations_usd is not None and math.isfinite(liquidations_usd):
+                details["liquidations_1h_usd"] = liquidations_usd
+            return details, market
+
+        self._breaker.trigger(event.reason, actor=Actor.RULE, rule=event.rule, evidence=evidence)
 
     def _watch_data(self, snapshot: MarketSnapshot, now_ms: int) -> None:
         """A trip when data turns unsafe; one per episode, and none while the start fills up."""

@@ -22,7 +22,9 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from decimal import Decimal
+from functools import cache, partial
 from typing import Any
 
 from trading.clock import Clock
@@ -125,13 +127,15 @@ class CircuitBreaker(BreakerReports):
         actor: Actor = Actor.RULE,
         rule: str | None = None,
         latch: bool = False,
+        evidence: Callable[[], tuple[dict[str, Any], MarketSnapshot]] | None = None,
     ) -> TripReceipt:
         """Halt. Never refused and never raises for a failing store.
 
         After it returns no new risk-increasing order leaves through a gate that is registered
         with ``add_trip_listener``. Without a ``market_snapshot`` that of the last ``advance`` is
-        recorded. ``latch`` sets the MANUAL latch, as an operator's trip always does: for the
-        daily-loss floor, unexplained differences and damaged stores.
+        recorded. ``evidence`` makes details and snapshot once entries are blocked; when it fails,
+        the trip goes on without them. ``latch`` sets the MANUAL latch, as an operator's trip always
+        does: for the daily-loss floor, unexplained differences and damaged stores.
         """
         now_ms = self._clock.now_ms()
         # Half a surrogate pair, as JSON may carry it, fits neither the store nor the record.
@@ -139,11 +143,13 @@ class CircuitBreaker(BreakerReports):
         rule = rule.encode(errors="replace").decode() if rule is not None else None
         if market_snapshot is None and self._facts is not None:
             market_snapshot = self._facts.market
+        seen = cache(partial(_seen, evidence, details or {}, market_snapshot))
 
         def make(
             state: BreakerState, in_flight: tuple[str, ...], errors: tuple[str, ...]
         ) -> Transition:
-            known: dict[str, Any] = dict(details or {})
+            made, market = seen()
+            known: dict[str, Any] = dict(made)
             if in_flight:
                 known["in_flight"] = list(in_flight)
             if errors:
@@ -156,7 +162,7 @@ class CircuitBreaker(BreakerReports):
                 reason=reason,
                 rule=rule,
                 details=known,
-                market=market_snapshot,
+                market=market,
                 latch=latch,
             )
 
@@ -354,3 +360,17 @@ def get_circuit_breaker_state() -> CircuitBreaker:
     if breaker is None:
         raise BreakerError("no circuit breaker is installed in this process")
     return breaker
+
+
+def _seen(
+    evidence: Callable[[], tuple[dict[str, Any], MarketSnapshot]] | None,
+    details: dict[str, Any],
+    market: MarketSnapshot | None,
+) -> tuple[dict[str, Any], MarketSnapshot | None]:
+    if evidence is None:
+        return details, market
+    try:
+        return evidence()
+    except Exception:  # whatever fails in describing a crash, the halt goes on
+        logger.exception("what was seen at the trip could not be put together")
+        return details, market

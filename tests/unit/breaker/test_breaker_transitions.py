@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from trading.clock import VirtualClock
 from trading.errors import IllegalTransitionError, StaleEpochError
 from trading.model.breaker import Actor, BreakerStatus, Latch
+from trading.model.metrics import MarketSnapshot
 from trading.risk.breaker_state import RecoveryInputs
 from trading.risk.circuit_breaker import CircuitBreaker
 
@@ -276,3 +278,29 @@ def test_a_switched_off_breaker_records_trips_and_halts_nothing(
     (event,) = rows("SELECT * FROM circuit_breaker_events")
     assert (event["kind"], event["trigger_details"]) == ("trip", '{"enforced":false}')
     assert rows("SELECT status FROM breaker_state") == [{"status": "SAFE"}]
+
+
+def test_entries_are_blocked_before_the_market_is_described(
+    breaker: CircuitBreaker, make_facts: Facts, rows: Rows
+) -> None:
+    blocked_meanwhile = []
+    market = make_facts().market
+    assert market is not None
+
+    def evidence() -> tuple[dict[str, Any], MarketSnapshot]:
+        blocked_meanwhile.append(breaker.entries_blocked)
+        return {"share_of_limit": 1.25}, market
+
+    breaker.trigger("fall", rule="btc_drawdown_1h", evidence=evidence)
+    assert blocked_meanwhile == [True]
+    details = rows("SELECT trigger_details FROM circuit_breaker_events")[-1]["trigger_details"]
+    assert json.loads(details)["share_of_limit"] == 1.25
+
+
+def test_a_trip_whose_description_fails_is_a_trip_all_the_same(breaker: CircuitBreaker) -> None:
+    def evidence() -> tuple[dict[str, Any], MarketSnapshot]:
+        raise ZeroDivisionError
+
+    receipt = breaker.trigger("fall", rule="btc_drawdown_1h", evidence=evidence)
+    assert receipt.newly_triggered
+    assert breaker.get_status() is BreakerStatus.TRIGGERED

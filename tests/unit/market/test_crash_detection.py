@@ -38,7 +38,7 @@ def test_the_published_snapshot_holds_the_breached_metric(make_rig: MakeRig) -> 
     rig = make_rig()
     rig.calm(CALM)
     fall(rig, "BTCUSDT", 60_000.0, 11.0)
-    market = rig.crashes[0].market
+    market = rig.crashes[0].market()
     assert market.worst.name == "btc_drawdown_5m"
     assert market.worst.is_breached
     assert market.prices["BTCUSDT"] <= 54_000

@@ -29,6 +29,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "Installing into $(VENV) (once; takes a few minutes) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@$(BIN)/python tests/support/official_client.py  # Binance's own client, for the tests
 	@touch $@
 
 live: $(STAMP)  ## Trade on the embedded exchange with the terminal view; Ctrl-C ends it
@@ -64,5 +65,5 @@ reference: $(STAMP)  ## Write the configuration file and its page anew from the 
 	@mv .reference docs/configuration.md
 
 clean:  ## Remove caches and .venv; data/ stays
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	@rm -rf $(VENV) .judges .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
 	@find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from binance import DepthCacheManager
 from binance.exceptions import BinanceAPIException
 from simulated_venue import python_binance, receive, running_venue, sockets, tick
 
@@ -170,3 +171,78 @@ async def test_orders_and_their_status_by_the_websocket_api() -> None:
         with pytest.raises(BinanceAPIException) as caught:
             await client.ws_cancel_order(symbol="BTCUSDT", origClientOrderId="ws")
         assert caught.value.code == -2011
+
+
+async def test_order_lists_and_replacements_by_rest() -> None:
+    async with running_venue() as server, python_binance(server) as client:
+        bought = await client.order_market_buy(symbol="BTCUSDT", quantity="0.1")
+        assert bought["selfTradePreventionMode"] == "EXPIRE_MAKER"
+        pair = await client.create_oco_order(
+            symbol="BTCUSDT",
+            side="SELL",
+            quantity="0.01",
+            aboveType="LIMIT_MAKER",
+            abovePrice="55000",
+            belowType="STOP_LOSS",
+            belowStopPrice="45000",
+        )
+        assert [report["isWorking"] for report in await client.get_open_orders()] == [True, False]
+        tick(server, 44_900.0)
+        stop = await client.get_order(symbol="BTCUSDT", orderId=pair["orders"][1]["orderId"])
+        assert (stop["status"], stop["orderListId"]) == ("FILLED", pair["orderListId"])
+        resting = await client.order_limit_sell(symbol="BTCUSDT", quantity="0.01", price="55000")
+        replaced = await client.cancel_replace_order(
+            symbol="BTCUSDT",
+            side="SELL",
+            type="LIMIT",
+            timeInForce="GTC",
+            quantity="0.01",
+            price="56000",
+            cancelReplaceMode="STOP_ON_FAILURE",
+            cancelOrderId=resting["orderId"],
+        )
+        assert replaced["newOrderResponse"]["price"] == "56000.00000000"
+
+
+async def test_account_reports_by_rest_and_by_the_websocket_api() -> None:
+    async with running_venue() as server, python_binance(server) as client:
+        limits = await client.get_current_order_count()
+        assert [row["rateLimitType"] for row in limits] == ["ORDERS", "ORDERS"]
+        prevented = await client.get_prevented_matches(symbol="BTCUSDT", orderId=1)
+        assert prevented == []
+        assert await client.get_allocations(symbol="BTCUSDT") == []
+        assert (await client.ws_get_order_book(symbol="BTCUSDT"))["bids"]
+        assert (await client.ws_get_account())["accountType"] == "SPOT"
+        assert await client.ws_get_open_orders(symbol="BTCUSDT") == []
+
+
+async def test_a_depth_cache_follows_the_book() -> None:
+    async with running_venue() as server, python_binance(server) as client:
+        manager = DepthCacheManager(
+            client, symbol="BTCUSDT", bm=sockets(server, client), ws_interval=100
+        )
+        async with manager as cache:
+            tick(server, 50_500.0)
+            depth = await receive(cache)
+            wanted = await client.get_order_book(symbol="BTCUSDT", limit=5)
+            assert [[f"{p:.8f}", f"{q:.8f}"] for p, q in depth.get_bids()[:5]] == wanted["bids"]
+
+
+async def test_every_ticker_and_kline_stream_speaks() -> None:
+    names = (
+        "btcusdt@kline_1s",
+        "btcusdt@kline_1M",
+        "btcusdt@ticker_4h",
+        "btcusdt@miniTicker",
+        "!miniTicker@arr",
+        "btcusdt@depth5",
+    )
+    async with (
+        running_venue() as server,
+        python_binance(server) as client,
+        sockets(server, client).multiplex_socket(list(names)) as socket,
+    ):
+        heard: set[str] = set()
+        while heard != set(names):
+            tick(server, 50_100.0)
+            heard.add((await receive(socket))["stream"])

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import time
+from collections.abc import Callable
 from urllib.parse import quote, urlencode
 
 import pytest
+from Crypto.Hash import SHA256
+from Crypto.PublicKey import ECC, RSA
+from Crypto.Signature import eddsa, pkcs1_15
 
 from trading.simulator.server.signatures import (
     ApiKey,
@@ -54,6 +59,45 @@ def test_the_websocket_vector_sorts_parameters_by_name() -> None:
     }
     expected = "aa1b5712c094bc4e57c05a1a5c1fd8d88dcd628338ea863fec7b88e59fe2db24"
     assert hmac_hex(SECRET, ws_payload(params)) == expected
+
+
+def test_the_futures_vector_is_signed_the_same_way() -> None:
+    text = (
+        "symbol=BTCUSDT&side=BUY&type=LIMIT&quantity=1&price=9000&timeInForce=GTC"
+        "&recvWindow=5000&timestamp=1591702613943"
+    )
+    secret = "2b5eb11e18796d12d88f13dc27dbbd02c2cc51ff7059765ed9821957d82bb4d9"
+    expected = "3c661234138461fcc7a7d8746c6558c9842d4e10870d2ecbedf7777cad694af9"
+    assert hmac_hex(secret, rest_payload(text, "")) == expected
+
+
+def sign_ed25519(payload: str) -> tuple[str, bytes]:
+    key = ECC.generate(curve="ed25519")
+    signature = eddsa.new(key, "rfc8032").sign(payload.encode())
+    return key.public_key().export_key(format="PEM"), signature
+
+
+def sign_rsa(payload: str) -> tuple[str, bytes]:
+    key = RSA.generate(1024)
+    signature = pkcs1_15.new(key).sign(SHA256.new(payload.encode()))
+    return key.public_key().export_key().decode(), signature
+
+
+@pytest.mark.parametrize("sign", [sign_ed25519, sign_rsa])
+def test_a_public_key_opens_the_account_to_its_own_signature_only(
+    sign: Callable[[str], tuple[str, bytes]],
+) -> None:
+    text = f"symbol=A&timestamp={now_ms()}"
+    public_key, raw = sign(text)
+    signature = base64.b64encode(raw).decode()
+    ring = KeyRing((ApiKey(KEY, SECRET, "main", public_key=public_key),))
+    body = f"{text}&signature={quote(signature, safe='')}"
+    assert ring.verify(KEY, parse_request("", body), rest_payload("", body)).account_id == "main"
+    for wrong in (signature[::-1], "no base64", hmac_hex(SECRET, text)):
+        params = parse_request("", text) | {"signature": wrong}
+        with pytest.raises(WireError) as caught:
+            ring.verify(KEY, params, text)
+        assert caught.value.code == -1022
 
 
 def signed_request(text: str, secret: str = SECRET) -> tuple[dict[str, str], str]:

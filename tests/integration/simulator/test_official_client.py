@@ -1,0 +1,413 @@
+"""Binance's own client, with its strict models, over everything that the exchange serves.
+
+An answer passes when the client's model takes it without a complaint, has every documented field,
+and has none that is not documented; fields that the documents send "only where they apply" may be
+there or not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from Crypto.PublicKey import ECC
+from official_client import OfficialClient, Verdict, official_client
+from simulated_venue import running_venue, tick
+
+from trading.simulator.server import RunningServer
+from trading.simulator.server.spot import order_wire
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+WHERE_IT_APPLIES = {
+    "stopPrice",
+    "icebergQty",
+    "trailingDelta",
+    "trailingTime",
+    "strategyId",
+    "strategyType",
+    "preventedMatchId",
+    "preventedQuantity",
+    "expiryReason",
+    "usedSor",
+    "workingFloor",
+    "pegPriceType",
+    "pegOffsetType",
+    "pegOffsetValue",
+    "peggedPrice",
+}
+ONLY_OF_LISTS = (
+    "contingencyType",
+    "listStatusType",
+    "listOrderStatus",
+    "listClientOrderId",
+    "transactionTime",
+    "orders",
+    "orderReports",
+)
+BALANCES = {"USDT": "100000", "BTC": "2", "ETH": "10"}
+SYMBOL = {"symbol": "BTCUSDT"}
+LIMIT = SYMBOL | {
+    "side": "BUY",
+    "type": "LIMIT",
+    "time_in_force": "GTC",
+    "quantity": "0.01",
+    "price": "49000",
+}
+
+
+def check(verdict: Verdict, *exceptions: str) -> Any:
+    """Fail unless the model took the whole answer; returns the answer."""
+    assert verdict.error is None, verdict.error
+    assert verdict.complaints == []
+    allowed = {*WHERE_IT_APPLIES, *exceptions}
+    assert {path for path in verdict.missing if path.split(".")[-1] not in allowed} == set()
+    assert {path for path in verdict.unknown if path.split(".")[-1] not in allowed} == set()
+    return verdict.data
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def client() -> AsyncIterator[OfficialClient]:
+    async with official_client() as running:
+        yield running
+
+
+@asynccontextmanager
+async def judged(
+    client: OfficialClient, account: dict[str, Any] | None = None, **options: Any
+) -> AsyncIterator[RunningServer]:
+    """A venue with the client pointed at it."""
+    accounts = ({"balances": BALANCES} | (account or {}),)
+    async with running_venue(accounts=accounts) as server:
+        await client.point_at(server, **options)
+        tick(server, 50_000.0)
+        tick(server, 2_000.0, symbol="ETHUSDT")
+        yield server
+
+
+async def test_market_data_fits_the_official_models(client: OfficialClient) -> None:
+    async with judged(client):
+
+        async def rest(name: str, *exceptions: str, **args: Any) -> Any:
+            return check(await client.ask("rest", name, **args), *exceptions)
+
+        await rest("ping")
+        await rest("time")
+        exponents = ("qtyExponent", "priceExponent", "multiplierExponent")
+        info = await rest("exchange_info", "sors", "count", *exponents)
+        assert [pair["symbol"] for pair in info["symbols"]] == ["BTCUSDT", "ETHUSDT"]
+        await rest("exchange_info", "sors", "count", *exponents, symbols=["BTCUSDT"])
+        assert len((await rest("depth", **SYMBOL, limit=5))["bids"]) == 5
+        for name in ("get_trades", "historical_trades", "agg_trades"):
+            assert len(await rest(name, **SYMBOL)) == 1
+        assert await rest("historical_block_trades", **SYMBOL, from_id=1) == []
+        for interval in ("1s", "1m", "3d", "1w", "1M"):
+            rows = await rest("klines", **SYMBOL, interval=interval)
+            assert {len(row) for row in rows} == {12}
+        rows = await rest("ui_klines", **SYMBOL, interval="1d", time_zone="+05:45")
+        assert (rows[-1][0] + (5 * 60 + 45) * 60_000) % 86_400_000 == 0
+        await rest("avg_price", **SYMBOL)
+        for name in ("ticker_price", "ticker_book_ticker", "ticker24hr"):
+            assert (await rest(name, **SYMBOL))["symbol"] == "BTCUSDT"
+            assert len(await rest(name)) == 2
+        for name in ("ticker", "ticker_trading_day"):
+            assert (await rest(name, **SYMBOL))["symbol"] == "BTCUSDT"
+            assert len(await rest(name, symbols=["BTCUSDT", "ETHUSDT"])) == 2
+        assert await rest("execution_rules", **SYMBOL) == {"symbolRules": []}
+
+
+@pytest.mark.parametrize("sends_body", [False, True], ids=["query", "body"])
+async def test_trading_fits_the_official_models(client: OfficialClient, sends_body: bool) -> None:
+    async with judged(client) as server:
+
+        async def rest(name: str, *exceptions: str, **args: Any) -> Any:
+            return check(await client.ask("rest", name, sends_body=sends_body, **args), *exceptions)
+
+        bought = await rest("new_order", **SYMBOL, side="BUY", type="MARKET", quantity="0.1")
+        assert (bought["status"], len(bought["fills"]) > 0) == ("FILLED", True)
+        resting = await rest("new_order", **LIMIT, iceberg_qty="0.005", strategy_id=7)
+        assert resting["icebergQty"] == "0.00500000"
+        await rest("get_order", **SYMBOL, order_id=resting["orderId"])
+        assert len(await rest("get_open_orders", **SYMBOL)) == 1
+        amended = await rest(
+            "order_amend_keep_priority",
+            "listStatus",
+            **SYMBOL,
+            order_id=resting["orderId"],
+            new_qty="0.008",
+        )
+        assert amended["amendedOrder"]["qty"] == "0.00800000"
+        rows = await rest("order_amendments", **SYMBOL, order_id=resting["orderId"])
+        assert (rows[0]["origQty"], rows[0]["newQty"]) == ("0.01000000", "0.00800000")
+        replaced = await rest(
+            "order_cancel_replace",
+            "fills",
+            **LIMIT,
+            cancel_replace_mode="STOP_ON_FAILURE",
+            cancel_order_id=resting["orderId"],
+        )
+        assert (replaced["cancelResult"], replaced["newOrderResult"]) == ("SUCCESS", "SUCCESS")
+        await rest("delete_order", **SYMBOL, order_id=replaced["newOrderResponse"]["orderId"])
+        trailing = await rest(
+            "new_order",
+            "fills",
+            **SYMBOL,
+            side="SELL",
+            type="STOP_LOSS",
+            quantity="0.01",
+            trailing_delta=500,
+            new_order_resp_type="RESULT",
+        )
+        assert (trailing["trailingDelta"], trailing["workingTime"]) == (500, -1)
+        await rest("delete_open_orders", **SYMBOL)
+        assert len(await rest("all_orders", **SYMBOL)) == 4
+        assert (await rest("my_trades", **SYMBOL))[0]["isBuyer"]
+        fees = await rest("order_test", **LIMIT, compute_commission_rates=True)
+        assert fees["standardCommissionForOrder"]["maker"] == "0.00100000"
+        account = await rest("get_account", omit_zero_balances=True)
+        assert {row["asset"] for row in account["balances"]} == set(BALANCES)
+        await rest("account_commission", **SYMBOL)
+        counts = await rest("rate_limit_order")
+        assert [row["count"] for row in counts] == [3, 3]
+        exponents = ("qtyExponent", "priceExponent", "multiplierExponent")
+        await rest("my_filters", "rateLimits", *exponents, **SYMBOL)
+        assert await rest("my_allocations", **SYMBOL) == []
+        await rest("new_order", **LIMIT | {"price": "50000", "side": "SELL"})
+        taker = await rest(
+            "new_order", **LIMIT | {"price": "50000"}, self_trade_prevention_mode="EXPIRE_BOTH"
+        )
+        assert taker["status"] == "EXPIRED_IN_MATCH"
+        prevented = await rest(
+            "my_prevented_matches",
+            "takerPreventedQuantity",
+            **SYMBOL,
+            order_id=taker["orderId"],
+        )
+        assert prevented[0]["selfTradePreventionMode"] == "EXPIRE_BOTH"
+        assert len(server.received_orders) == 6
+
+
+@pytest.mark.parametrize("sends_body", [False, True], ids=["query", "body"])
+async def test_order_lists_fit_the_official_models(
+    client: OfficialClient, sends_body: bool
+) -> None:
+    above = {"above_type": "LIMIT_MAKER", "above_price": "55000"}
+    below = {"below_type": "STOP_LOSS_LIMIT", "below_stop_price": "45000", "below_price": "44900"}
+    oco = SYMBOL | {"side": "SELL", "quantity": "0.01"} | above | below
+    oco |= {"below_time_in_force": "GTC"}
+    working = {
+        "working_type": "LIMIT",
+        "working_side": "BUY",
+        "working_price": "49000",
+        "working_quantity": "0.01",
+        "working_time_in_force": "GTC",
+    }
+    async with judged(client):
+
+        async def rest(name: str, *exceptions: str, **args: Any) -> Any:
+            return check(await client.ask("rest", name, sends_body=sends_body, **args), *exceptions)
+
+        placed = await rest("order_list_oco", **oco)
+        assert [order["type"] for order in placed["orderReports"]] == [
+            "LIMIT_MAKER",
+            "STOP_LOSS_LIMIT",
+        ]
+        assert (await rest("get_order_list", order_list_id=placed["orderListId"]))["orders"]
+        assert len(await rest("open_order_list")) == 1
+        done = await rest(
+            "delete_order_list",
+            "selfTradePreventionMode",  # in the documents' example, not in the client's model
+            **SYMBOL,
+            order_list_id=placed["orderListId"],
+        )
+        assert (done["listStatusType"], done["listOrderStatus"]) == ("ALL_DONE", "ALL_DONE")
+        old = await rest(
+            "order_oco",
+            **SYMBOL,
+            side="SELL",
+            quantity="0.01",
+            price="55000",
+            stop_price="45000",
+        )
+        assert [order["type"] for order in old["orderReports"]] == ["LIMIT_MAKER", "STOP_LOSS"]
+        pending = {"pending_side": "SELL", "pending_quantity": "0.01"}
+        oto = await rest(
+            "order_list_oto",
+            **SYMBOL,
+            **working,
+            **pending,
+            pending_type="STOP_LOSS",
+            pending_stop_price="45000",
+        )
+        assert [order["status"] for order in oto["orderReports"]] == ["NEW", "PENDING_NEW"]
+        otoco = await rest(
+            "order_list_otoco",
+            **SYMBOL,
+            **working,
+            **pending,
+            pending_above_type="LIMIT_MAKER",
+            pending_above_price="55000",
+            pending_below_type="STOP_LOSS",
+            pending_below_stop_price="45000",
+        )
+        assert len(otoco["orders"]) == 3
+        assert len(await rest("all_order_list")) == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "error", "code"),
+    [
+        ("new_order", LIMIT | {"symbol": "NONE"}, "BadRequestError", -1121),
+        ("new_order", LIMIT | {"quantity": "0.000001"}, "BadRequestError", -1013),
+        ("delete_order", SYMBOL | {"order_id": 99}, "BadRequestError", -2011),
+        ("get_order", SYMBOL | {"order_id": 99}, "BadRequestError", -2013),
+        ("reference_price", SYMBOL, "BadRequestError", -2043),
+        (
+            "order_cancel_replace",
+            LIMIT | {"cancel_replace_mode": "STOP_ON_FAILURE", "cancel_order_id": 99},
+            "BadRequestError",
+            -2022,
+        ),
+    ],
+)
+async def test_refusals_become_the_official_clients_errors(
+    client: OfficialClient, name: str, args: dict[str, Any], error: str, code: int
+) -> None:
+    async with judged(client):
+        verdict = await client.ask("rest", name, **args)
+        assert verdict.error is not None
+        assert (verdict.error["type"], verdict.error["code"]) == (error, code)
+
+
+async def test_the_websocket_api_fits_the_official_models(client: OfficialClient) -> None:
+    async with judged(client):
+
+        async def ws(name: str, *exceptions: str, **args: Any) -> Any:
+            return check(await client.ask("ws_api", name, **args), *exceptions)
+
+        await ws("time")
+        await ws("depth", **SYMBOL)
+        for name in ("trades_recent", "trades_aggregate"):
+            assert len(await ws(name, **SYMBOL)) == 1
+        await ws("klines", **SYMBOL, interval="1m")
+        await ws("avg_price", **SYMBOL)
+        for name in ("ticker_price", "ticker_book", "ticker24hr", "ticker"):
+            await ws(name, **SYMBOL)
+        placed = await ws("order_place", **LIMIT)
+        await ws("order_status", **SYMBOL, order_id=placed["orderId"])
+        assert len(await ws("open_orders_status", **SYMBOL)) == 1
+        await ws("order_cancel", *ONLY_OF_LISTS, **SYMBOL, order_id=placed["orderId"])
+        assert len(await ws("all_orders", **SYMBOL)) == 1
+        assert await ws("session_subscriptions") == []
+        oco = SYMBOL | {"side": "SELL", "quantity": "0.01", "above_type": "LIMIT_MAKER"}
+        oco |= {"above_price": "55000", "below_type": "STOP_LOSS", "below_stop_price": "45000"}
+        placed = await ws("order_list_place_oco", **oco)
+        assert len(await ws("open_order_lists_status")) == 1
+        await ws("order_list_cancel", **SYMBOL, order_list_id=placed["orderListId"])
+        await ws("account_status")
+        await ws("account_commission", **SYMBOL)
+        await ws("account_rate_limits_orders")
+        assert await ws("my_trades", **SYMBOL) == []
+
+
+async def test_market_streams_fit_the_official_models(client: OfficialClient) -> None:
+    symbol = {"symbol": "btcusdt"}
+    async with judged(client) as server:
+
+        async def trade() -> None:
+            for step in itertools.count():
+                tick(server, 50_000.0 + step % 50)
+                await asyncio.sleep(0.02)
+
+        market = server.start_task(trade())
+        check(
+            await client.ask(
+                "streams",
+                "all",
+                agg_trade=symbol,
+                trade=symbol,
+                book_ticker=symbol,
+                kline=symbol | {"interval": "1m"},
+                kline_offset=symbol | {"interval": "1d"},
+                mini_ticker=symbol,
+                ticker=symbol,
+                rolling_window_ticker=symbol | {"window_size": "1h"},
+                avg_price=symbol,
+                partial_book_depth=symbol | {"levels": "5", "update_speed": "100ms"},
+                diff_book_depth=symbol | {"update_speed": "100ms"},
+                all_mini_ticker={},
+                all_market_rolling_window_ticker={"window_size": "1d"},
+            )
+        )
+        market.cancel()
+
+
+async def test_user_events_fit_the_official_models(client: OfficialClient) -> None:
+    only_sometimes = set("dDjJvABuUbakWN") | {"Cs", "pl", "pL", "pY", "uS", "eR"}
+    only_sometimes |= {"gP", "gOT", "gOV", "gp"}
+    orders = [
+        {"call": "new_order"} | LIMIT,
+        {"call": "new_order"} | SYMBOL | {"side": "SELL", "type": "MARKET", "quantity": "0.01"},
+        {"call": "order_list_oco", "side": "SELL", "quantity": "0.01", "above_type": "LIMIT_MAKER"}
+        | SYMBOL
+        | {"above_price": "55000", "below_type": "STOP_LOSS", "below_stop_price": "45000"},
+        {"call": "delete_open_orders"} | SYMBOL,
+    ]
+    async with judged(client):
+        verdict = await client.ask("user_data", "user_data", orders=orders, count=18)
+        events = check(verdict, *only_sometimes, "e")
+        kinds = {event.get("x", event.get("l")) for event in events if "x" in event or "l" in event}
+        assert {"NEW", "TRADE", "CANCELED", "EXEC_STARTED", "ALL_DONE"} <= kinds
+        assert any("B" in event and "u" in event for event in events)
+
+
+async def test_times_are_sent_in_microseconds_on_request(client: OfficialClient) -> None:
+    async with judged(client, time_unit="MICROSECOND"):
+        now = check(await client.ask("rest", "time"))["serverTime"]
+        placed = check(await client.ask("rest", "new_order", **LIMIT))
+        row = check(await client.ask("rest", "klines", **SYMBOL, interval="1m"))[-1]
+        assert now > 10**15
+        assert placed["transactTime"] > 10**15
+        assert (row[6] - row[0]) == 60_000_000 - 1
+
+
+async def test_an_ed25519_key_signs_requests_and_logs_a_session_on(client: OfficialClient) -> None:
+    key = ECC.generate(curve="ed25519")
+    account = {"public_key": key.public_key().export_key(format="PEM")}
+    private_key = key.export_key(format="PEM")
+    async with judged(client, account, private_key=private_key, api_secret=""):
+        assert check(await client.ask("rest", "new_order", **LIMIT))["status"] == "NEW"
+        session = check(await client.ask("ws_api", "session_logon"), "returnRateLimits")
+        assert session["apiKey"]
+        assert len(check(await client.ask("ws_api", "open_orders_status", **SYMBOL))) == 1
+        subscription = check(await client.ask("ws_api", "user_data_stream_subscribe"))
+        assert subscription["subscriptionId"] == 0
+    async with judged(client, account):
+        verdict = await client.ask("rest", "new_order", **LIMIT)
+        assert verdict.error is not None
+        assert verdict.error["code"] == -1022
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda answer: answer | {"orderId": str(answer["orderId"])},
+        lambda answer: {name: answer[name] for name in answer if name != "side"},
+        lambda answer: answer | {"invented": 1},
+    ],
+    ids=["wrong type", "missing field", "unknown field"],
+)
+async def test_an_answer_that_differs_from_the_documents_is_found_out(
+    client: OfficialClient, spoil: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = order_wire.full
+    monkeypatch.setattr(order_wire, "full", lambda order, time_ms: spoil(good(order, time_ms)))
+    async with judged(client):
+        verdict = await client.ask("rest", "new_order", **LIMIT)
+        with pytest.raises(AssertionError):
+            check(verdict)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from copy import copy
 from decimal import Decimal
 
 from trading.model.market import Instrument
@@ -153,9 +152,10 @@ class MatchingEngine:
     def on_tape(self, price: Decimal, quantity: Decimal, now_ms: int) -> None:
         """A trade printed: move the book, fill what rests in its way, pull the triggers."""
         self.book.move_to(price)
-        for side in Side:
-            if self._resting.side(side):
-                self._fill_from_tape(side, price, quantity, now_ms)
+        if self._resting.bids:
+            self._fill_from_tape(Side.BUY, price, quantity, now_ms)
+        if self._resting.asks:
+            self._fill_from_tape(Side.SELL, price, quantity, now_ms)
         if self._waiting:
             for order in [o for o in self._waiting if is_triggered(o, price, now_ms)]:
                 if not order.status.is_final:
@@ -202,7 +202,7 @@ class MatchingEngine:
         filled_at_price = ZERO
         for order in list(self._resting.side(side)):
             limit = limit_of(order)
-            if order.status.is_final:
+            if order.status.is_final:  # it gave way to its sibling just now
                 continue
             if limit == price:
                 beyond_queue = quantity - order.queue_ahead - filled_at_price
@@ -381,8 +381,7 @@ class MatchingEngine:
         request_client_order_id: str | None = None,
         prevented: PreventedMatch | None = None,
     ) -> None:
-        seen = copy(order)
-        seen.executions = list(order.executions)
+        seen = order.snapshot()
         account_id = order.account_id
         self._emit(
             OrderEvent(

@@ -199,6 +199,14 @@ class SimOrder:
     def waits_for_trigger(self) -> bool:
         return self.type.has_trigger and self.working_ms is None
 
+    def snapshot(self) -> SimOrder:
+        """The order as it is now."""
+        seen: SimOrder = object.__new__(SimOrder)  # more than twice as fast as copy.copy
+        for name in SimOrder.__slots__:
+            setattr(seen, name, getattr(self, name))
+        seen.executions = list(self.executions)
+        return seen
+
     def fills(self) -> tuple[Fill, ...]:
         """All executions so far, as the domain's fills."""
         return tuple(self._fill(execution) for execution in self.executions)

@@ -16,14 +16,16 @@ class RestingOrders:
     """Both sides of the book, best price first and, at one price, first come first."""
 
     def __init__(self) -> None:
-        self._sides: dict[Side, list[SimOrder]] = {side: [] for side in Side}
+        self.bids: list[SimOrder] = []
+        self.asks: list[SimOrder] = []
+        self._sides = {Side.BUY: self.bids, Side.SELL: self.asks}
 
     def side(self, side: Side) -> list[SimOrder]:
         return self._sides[side]
 
     def __iter__(self) -> Iterator[SimOrder]:
-        for side in Side:
-            yield from self._sides[side]
+        yield from self.bids
+        yield from self.asks
 
     def add(self, order: SimOrder) -> None:
         """Behind all others at its price."""

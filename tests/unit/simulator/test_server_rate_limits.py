@@ -72,3 +72,45 @@ def test_orders_are_counted_in_ten_seconds_and_days_and_given_back() -> None:
     with pytest.raises(WireError, match="current limit is 3 orders per 1 DAY"):
         limits.check_orders("main")
     assert limits.order_counts("main") == (0, 3)
+
+
+def test_every_further_ban_is_twice_as_long_up_to_the_longest() -> None:
+    config = RateLimitConfig(weight_per_minute=1, calls_before_ban=1, ban_s=100, max_ban_s=300)
+    now = [0.0]
+    limiter = RateLimiter(config, lambda: now[0])
+    lengths = []
+    for _ in range(4):
+        for _call in range(2):
+            with pytest.raises(WireError):
+                limiter.charge("ip", 2)
+        with pytest.raises(WireError) as caught:
+            limiter.charge("ip", 0)
+        assert (caught.value.status, caught.value.code) == (418, -1003)
+        lengths.append((caught.value.retry_after_s or 0) - 1)
+        now[0] += 600
+    assert lengths == [100, 200, 300, 300]
+
+
+def test_requests_are_counted_whatever_they_weigh() -> None:
+    limiter = RateLimiter(RateLimitConfig(requests_per_5min=3), lambda: 10.0)
+    for _ in range(3):
+        limiter.charge("ip", 0)
+    with pytest.raises(WireError) as caught:
+        limiter.charge("ip", 0)
+    assert (caught.value.status, caught.value.retry_after_s) == (429, 291)
+
+
+def test_connections_are_counted_for_each_address() -> None:
+    limiter = RateLimiter(RateLimitConfig(connections_per_5min=2), lambda: 10.0)
+    limiter.connect("ip")
+    limiter.connect("ip")
+    with pytest.raises(WireError, match="Too many new connections"):
+        limiter.connect("ip")
+    limiter.connect("other")
+
+
+def test_a_list_counts_as_all_its_orders() -> None:
+    limiter = RateLimiter(RateLimitConfig(orders_per_10s=2), lambda: 10.0)
+    limiter.check_orders("main", 2)
+    with pytest.raises(WireError, match="Too many new orders"):
+        limiter.check_orders("main", 3)

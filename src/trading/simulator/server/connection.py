@@ -50,6 +50,11 @@ class Connection:
             closing = self.socket.close(code=code, message=reason.encode())
             self._closing = asyncio.ensure_future(closing)
 
+    async def closed(self) -> None:
+        """Wait until the closing that was begun is over."""
+        if self._closing is not None:
+            await self._closing
+
     def abort(self) -> None:
         """Cut the TCP connection, without a closing handshake."""
         if self._transport is not None:
@@ -142,6 +147,7 @@ class ConnectionRegistry:
             second, count = (now, 1) if now != second else (second, count + 1)
             if count > CLIENT_MESSAGES_PER_S and connection.streams:
                 connection.close(WSCloseCode.POLICY_VIOLATION, "Too many requests")
+                await connection.closed()
                 return
             if message.type is WSMsgType.PING:
                 await connection.socket.pong(message.data)

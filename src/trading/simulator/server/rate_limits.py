@@ -29,8 +29,12 @@ class Window:
             self.started, self.count = started, 0
         return self
 
+    @property
+    def end_s(self) -> float:
+        return (self.started + 1) * self.length_s
+
     def seconds_left(self, now_s: float) -> int:
-        return _whole_seconds((self.started + 1) * self.length_s - now_s)
+        return _whole_seconds(self.end_s - now_s)
 
 
 class RateLimiter:
@@ -62,7 +66,7 @@ class RateLimiter:
         refusing_until = self._refusing_until_s.get(ip, 0.0)
         within = window.count <= self._config.weight_per_minute
         if within and requests.count > self._config.requests_per_5min:
-            refusing_until = max(refusing_until, now + requests.seconds_left(now))
+            refusing_until = max(refusing_until, requests.end_s)
         if within and now >= refusing_until:
             return window.count
         refused = self._refused.setdefault(ip, Window(MINUTE_S)).at(now)

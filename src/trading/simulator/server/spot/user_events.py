@@ -59,17 +59,26 @@ class UserEventHub:
 
     def unsubscribe(self, connection: Connection, subscription_id: int | None = None) -> None:
         """End one subscription of the connection, or all. Raises WireError -2036 if unknown."""
-        found = False
+        ended = self._end(connection, subscription_id)
+        if subscription_id is not None and not ended:
+            raise WireError(-2036, "User Data Stream subscription not found.")
+        for number in ended:
+            notice = {"e": "eventStreamTerminated", "E": self._exchange.clock.now_ms()}
+            # After the answer to the request that ended it.
+            asyncio.get_running_loop().call_soon(
+                connection.send, {"subscriptionId": number, "event": notice}
+            )
+
+    def _end(self, connection: Connection, subscription_id: int | None = None) -> list[int]:
+        ended = []
         for subscribers in self._subscriptions.values():
             if connection in subscribers and subscription_id in (None, subscribers[connection]):
-                del subscribers[connection]
-                found = True
-        if subscription_id is not None and not found:
-            raise WireError(-2036, "User Data Stream subscription not found.")
+                ended.append(subscribers.pop(connection))
+        return ended
 
     def forget(self, connection: Connection) -> None:
         """The connection is gone."""
-        self.unsubscribe(connection)
+        self._end(connection)
         self._next_ids.pop(connection, None)
 
     def subscriptions(self, connection: Connection) -> list[int]:

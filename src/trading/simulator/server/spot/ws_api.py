@@ -74,6 +74,7 @@ class Session:
         self._connected_ms = time.time_ns() // 1_000_000
         self._key: ApiKey | None = None
         self._authorized_ms = 0
+        self._trades_for: str | None = None
 
     async def answer(self, data: bytes) -> None:
         request_id: object = None
@@ -135,8 +136,10 @@ class Session:
         context.limiter.charge(self._ip, endpoint.good_weight)
         try:
             key = self._verify(raw, params)
+            self._trades_for = key.account_id
             if latency_ms := context.exchange.config.latency_ms:
                 await asyncio.sleep(latency_ms / 1000)
+                context.keys.check_time(params.as_dict())
             release = context.users.hold(key.account_id)
             try:
                 result = endpoint.handler(context)(key, params)
@@ -170,6 +173,7 @@ class Session:
 
     def logout(self, raw: dict[str, object], params: Params) -> Json:
         self._key, self._authorized_ms = None, 0
+        self._context.users.unsubscribe(self._connection)
         return self.status(raw, params)
 
     def status(self, _raw: dict[str, object], _params: Params) -> Json:
@@ -213,8 +217,8 @@ class Session:
             for row in rows
             if row["rateLimitType"] == "REQUEST_WEIGHT"
         ]
-        if is_order and self._key is not None:
-            counts = limiter.order_counts(self._key.account_id)
+        if is_order and self._trades_for is not None:
+            counts = limiter.order_counts(self._trades_for)
             orders = [row for row in rows if row["rateLimitType"] == "ORDERS"]
             pairs = zip(orders, counts, strict=True)
             shown = [*(row | {"count": count} for row, count in pairs), *shown]

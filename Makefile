@@ -55,8 +55,9 @@ prove: $(STAMP)  ## Run the long tests, and every proof in full; writes docs/gua
 	@$(BIN)/python tests/support/guarantees.py .proofs docs/guarantees.md
 	@$(BIN)/python -m pytest -q -m long --ignore tests/acceptance/breaker $(ARGS)
 
-evaluate: $(STAMP)  ## Measure the guardian on recorded data (DATA=folder); writes docs/detection.md
-	@$(BIN)/python -m crews.run evaluate guardian --data "$(DATA)" --tune 200 --report docs/detection.md $(ARGS)
+evaluate: $(STAMP)  ## Measure both detectors on recorded data (DATA=folder); writes docs/detection.md
+	@$(BIN)/python -m crews.run evaluate guardian --data "$(DATA)" --tune 200 --report docs/detection.md
+	@$(BIN)/python -m crews.run evaluate spikes --data "$(DATA)" --tune 12 --report docs/detection.md
 
 reference: $(STAMP)  ## Write the configuration file and its page anew from the models
 	@$(BIN)/python -m crews.run config schema --format yaml > .reference

@@ -128,6 +128,7 @@ async def bad_moment(
             await (arena.crash() if dice.random() < 0.7 else arena.stop())
             await arena.start()
 
+        life = asyncio.create_task(restart())
         await asyncio.gather(
             *(
                 propose(proposal, dice.uniform(0, 0.05))
@@ -135,9 +136,9 @@ async def bad_moment(
                 for _ in range(dice.randint(1, 3))
             ),
             disturb(),
-            restart(),
             return_exceptions=True,  # a proposal whose process dies
         )
+        await life
         await asyncio.gather(*(propose(proposal, 0.0) for proposal in proposals))
         if dice.random() < 0.3 and arena.service is not None:
             await arena.service.close_position(dice.choice(list(PRICES)), "the trader")
@@ -168,7 +169,11 @@ async def bad_day(
         async with slots:
             folder = directory / f"{list(FAULTS).index(name)}-{seed}"
             folder.mkdir(parents=True)
-            arena = await bad_moment(name, seed, folder, client, settle_s)
+            try:
+                arena = await bad_moment(name, seed, folder, client, settle_s)
+            except Exception as error:
+                error.add_note(f"[{name}, seed {seed}]")
+                raise
             shutil.rmtree(folder)
         tally.seeds += 1
         tally.intents += len(PRICES)

@@ -12,6 +12,7 @@ from trading.simulator.server.wire_errors import WireError, invalid_data, mandat
 
 EnumT = TypeVar("EnumT", bound=StrEnum)
 NUMBER = re.compile(r"^([0-9]{1,20})(\.[0-9]{1,20})?$")
+INTEGER = re.compile(r"^[0-9]{1,20}$")
 CLIENT_ID = re.compile(r"^[a-zA-Z0-9-_]{1,36}$")
 MAX_DECIMALS = 8
 AUTH_PARAMS = frozenset({"timestamp", "recvWindow", "signature", "apiKey", "returnRateLimits"})
@@ -77,7 +78,7 @@ class Params:
         value = self.text(name)
         if value is None:
             return None
-        if not NUMBER.match(value):
+        if not NUMBER.fullmatch(value):
             raise self._illegal(name, NUMBER.pattern)
         number = Decimal(value)
         if number != round(number, MAX_DECIMALS):
@@ -88,8 +89,8 @@ class Params:
         value = self.text(name)
         if value is None:
             return None
-        if not value.isdigit():
-            raise self._illegal(name, "^[0-9]{1,20}$")
+        if not INTEGER.fullmatch(value):
+            raise self._illegal(name, INTEGER.pattern)
         return int(value)
 
     def time_ms(self, name: str) -> int | None:
@@ -120,7 +121,7 @@ class Params:
 
     def client_id(self, name: str) -> str | None:
         value = self.text(name)
-        if value is not None and not CLIENT_ID.match(value):
+        if value is not None and not CLIENT_ID.fullmatch(value):
             raise self._illegal(name, CLIENT_ID.pattern)
         return value
 

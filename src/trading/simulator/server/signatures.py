@@ -10,10 +10,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from urllib.parse import parse_qsl
 
 from Crypto.Hash import SHA256
@@ -26,6 +27,8 @@ from trading.simulator.server.wire_errors import WireError, key_refused, mandato
 DEFAULT_RECV_WINDOW_MS = 5000
 MAX_RECV_WINDOW_MS = 60_000
 MAX_AHEAD_MS = 1000
+TIMESTAMP = re.compile(r"^[0-9]{1,20}$")
+RECV_WINDOW = re.compile(r"^[0-9]{1,8}(\.[0-9]{1,3})?$")
 KEY_LENGTH_BOUNDS = (8, 128)
 
 
@@ -125,15 +128,15 @@ class KeyRing:
 def check_timestamp(params: Mapping[str, str], now_ms: int) -> None:
     """Accept iff timestamp < now + 1000 and now - timestamp <= recvWindow. Raises WireError."""
     text = params.get("timestamp")
-    if not text or not text.isdigit():
+    if not text or not TIMESTAMP.fullmatch(text):
         raise mandatory("timestamp")
     timestamp = int(text)
     if timestamp > 10**14:
         timestamp //= 1000  # microseconds are allowed too
-    try:
-        window = Decimal(params.get("recvWindow") or DEFAULT_RECV_WINDOW_MS)
-    except InvalidOperation as error:
-        raise mandatory("recvWindow") from error
+    sent_window = params.get("recvWindow") or str(DEFAULT_RECV_WINDOW_MS)
+    if not RECV_WINDOW.fullmatch(sent_window):
+        raise mandatory("recvWindow")
+    window = Decimal(sent_window)
     if window > MAX_RECV_WINDOW_MS:
         raise WireError(-1131, "recvWindow must be less than 60000")
     if timestamp >= now_ms + MAX_AHEAD_MS:

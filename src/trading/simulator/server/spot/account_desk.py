@@ -17,7 +17,7 @@ from trading.simulator.server.spot.desk import (
     order_reference,
 )
 from trading.simulator.server.wire import Json, num
-from trading.simulator.server.wire_errors import WireError
+from trading.simulator.server.wire_errors import WireError, mandatory
 
 DAY_MS = 86_400_000
 
@@ -77,7 +77,9 @@ class AccountDesk:
         return rows[:limit] if start is not None or first_id is not None else rows[-limit:]
 
     def amendments(self, key: ApiKey, params: Params) -> list[Json]:
-        symbol, order_id = params.required("symbol"), int(params.required("orderId"))
+        symbol, order_id = params.required("symbol"), params.integer("orderId")
+        if order_id is None:
+            raise mandatory("orderId")
         first = params.integer("fromExecutionId") or 0
         order = self._find(key, symbol, order_id, None)
         found = [change for change in order.amendments if change.execution_id >= first]

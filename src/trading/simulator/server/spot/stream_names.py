@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from trading.simulator.server.spot.intervals import INTERVALS, parse_zone
+from trading.simulator.server.wire_errors import WireError
 
 PATTERN = re.compile(
     r"^(?P<symbol>[a-z0-9]+)@(?P<kind>[a-zA-Z]+?)(?P<levels>5|10|20)?"
@@ -67,7 +68,10 @@ def parse_stream(name: str) -> StreamSpec | None:
         return StreamSpec(name, StreamKind.DEPTH, symbol, period=period)
     if kind == "kline" and interval in INTERVALS:
         period = 10 if interval == "1s" else 20
-        offset_ms = parse_zone(match["zone"])
+        try:
+            offset_ms = parse_zone(match["zone"])
+        except WireError:
+            return None
         return StreamSpec(
             name, StreamKind.KLINE, symbol, interval=interval, period=period, offset_ms=offset_ms
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from typing import Any
@@ -24,6 +25,10 @@ CONNECT_WEIGHT = 2
 SESSION_WEIGHT = 2
 PUBLIC_METHODS = {endpoint.ws_method: endpoint for endpoint in PUBLIC}
 KEY_METHODS = {endpoint.ws_method: endpoint for endpoint in (*ACCOUNT, *TRADE)}
+UNKNOWN_ERROR = WireError(
+    -1000, "An unknown error occurred while processing the request.", status=500
+)
+log = logging.getLogger(__name__)
 AfterAnswer = Callable[[], None]
 
 
@@ -88,7 +93,10 @@ class Session:
             request_id = message.get("id")
             if not isinstance(request_id, str | int | None):
                 raise WireError(-1100, "Illegal characters found in parameter 'id'.")
-            raw = dict(message.get("params") or {})
+            sent = message.get("params") or {}
+            if not isinstance(sent, dict):
+                raise WireError(-1100, "Illegal characters found in parameter 'params'.")
+            raw = dict(sent)
             method = str(message["method"]).removeprefix("v3/")
             is_order = method.startswith(("order", "openOrders.cancel"))
             result, after_answer = await self._dispatch(method, raw)
@@ -100,6 +108,9 @@ class Session:
         except (WireError, ExchangeRejection) as failure:
             refusal = WireError.of(failure) if isinstance(failure, ExchangeRejection) else failure
             reply = {"id": request_id, "status": refusal.status, "error": _error(refusal)}
+        except Exception:
+            log.exception("unexpected error while answering a WebSocket request")
+            reply = {"id": request_id, "status": 500, "error": UNKNOWN_ERROR.body()}
         if raw.get("returnRateLimits", self._shows_limits) not in (False, "false"):
             reply["rateLimits"] = self._rate_limits(is_order=is_order)
         self._connection.send(reply)

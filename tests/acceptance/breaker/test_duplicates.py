@@ -34,7 +34,7 @@ from trading.storage.order_repository import OrderRecord
 SECTION = "Duplicates and exposure"
 INITIAL_CASH = Decimal(10_000)
 SETTLE_S = 20.0
-AT_ONCE = 6  # seeds that run beside one another, to use the time they wait
+AT_ONCE = 8  # seeds that run beside one another, to use the time they wait
 
 LASTING_MS = 250
 REFUSING_MS = 300

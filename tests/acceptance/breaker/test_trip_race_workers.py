@@ -47,7 +47,7 @@ from trading.storage.spike_repository import SpikeRepository
 T = TypeVar("T")
 SECTION = "A trip stops what worker processes propose"
 WORKERS = 4
-TRIPS = rounds(quick=25, full=1_000)
+TRIPS = rounds(quick=25, full=10_000)
 MUTANT_TRIPS = 15
 SPEED = 60  # of market time: limits per minute are limits per second here
 BEAT_S = 0.05

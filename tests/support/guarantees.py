@@ -30,7 +30,7 @@ def page(results: list[Held]) -> str:
             "|---|---:|---:|---|---:|",
         ]
         for held in rows:
-            bound = 3 / held.trials
+            bound = min(1.0, 3 / held.trials)
             lines.append(
                 f"| {held.guarantee} | {held.trials:,} {held.unit} | {held.violations} "
                 f"| {held.mutant}: {held.caught} | {bound:.2g} |"

@@ -23,7 +23,6 @@ from pydantic import BaseModel
 
 WAIT_S = 10.0
 ABOUT_MODELS = ("did not match the declared types", "Failed to parse", "Unknown user data event")
-SUBSCRIBE_PAUSE_S = 0.25  # the exchange takes five messages a second
 
 
 class Complaints(logging.Handler):
@@ -144,10 +143,7 @@ class Judge:
     async def streams(self, _name: str, args: dict[str, Any]) -> Any:
         """Subscribe to all of ``args`` (method to arguments); the first message of each."""
         connection = await self.client.websocket_streams.create_connection()
-        handles = []
-        for name, options in args.items():
-            handles.append(await getattr(connection, name)(**options))
-            await asyncio.sleep(SUBSCRIBE_PAUSE_S)
+        handles = [await getattr(connection, name)(**args[name]) for name in args]
         firsts = await asyncio.gather(*(self._first(handle) for handle in handles))
         await connection.close_connection(close_session=True)
         return list(firsts)

@@ -315,6 +315,81 @@ async def test_the_websocket_api_fits_the_official_models(client: OfficialClient
         assert await ws("my_trades", **SYMBOL) == []
 
 
+async def test_every_other_method_of_the_websocket_api_fits_too(client: OfficialClient) -> None:
+    working = {
+        "working_type": "LIMIT",
+        "working_side": "BUY",
+        "working_price": "49000",
+        "working_quantity": "0.01",
+        "working_time_in_force": "GTC",
+        "pending_side": "SELL",
+        "pending_quantity": "0.01",
+    }
+    async with judged(client):
+
+        async def ws(name: str, *exceptions: str, **args: Any) -> Any:
+            return check(await client.ask("ws_api", name, **args), *exceptions)
+
+        # Not exchange_info and my_filters: there the client parses the envelope, not the result.
+        await ws("ping")
+        await ws("execution_rules", **SYMBOL)
+        await ws("trades_historical", **SYMBOL, from_id=1)
+        await ws("ui_klines", **SYMBOL, interval="1h")
+        await ws("ticker_trading_day", **SYMBOL)
+        await ws("order_test", **LIMIT, compute_commission_rates=True)
+        placed = await ws("order_place", **LIMIT)
+        amended = await ws(
+            "order_amend_keep_priority",
+            "listStatus",
+            **SYMBOL,
+            order_id=placed["orderId"],
+            new_qty="0.009",
+        )
+        assert amended["amendedOrder"]["qty"] == "0.00900000"
+        assert len(await ws("order_amendments", **SYMBOL, order_id=placed["orderId"])) == 1
+        replaced = await ws(
+            "order_cancel_replace",
+            "fills",
+            **LIMIT,
+            cancel_replace_mode="STOP_ON_FAILURE",
+            cancel_order_id=placed["orderId"],
+        )
+        assert replaced["cancelResult"] == "SUCCESS"
+        oto = await ws(
+            "order_list_place_oto",
+            **SYMBOL,
+            **working,
+            pending_type="STOP_LOSS",
+            pending_stop_price="45000",
+        )
+        await ws("order_list_status", order_list_id=oto["orderListId"])
+        await ws(
+            "order_list_place_otoco",
+            **SYMBOL,
+            **working,
+            pending_above_type="LIMIT_MAKER",
+            pending_above_price="55000",
+            pending_below_type="STOP_LOSS",
+            pending_below_stop_price="45000",
+        )
+        await ws(
+            "order_list_place",
+            **SYMBOL,
+            side="SELL",
+            quantity="0.01",
+            price="55000",
+            stop_price="45000",
+        )
+        lists = await ws("all_order_lists")
+        assert len(lists) == 3
+        for each in lists:
+            await ws("order_list_cancel", **SYMBOL, order_list_id=each["orderListId"])
+        assert len(await ws("open_orders_cancel_all", *ONLY_OF_LISTS, **SYMBOL)) == 1
+        assert await ws("my_allocations", **SYMBOL) == []
+        assert await ws("my_prevented_matches", **SYMBOL, order_id=1) == []
+        await ws("session_status", "apiKey", "authorizedSince")
+
+
 async def test_market_streams_fit_the_official_models(client: OfficialClient) -> None:
     symbol = {"symbol": "btcusdt"}
     async with judged(client) as server:

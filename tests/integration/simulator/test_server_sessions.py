@@ -212,3 +212,16 @@ async def test_a_parameter_that_nobody_asks_for_is_refused_before_anything_happe
         reply = await ask("order.place", signed(server, **order, reduceOnly="true"))
         assert reply["error"]["code"] == -1104
         assert server.exchange.all_orders("main", "BTCUSDT") == ()
+
+
+async def test_a_finished_second_is_told_once() -> None:
+    async with (
+        running_venue() as server,
+        aiohttp.ClientSession() as http,
+        http.ws_connect(f"{server.ws_url}/ws/btcusdt@kline_1s") as socket,
+    ):
+        tick(server, 50_001.0)
+        while not (await socket.receive_json(timeout=WAIT_S))["k"]["x"]:
+            continue
+        with pytest.raises(TimeoutError):
+            await socket.receive_json(timeout=1.5)

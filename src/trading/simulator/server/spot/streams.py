@@ -55,6 +55,7 @@ class MarketStreams:
         self._diffs: dict[str, DepthDiff] = {}
         self._versions: defaultdict[str, int] = defaultdict(int)
         self._changed: set[str] = set()
+        self._told: dict[str, int] = {}  # name of a 1s stream: end of the kline told as closed
         exchange.add_trade_listener(self._on_trade)
         exchange.add_candle_listener(self._on_candle)
         exchange.add_user_listener(self._on_user_event)
@@ -80,6 +81,7 @@ class MarketStreams:
             self._listeners.pop(name, None)
             self._timed.pop(name, None)
             self._diffs.pop(name, None)
+            self._told.pop(name, None)
 
     def forget(self, connection: Connection) -> None:
         """The connection is gone."""
@@ -196,6 +198,9 @@ class MarketStreams:
             return None
         end_ms = intervals.end_of(spec.interval, found[-1].open_time_ms, spec.offset_ms)
         closed = spec.interval == "1s" and now_ms > end_ms
+        if closed and self._told.get(spec.name) == end_ms:
+            return None  # no trade since
+        self._told[spec.name] = end_ms if closed else 0
         return market_wire.kline_event(
             spec.symbol, spec.interval, found[-1], end_ms, now_ms, closed=closed
         )

@@ -29,13 +29,13 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "Installing into $(VENV) (once; takes a few minutes) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev]'
-	@$(BIN)/python tests/support/official_client.py  # Binance's own client, for the tests
 	@touch $@
 
 live: $(STAMP)  ## Trade on the embedded exchange with the terminal view; Ctrl-C ends it
 	@$(BIN)/python -m crews.run live $(ARGS)
 
 test: $(STAMP)  ## Run the tests (minutes)
+	@$(BIN)/python tests/support/official_client.py  # Binance's own, which judges our exchange
 	@$(PYTEST) $(ARGS)
 
 lint: $(STAMP)  ## ruff, mypy --strict and the import contracts

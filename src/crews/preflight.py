@@ -8,11 +8,13 @@ from crews.config import AppConfig
 from crews.config_loader import LoadedConfig
 from trading.errors import ConfigurationError
 from trading.exchange.config import CREDENTIAL_NAMES
+from trading.storage.send_fence import fence_path
 
 
 def store_was_used(config: AppConfig) -> bool:
     """Whether a core ran here before: a store that is missing now is a halt that is forgotten."""
-    return Path(config.api.runtime_directory, "core.json").exists()
+    ran_here = Path(config.api.runtime_directory, "core.json").exists()
+    return ran_here or fence_path(config.storage.path).exists()
 
 
 def require_permission_to_trade(loaded: LoadedConfig) -> None:

@@ -9,6 +9,7 @@ import typer
 
 from crews.cli.output import JsonFlag, print_json, show
 from crews.cli.state import loaded_config
+from trading.errors import MarketDataError
 
 
 def spikes(
@@ -57,6 +58,10 @@ def spikes(
 
     to_stderr(f"reading {data}")
     archive = SpikeArchive(data)
+    if not (archive.pumps or archive.natural or archive.quiet or archive.tapes):
+        raise MarketDataError(
+            f"{data} holds no labelled pumps, natural moves, quiet minutes or trades of a crash"
+        )
     results = evaluate_spikes(archive, config, to_stderr)
     found = spikes_report(results)
     if tune:

@@ -94,6 +94,8 @@ def live(
         raise typer.BadParameter("--data, --window, --scenario and --speed go with venue sim")
     if (window or start) and not data:
         raise typer.BadParameter("--window and --from name a part of --data; give both")
+    if start and not window:
+        raise typer.BadParameter("--from is a time within --window; give both")
     if scenario and data:
         raise typer.BadParameter(
             "--scenario is of the generated market; --data plays a recorded one"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -17,11 +18,15 @@ from trading.api.schemas import (
 )
 from trading.clock import SystemClock
 from trading.errors import StoreError, StoreMissingError
+from trading.node.instance import InstanceLock, RuntimePaths
 from trading.risk.circuit_breaker import CircuitBreaker
+from trading.risk.shared_record import SharedRecordWriter
 
 
 class StoredBreaker:
-    """Opens the store; closes it on leaving the context.
+    """Opens the store, and the record of the last core; closes both on leaving the context.
+
+    The record may show a halt that the store never took, and keeps one that it does not take now.
 
     Raises:
         StoreMissingError: there is none at the configured path.
@@ -33,8 +38,10 @@ class StoredBreaker:
                 f"no core is running and there is no store at {config.storage.path}; "
                 "`python -m crews.run init` creates one"
             )
+        self._record = _record(RuntimePaths(Path(config.api.runtime_directory)))
+        self._others_untold = config.redis.enabled
         self._breaker = CircuitBreaker.open(
-            config.circuit_breaker, SystemClock(), config.storage, check=False
+            config.circuit_breaker, SystemClock(), config.storage, record=self._record, check=False
         )
 
     def __enter__(self) -> Self:
@@ -63,9 +70,20 @@ class StoredBreaker:
         if not self._breaker.enforcing:
             return self._result(NOT_ENFORCED, applied=False)
         if not self._breaker.get_full_state()["stored"]:
+            what_now = (
+                "it is kept in the runtime directory: the next core there halts, and needs an "
+                "operator"
+                if self._record is not None
+                else "nothing halts the next core: mend the store and trip again"
+            )
             raise StoreError(
-                f"the trip could not be stored ({self._breaker.snapshot.reason}); a core that "
-                "starts on this store halts, and needs an operator"
+                f"the trip could not be stored ({self._breaker.snapshot.reason}); {what_now}"
+            )
+        if self._others_untold:
+            return self._result(
+                "halted in the store; gateways on other machines are not told while no core runs "
+                "here",
+                applied=True,
             )
         return self._result("halted in the store", applied=True)
 
@@ -101,3 +119,13 @@ class StoredBreaker:
 
     def _result(self, message: str, *, applied: bool) -> CommandResult:
         return CommandResult(applied=applied, message=message, snapshot=self._breaker.snapshot)
+
+
+def _record(paths: RuntimePaths) -> SharedRecordWriter | None:
+    """The last core's record; None while a core holds it, or where none can be kept."""
+    if InstanceLock(paths).is_held():
+        return None
+    try:
+        return SharedRecordWriter(paths.breaker_record)
+    except StoreError:
+        return None

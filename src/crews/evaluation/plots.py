@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from crews.evaluation.archive import Archive, column_of, times_of
+from crews.evaluation.folder import make_folder
 from crews.evaluation.guardian import Progress
 from crews.evaluation.guardian_report import GuardianReport
 from crews.evaluation.guardian_text import moment
@@ -34,7 +35,7 @@ def plot_guardian(
             "plots need matplotlib: pip install 'spikeguard[evaluation]'"
         ) from error
     matplotlib.use("Agg")
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     moments = sorted(
         {event.crossed_ms for event in report.events if event.required}
         | {window.first_trip_ms for window in report.windows if window.first_trip_ms}

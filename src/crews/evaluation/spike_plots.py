@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from crews.evaluation.folder import make_folder
 from crews.evaluation.spike_data import Pump
 from crews.evaluation.spike_outcome import PumpOutcome
 from crews.evaluation.spikes import SpikeResults
@@ -21,7 +22,7 @@ def plot_spikes(results: SpikeResults, folder: Path) -> list[Path]:
             "plots need matplotlib: pip install 'spikeguard[evaluation]'"
         ) from error
     matplotlib.use("Agg")
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     pairs = zip(results.archive.pumps, results.pumps, strict=True)
     return [_draw(pump, outcome, folder) for pump, outcome in pairs]
 

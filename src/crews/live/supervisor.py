@@ -63,6 +63,7 @@ class Supervisor:
         self._exchange_url = ""
         self._record = SharedRecordReader(self._paths.breaker_record)
         self._hung_since: float | None = None
+        self._halt_reason = ""  # with which the next core begins
 
     @property
     def paths(self) -> RuntimePaths:
@@ -206,7 +207,7 @@ class Supervisor:
             )
             watched.child.stop(0)
             if watched is self._core:
-                self._not_a_fresh_account(watched.child)
+                self._tell_the_next_core(watched.child)
             watched.child.start()
             watched.policy.started()
 
@@ -229,12 +230,17 @@ class Supervisor:
                 f"{datetime.now(UTC):%H:%M:%S} the core hung for {silent_ms / 1000:.0f} s and was "
                 "killed"
             )
+            self._halt_reason = f"no heartbeat: the core hung for {silent_ms / 1000:.0f} s"
             core.kill()
 
-    def _not_a_fresh_account(self, core: Child) -> None:
-        """The exchange lived on, and with it the account: a restarted core adopts what is there."""
+    def _tell_the_next_core(self, core: Child) -> None:
+        """The exchange lived on, and with it the account: a restarted core adopts what is there.
+        One in place of a core that hung begins with the trip that the hung one could not make."""
         assert isinstance(core.settings, CoreLaunch)
-        core.settings = core.settings.model_copy(update={"fresh_account": False})
+        core.settings = core.settings.model_copy(
+            update={"fresh_account": False, "halt_reason": self._halt_reason}
+        )
+        self._halt_reason = ""
 
     def take_notes(self) -> list[str]:
         """What `check` did since the last call, for whoever watches."""

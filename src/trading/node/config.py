@@ -59,4 +59,5 @@ class CoreLaunch(ValueModel):
     clock: ClockSettings | None = None  # None: wall time
     tick_gap_ms: int = Field(default=0, ge=0)
     market_name: str = ""
+    halt_reason: str = ""  # why it must begin with a trip: nobody watched for a while
     fresh_account: bool = False  # a simulated account that starts anew: nothing is carried over

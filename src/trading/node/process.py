@@ -25,10 +25,12 @@ from trading.events import EventBus
 from trading.exchange.config import CREDENTIAL_NAMES, ApiCredentials, ExchangeConfig
 from trading.exchange.factory import create_venue
 from trading.exchange.protocols import ExchangeClient, Venue
+from trading.model.breaker import Actor
 from trading.node.assembly import Surroundings, assemble
 from trading.node.config import CoreLaunch, NodeConfig
 from trading.node.core import TradingCore
 from trading.node.feeds import CoreFeed, book_duties, futures_duties
+from trading.node.guard import HEARTBEAT
 from trading.node.instance import AccountLock, InstanceInfo, InstanceLock, RuntimePaths, write_info
 from trading.node.order_thread import OrderThread
 from trading.node.pulse import Pulse
@@ -104,6 +106,8 @@ async def run_core(launch: CoreLaunch, environment: Mapping[str, str]) -> None:
             stack.callback(core.parts.fleet.stop)
             await asyncio.to_thread(core.parts.fleet.connect)
         await _backfill(core, venue, orders, config)
+        if launch.halt_reason:
+            core.parts.breaker.trigger(launch.halt_reason, actor=Actor.SYSTEM, rule=HEARTBEAT)
         execution = core.parts.execution
         is_new_account = launch.fresh_account or config.exchange.dry_run
         if is_new_account:  # a paper account lives in this process

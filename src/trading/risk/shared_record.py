@@ -98,6 +98,23 @@ class SharedRecordWriter:
                 self._words[_HEARTBEAT_NS] = 0
 
 
+def last_state(path: Path) -> BreakerSnapshot | None:
+    """What the record says the last core had in force, however long ago; None without one."""
+    try:
+        with (
+            path.open("rb") as file,
+            mmap.mmap(file.fileno(), SIZE, access=mmap.ACCESS_READ) as memory,
+        ):
+            words = memoryview(memory).cast("q")
+            try:
+                is_ours = words[_MAGIC] == MAGIC
+                return _decode(memory, words[_SEQUENCE]) if is_ours else None
+            finally:
+                words.release()
+    except (OSError, ValueError):  # absent, or not of our size
+        return None
+
+
 class SharedRecordReader:
     """A worker's side. ``read`` never raises."""
 

@@ -34,12 +34,17 @@ _PAUSE_S, _LONGEST_PAUSE_S = 0.000_05, 0.002
 _FLOCK = "hhqqi4x"
 
 
+def fence_path(store: Path) -> Path:
+    """The lock file beside the store; it stays when the store is gone."""
+    return store.with_name(f"{store.name}.fence")
+
+
 class SendFence:
     """One party of the fence: the breaker and the gateway of a process use the same one."""
 
     def __init__(self, store: Path) -> None:
         """Raises StoreError when the lock file beside the store cannot be opened."""
-        path = store.with_name(f"{store.name}.fence")
+        path = fence_path(store)
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:

@@ -17,6 +17,7 @@ import psutil
 import pytest
 from live_instance import LiveInstance, eventually, live_instance
 
+from crews.live import supervisor as supervision
 from crews.live.processes import Child
 from trading.api.schemas import ClearCommand, TripCommand
 from trading.errors import IllegalTransitionError
@@ -98,6 +99,31 @@ def test_the_core_knows_no_llm_library_and_the_workers_no_exchange_key(
         5,
         "a stale record reads as TRIGGERED",
     )
+
+
+@pytest.mark.timeout(120)
+def test_a_core_in_place_of_a_hung_one_begins_with_the_trip_that_was_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervision, "CORE_HUNG_AFTER_MS", 2_000)
+    monkeypatch.setattr(supervision, "HUNG_CONFIRMED_AFTER_S", 0.5)
+    with live_instance(tmp_path, with_workers=False) as instance:
+        supervisor = instance.supervisor
+        first = supervisor.process_id("core")
+        assert instance.worker.breaker_snapshot().status is BreakerStatus.SAFE
+        os.kill(first, signal.SIGSTOP)
+        eventually(
+            lambda: supervisor.check() or supervisor.process_id("core") not in (first, None),
+            40,
+            "the supervisor replaces the core",
+        )
+        tripped = eventually(
+            lambda: snapshot if (snapshot := instance.worker.breaker_snapshot()).epoch else None,
+            40,
+            "the new core trips",
+        )
+    assert tripped.status is BreakerStatus.TRIGGERED
+    assert "the core hung" in tripped.reason
 
 
 class CommandLine:

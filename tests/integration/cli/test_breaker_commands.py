@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from served_breaker import BreakerService, serving_breaker
 
 from crews.cli.app import run
 from trading.clock import SystemClock
-from trading.model.breaker import BreakerStatus
+from trading.model.breaker import Actor, BreakerStatus, Latch
 from trading.risk.breaker_config import CircuitBreakerConfig
 from trading.risk.breaker_store import BreakerStore
 from trading.risk.circuit_breaker import CircuitBreaker
@@ -245,17 +246,70 @@ def test_a_store_that_vanished_under_a_running_core_is_not_made_anew(
     assert not store.path.exists()
 
 
-def test_a_new_store_does_not_take_up_the_halt_of_the_one_before(
-    store: StorageConfig, folder: Path, capsys: Capture
-) -> None:
-    def core() -> CircuitBreaker:
+@pytest.fixture
+def last_core(store: StorageConfig, folder: Path) -> Callable[[], CircuitBreaker]:
+    """A core's breaker, with the record that outlives it."""
+
+    def open_breaker() -> CircuitBreaker:
         record = SharedRecordWriter(folder / "data/run/breaker.shm")
         return CircuitBreaker.open(CircuitBreakerConfig(), SystemClock(), store, record=record)
 
-    before = core()
+    return open_breaker
+
+
+def test_a_new_store_takes_up_the_halt_that_the_last_run_ended_with(
+    store: StorageConfig, last_core: Callable[[], CircuitBreaker], capsys: Capture
+) -> None:
+    before = last_core()
     before.trigger("fall")
     before.close()
     store.path.unlink()
-    assert core().get_status() is BreakerStatus.TRIGGERED
-    assert _json(capsys, "init")["created"] is True
-    assert core().get_status() is BreakerStatus.SAFE
+    assert run(["init"]) == 0
+    assert "the last run ended TRIGGERED with epoch 1 (fall)" in capsys.readouterr().out
+    again = last_core()
+    assert (again.get_status(), again.snapshot.latch) == (BreakerStatus.TRIGGERED, Latch.MANUAL)
+
+
+def test_a_new_store_after_a_quiet_run_begins_quietly(
+    store: StorageConfig, last_core: Callable[[], CircuitBreaker], capsys: Capture
+) -> None:
+    before = last_core()
+    before.trigger("fall")
+    before.clear(actor=Actor.OPERATOR, reason="seen", epoch=1, force=True)
+    before.close()
+    store.path.unlink()
+    assert run(["init"]) == 0
+    assert last_core().get_status() is BreakerStatus.SAFE
+
+
+@pytest.fixture
+def closed_store(store: StorageConfig) -> Iterator[sqlite3.Connection]:
+    """The store takes nothing: somebody holds its write lock."""
+    connection = sqlite3.connect(store.path, isolation_level=None)
+    connection.execute("BEGIN IMMEDIATE")
+    yield connection
+    connection.close()
+
+
+def test_a_trip_that_the_store_does_not_take_halts_the_next_core_all_the_same(
+    closed_store: sqlite3.Connection, last_core: Callable[[], CircuitBreaker], capsys: Capture
+) -> None:
+    refused = _json(capsys, "breaker", "trip", "--reason", "lost", code=1)
+    assert "the next core there halts" in refused["message"]
+    closed_store.execute("ROLLBACK")
+    assert _json(capsys, "breaker", "status")["snapshot"]["status"] == "TRIGGERED"
+    assert last_core().get_status() is BreakerStatus.TRIGGERED
+
+
+def test_the_stored_commands_know_a_halt_that_only_the_last_core_had(
+    closed_store: sqlite3.Connection, last_core: Callable[[], CircuitBreaker], capsys: Capture
+) -> None:
+    before = last_core()
+    before.trigger("real")
+    before.close()
+    closed_store.execute("ROLLBACK")
+    view = _json(capsys, "breaker", "status")["snapshot"]
+    assert view["status"] == "TRIGGERED"
+    assert "real" in view["reason"]
+    tripped = _json(capsys, "breaker", "trip", "--reason", "another")["snapshot"]
+    assert tripped["epoch"] == view["epoch"] + 1, "no clear of the one ends the other"

@@ -28,7 +28,14 @@ class Jobs:
             if again:
                 self._again.add(name)
             return
-        self._tasks[name] = asyncio.get_running_loop().create_task(self._run(name, work), name=name)
+        task = asyncio.get_running_loop().create_task(self._run(name, work), name=name)
+        self._tasks[name] = task
+
+        def forget(_: asyncio.Task[None]) -> None:
+            if self._tasks.get(name) is task:  # cancelled before it began: nobody else would
+                del self._tasks[name]
+
+        task.add_done_callback(forget)
 
     async def settle(self) -> None:
         """Wait until nothing runs, what is started meanwhile included."""

@@ -13,8 +13,10 @@ import random
 import shutil
 from collections import defaultdict
 from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -34,7 +36,8 @@ from trading.storage.order_repository import OrderRecord
 SECTION = "Duplicates and exposure"
 INITIAL_CASH = Decimal(10_000)
 SETTLE_S = 20.0
-AT_ONCE = 8  # seeds that run beside one another, to use the time they wait
+PROCESSES = 2
+AT_ONCE = 6  # seeds that run beside one another, to use the time they wait
 
 LASTING_MS = 250
 REFUSING_MS = 300
@@ -79,6 +82,18 @@ class Tally:
 
     def __post_init__(self) -> None:
         self.bad: defaultdict[str, list[str]] = defaultdict(list)
+
+    @classmethod
+    def sum(cls, shares: Iterable[Tally]) -> Tally:
+        total = cls()
+        for share in shares:
+            total.seeds += share.seeds
+            total.intents += share.intents
+            total.samples += share.samples
+            total.faults += share.faults
+            for kind, found in share.bad.items():
+                total.bad[kind] += found
+        return total
 
 
 async def bad_moment(
@@ -301,7 +316,16 @@ GUARANTEES: dict[str, tuple[str, tuple[Mutant, ...]]] = {
 def real(tmp_path_factory: pytest.TempPathFactory) -> Tally:
     """The product under every fault."""
     directory = tmp_path_factory.mktemp("real")
-    return asyncio.run(bad_day(FAULTS, range(rounds(1, 200)), directory))
+    seeds = rounds(1, 200)
+    with ProcessPoolExecutor(PROCESSES, get_context("fork")) as processes:
+        shares = [range(first, seeds, PROCESSES) for first in range(PROCESSES)]
+        folders = [directory / str(first) for first in range(PROCESSES)]
+        return Tally.sum(processes.map(share_of_a_day, shares, folders))
+
+
+def share_of_a_day(seeds: range, directory: Path) -> Tally:
+    """Every fault with some of the seeds, in a process of its own."""
+    return asyncio.run(bad_day(FAULTS, seeds, directory))
 
 
 def failures_of(mutant: Mutant, kind: str, directory: Path, monkeypatch: pytest.MonkeyPatch) -> str:

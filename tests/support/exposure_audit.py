@@ -123,7 +123,7 @@ class ExposureAudit:
             held = parts.books.positions.get(instrument.symbol)
             base = instrument.base_asset
             # What was left over before a restart counts as the account's own afterwards.
-            rest = parts.books.positions.dust[base] + parts.books.account.external.get(base, ZERO)
+            rest = parts.books.positions.dust(base) + parts.books.account.external.get(base, ZERO)
             ours = (held.quantity if held else ZERO) + rest
             price = Decimal(repr(self._exchange.last_price(instrument.symbol)))
             if ours != booked[base] or rest * price > 2 * instrument.min_notional:

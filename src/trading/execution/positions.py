@@ -157,7 +157,16 @@ class PositionBook:
     def __init__(self, instruments: Mapping[str, Instrument]) -> None:
         self._instruments = instruments
         self._held: dict[str, HeldPosition] = {}
-        self.dust: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)  # by base asset
+        # By base asset and entry: a late fill may close the same entry's position once more.
+        self._dust: defaultdict[str, dict[str, Decimal]] = defaultdict(dict)
+
+    def dust(self, base_asset: str) -> Decimal:
+        """What closed positions left over and the account still holds."""
+        return sum(self._dust[base_asset].values(), ZERO)
+
+    def forget_dust(self, base_asset: str) -> None:
+        """It counts as the account's own from now on."""
+        self._dust.pop(base_asset, None)
 
     def get(self, symbol: str) -> HeldPosition | None:
         return self._held.get(symbol)
@@ -189,7 +198,7 @@ class PositionBook:
             return PositionChange(held, None)
         self._held.pop(held.symbol, None)
         base = self._instruments[held.symbol].base_asset
-        self.dust[base] += held.quantity
+        self._dust[base][held.entry_id] = held.quantity
         return PositionChange(held, held.closed(now_ms))
 
     def sellable(self, held: HeldPosition) -> Decimal:
@@ -207,6 +216,7 @@ class PositionBook:
 
     def _open(self, record: OrderRecord, share: Share, now_ms: int) -> HeldPosition:
         instrument = self._instruments[record.symbol]
+        self._dust[instrument.base_asset].pop(record.id, None)  # in the position again
         price = share.notional / share.quantity
         stop_pct = record.stop_loss_pct or 0.0
         held = HeldPosition(

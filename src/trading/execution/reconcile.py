@@ -136,8 +136,8 @@ class Reconciler:
             if base not in self._based:
                 self._based.add(base)
                 self._account.external[base] = max(total - ours, ZERO)
-                self._positions.dust.pop(base, None)
-            expected = ours + self._account.external[base] + self._positions.dust[base]
+                self._positions.forget_dust(base)
+            expected = ours + self._account.external[base] + self._positions.dust(base)
             if abs(total - expected) > tolerance:
                 differences[base] = total - expected
         return differences

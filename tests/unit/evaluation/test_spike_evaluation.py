@@ -275,13 +275,23 @@ def test_the_command_writes_plots_and_its_section_of_a_page(recorded: Path, tmp_
         assert f"| {kind.value} |" in text
 
 
-def test_a_folder_with_nothing_labelled_is_reported_empty(recorded: Path) -> None:
-    for name in ("pump_trades_raw_x", "pump_bars_1m_x", "natural_spikes_x"):
+def test_a_folder_without_pumps_is_judged_by_its_natural_moves(recorded: Path) -> None:
+    for name in ("pump_trades_raw_x", "pump_bars_1m_x"):
         (recorded / f"{name}.parquet").unlink()
     found = evaluated(recorded)
-    assert found["absent"][:2] == ["labelled pump trades", "labelled natural moves"]
+    assert found["absent"][0] == "labelled pump trades"
     assert found["pumps"]["recall"] is None
     assert found["pump_likelihood"] is None
+    assert found["natural_moves"]["labelled"] == 2
+
+
+def test_a_folder_with_nothing_to_judge_by_is_refused(recorded: Path) -> None:
+    for path in recorded.glob("*.parquet"):
+        if path.name.startswith(("pump_", "natural_spikes_")):
+            path.unlink()
+    result = CliRunner().invoke(app, ["evaluate", "spikes", "--data", str(recorded)])
+    assert result.exit_code == 1
+    assert "holds no labelled pumps" in str(result.exception)
 
 
 def test_without_btc_and_eth_a_pump_is_judged_in_its_own_unit(recorded: Path) -> None:

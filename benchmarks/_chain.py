@@ -15,9 +15,10 @@ import gc
 import json
 import sys
 import time
+from typing import Any
 
 from _drawdown import Drawdown
-from _market import frames, load, stream
+from _market import Stream, frames, load, stream
 from _spikeguard import build, seconds
 from nautilus_trader.adapters.binance.config import BinanceDataClientConfig
 from nautilus_trader.adapters.binance.http.client import BinanceHttpClient
@@ -38,7 +39,7 @@ ROUNDS = 2
 Checkpoints = list[dict[str, float]]
 
 
-def nautilus(source, raw: list[bytes]) -> tuple[float, Checkpoints, int]:  # type: ignore[no-untyped-def]
+def nautilus(source: Stream, raw: list[bytes]) -> tuple[float, Checkpoints, int]:
     clock = LiveClock()
     bus = MessageBus(trader_id=TraderId("BENCH-001"), clock=clock)
     cache = Cache()
@@ -56,7 +57,7 @@ def nautilus(source, raw: list[bytes]) -> tuple[float, Checkpoints, int]:  # typ
     breaches: list[int] = []
     drawdowns = {symbol: Drawdown(lambda at, pct: breaches.append(at)) for symbol in source.symbols}
 
-    def on_trade(tick) -> None:  # type: ignore[no-untyped-def]
+    def on_trade(tick: Any) -> None:
         one = drawdowns[tick.instrument_id.symbol.value]
         one.update(tick.ts_event // 1_000_000, tick.price.as_double())
 
@@ -76,7 +77,7 @@ def nautilus(source, raw: list[bytes]) -> tuple[float, Checkpoints, int]:  # typ
     return total / len(raw), points, len(breaches)
 
 
-def product(source, raw: list[bytes], *, spikes: bool) -> tuple[float, Checkpoints]:  # type: ignore[no-untyped-def]
+def product(source: Stream, raw: list[bytes], *, spikes: bool) -> tuple[float, Checkpoints]:
     wide = CrashDetectionConfig(max_tick_jump_pct=99.9, max_tick_drift_pct_per_s=100.0)
     engine, clock = build(source, wide, spikes=spikes)
     decode, on_tick = agg_trade_decoder.decode, engine.on_tick
@@ -101,14 +102,14 @@ def product(source, raw: list[bytes], *, spikes: bool) -> tuple[float, Checkpoin
     return total / len(raw), points
 
 
-def history(source, symbol: str) -> list[Tick]:  # type: ignore[no-untyped-def]
+def history(source: Stream, symbol: str) -> list[Tick]:
     """The trades that stand in for the minutes before, as the product's backfill has them."""
     start_ms = source.events[0][1] // MINUTE_MS * MINUTE_MS
     bars = [Bar(symbol, at, MINUTE_MS, *ohlcv) for at, *ohlcv in source.minutes[symbol]]
     return [tick for bar in bars if bar.open_time_ms <= start_ms for tick in bar_ticks(bar)]
 
 
-def minutes(source, items: list) -> list[tuple[int, list]]:  # type: ignore[no-untyped-def]
+def minutes(source: Stream, items: list[Any]) -> list[tuple[int, list[Any]]]:
     groups: dict[int, list] = {}
     for item, event in zip(items, source.events, strict=True):
         groups.setdefault(event[1] // MINUTE_MS, []).append(item)

@@ -93,7 +93,8 @@ def _recorded(path: Path) -> Recording:
     import pyarrow.parquet as pq
 
     columns = ["exchange", "symbol", "ts_us", "price", "amount"]
-    rows = zip(*(pq.read_table(path, columns=columns)[name].to_pylist() for name in columns))  # noqa: B905
+    table = pq.read_table(path, columns=columns)
+    rows = zip(*(table[name].to_pylist() for name in columns), strict=True)
     trades: dict[str, list[Trade]] = {}
     for exchange, symbol, at_us, price, amount in rows:
         trade = (at_us // 1000, float(price), float(amount))
@@ -105,7 +106,8 @@ def _recorded(path: Path) -> Recording:
     for bars in path.parent.glob(f"{path.name.split('_trades_raw')[0]}_bars_1m.parquet"):
         columns = ["exchange", "symbol", "ts", "open", "high", "low", "close", "volume"]
         table = pq.read_table(bars, columns=columns)
-        for exchange, symbol, at, *ohlcv in zip(*(table[name].to_pylist() for name in columns)):  # noqa: B905
+        past = zip(*(table[name].to_pylist() for name in columns), strict=True)
+        for exchange, symbol, at, *ohlcv in past:
             name = f"{exchange} {symbol}"
             if name in minutes and at < start_ms // 60_000 * 60_000:
                 minutes[name].append((at, *(float(value) for value in ohlcv)))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from typing import Any
 
 import uvloop
 from _drawdown import Drawdown
@@ -49,7 +50,7 @@ async def main(url: str) -> None:
 
     drawdown = Drawdown(halt)
 
-    def on_trade(tick) -> None:  # type: ignore[no-untyped-def]
+    def on_trade(tick: Any) -> None:
         drawdown.update(tick.ts_event // 1_000_000, tick.price.as_double())
         if risk.trading_state == TradingState.HALTED and drawdown.pct == 0.0:
             risk.set_trading_state(TradingState.ACTIVE)

@@ -104,7 +104,7 @@ class Trial:
             begin_trip()
             self.blocked_ns = time.monotonic_ns()
 
-        block.begin_trip = timed  # type: ignore[method-assign]
+        block.begin_trip = timed  # type: ignore[method-assign]  # the breaker has no hook there
 
 
 class Listener:

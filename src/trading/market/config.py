@@ -91,6 +91,11 @@ class SpikeThresholds(ConfigModel):
         default=5.0, gt=0, le=100, description="Move within fifteen minutes, in %."
     )
 
+    @property
+    def by_window(self) -> tuple[float, float, float]:
+        """The moves in the order of the windows, shortest first."""
+        return self.one_minute_pct, self.five_minutes_pct, self.fifteen_minutes_pct
+
 
 def _pair_thresholds() -> dict[str, SpikeThresholds]:
     return {

@@ -29,7 +29,7 @@ class TradeHold:
         """Take a trade beyond the limit, at which the windows are; say whether it has held."""
         over_pct = limit_pct * self._config.rearm_share
         bounce = windows.high(window) * (1.0 - over_pct / 100.0)
-        if self._since_ms is None or windows.high_since(window, self._since_ms) > bounce:
+        if self._since_ms is None or windows.highs_since((window,), self._since_ms)[0] > bounce:
             self._since_ms, self._count = time_ms, 1
         else:
             self._count += 1

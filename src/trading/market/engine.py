@@ -10,25 +10,21 @@ from trading.clock import MINUTE_MS, Clock
 from trading.errors import MarketDataError
 from trading.events import CrashDetected, EventBus, SpikeDetected
 from trading.market.backfill import merge_history
+from trading.market.breadth import BreadthWatch
 from trading.market.config import CrashDetectionConfig, MarketConfig, SpikeDetectionConfig
 from trading.market.crash_detector import INDEX_RULES, Breach, CrashDetector, MarketView
 from trading.market.crash_signals import CrashSignals
-from trading.market.guards import (
-    least_move,
-    set_fall_lines,
-    set_price_guard,
-    set_volume_room,
-)
+from trading.market.examination import Examination
+from trading.market.health import MarketHealth
 from trading.market.market_index import MarketIndex
 from trading.market.recovery import RecoveryFacts, measure_recovery
-from trading.market.spike_detector import SpikeDetector
-from trading.market.spike_report import FAR_FUTURE_MS, SpikeReporter
+from trading.market.spike_report import SpikeReporter
 from trading.market.spike_signals import SpikeSignals
-from trading.market.symbol_state import UNLIMITED_VOLUME, SymbolState
+from trading.market.symbol_state import SymbolState
 from trading.market.volume_collapse import times_below_usual
-from trading.market.windows import FOUR_HOURS, ONE_HOUR, SPANS_MS, WINDOW_MINUTES
+from trading.market.windows import FOUR_HOURS, WINDOW_MINUTES
 from trading.model.market import Bar, Tick
-from trading.model.metrics import MarketSnapshot, SymbolStats
+from trading.model.metrics import MarketSnapshot, PumpView, SymbolStats
 from trading.model.signals import BookTop, FundingRate, FuturesPrice, Headline, Liquidation
 from trading.model.spike import Spike
 
@@ -36,10 +32,7 @@ _INFINITY = float("inf")
 # A pair that has just spiked trades many times a minute, however quiet it is otherwise.
 ENTRY_PRICE_MAX_AGE_MS = 60_000
 # So many trades of a pair wait at most; settling many at once costs less a trade.
-SETTLE_TICKS = 64
-# In a crash every pair's volume is unusual. Trades are looked at as they come; this only says when
-# to ask whether that may end, and asking it of all pairs more often holds up the trades.
-VOLUME_LOOK_INTERVAL_MS = 10_000
+SETTLE_TICKS = 1_024
 log = logging.getLogger(__name__)
 
 
@@ -63,10 +56,8 @@ class MarketEngine:
     ) -> None:
         self._market = market
         self._crash_config = crash
-        self._spike_config = spikes
         self._clock = clock
         self._bus = bus
-        self._stale_after_ms = crash.stale_after_ms + tick_gap_ms
         self._entry_price_max_age_ms = ENTRY_PRICE_MAX_AGE_MS + tick_gap_ms
         self._states = {
             symbol: SymbolState(symbol, crash, market.baseline_minutes) for symbol in market.symbols
@@ -76,17 +67,23 @@ class MarketEngine:
         leaders = {market.btc_symbol: "btc", market.eth_symbol: "eth"}
         self._outside = CrashSignals(crash, leaders, market.stablecoins)
         self._crash = CrashDetector(crash, self._btc, self._eth, self._outside.futures_fall_pct)
-        reporter = SpikeReporter(spikes, self._states, market.btc_symbol)
-        self._spikes = SpikeDetector(spikes, market.symbols, reporter)
-        self._signals = SpikeSignals(spikes, self._states, reporter, crash.max_future_ms)
+        self._reporter = SpikeReporter(spikes, self._states, market.btc_symbol)
+        self._breadth = BreadthWatch(crash)
+        self._examination = Examination(
+            spikes,
+            self._states.values(),
+            self._crash,
+            self._breadth,
+            self._reporter,
+            bus,
+            self._on_leader_crash,
+        )
+        self._signals = SpikeSignals(spikes, self._states, self._reporter, crash.max_future_ms)
         self._index = MarketIndex(market, crash.market_index)
         self._index_needs_history = False
-        self._least_moves = {
-            symbol: self._least_move(state) for symbol, state in self._states.items()
-        }
         self._prices: dict[str, float] = {}  # as of the last pass
         self._horizon_ms = 0  # a trade up to this time is not from the future, without asking
-        self._started_ms = clock.now_ms()
+        self._health = MarketHealth(crash, (self._btc, self._eth), clock.now_ms(), tick_gap_ms)
         self._last_tick_ms: int | None = None
         self._swept_minute = -1
         self._volume_times_below: float | None = None  # as of the swept minute
@@ -119,9 +116,9 @@ class MarketEngine:
             state.guard_low < tick.price < state.guard_high
             and time_ms < state.guard_until_ms
             and time_ms <= self._horizon_ms
-            and 0.0 <= quantity <= state.volume_room
+            and 0.0 <= quantity <= state.room
         ):
-            state.volume_room -= quantity
+            state.room -= quantity
             state.staged.append(tick)
             self._last_tick_ms = time_ms
             return
@@ -188,6 +185,7 @@ class MarketEngine:
         sweep_all = minute != self._swept_minute
         self._swept_minute = minute
         traded: dict[str, float] = {}
+        breadth = self._breadth
         falling = tracked = 0
         for symbol, state in self._states.items():
             count = len(state.staged)
@@ -198,20 +196,17 @@ class MarketEngine:
                 if (
                     state.is_volume_due or now_ms >= state.volume_until_ms
                 ) and now_ms >= state.volume_look_ms:
-                    self._weigh_volume(state, now_ms)
+                    self._examination.weigh_volume(state, now_ms)
                 elif count >= SETTLE_TICKS:
                     state.settle()
-                if price <= state.fall_line:
-                    state.is_falling = self._is_falling(state, price, now_ms)
-                else:
-                    state.is_falling = False
+                state.is_falling = price <= state.fall_line and breadth.is_falling(
+                    state, price, now_ms
+                )
             elif not state.has_price:
                 continue
             elif sweep_all and state.last_price <= state.fall_line:
-                state.is_falling = self._is_falling(state, state.last_price, now_ms)
-            if now_ms < state.tracked_until_ms or (
-                now_ms >= state.untracked_until_ms and self._is_tracked(state, now_ms)
-            ):
+                state.is_falling = breadth.is_falling(state, state.last_price, now_ms)
+            if now_ms < state.tracked_until_ms or breadth.is_tracked(state, now_ms):
                 tracked += 1
                 falling += state.is_falling
         self._prices.update(traded)
@@ -246,12 +241,13 @@ class MarketEngine:
 
     def symbol_stats(self, symbol: str) -> SymbolStats:
         """Raises MarketDataError for a pair that is not watched or has no trade yet."""
-        state = self._states.get(symbol)
-        if state is None:
-            raise MarketDataError(f"{symbol} is not watched; market.symbols names the pairs")
-        if not state.has_price:
-            raise MarketDataError(f"{symbol} has not traded yet")
-        return state.stats(self._clock.now_ms())
+        return self._traded(symbol).stats(self._clock.now_ms())
+
+    def pump_now(self, symbol: str) -> PumpView:
+        """Raises MarketDataError like ``symbol_stats``."""
+        state, now_ms = self._traded(symbol), self._clock.now_ms()
+        state.windows.expire(now_ms)
+        return self._reporter.pump_now(state, now_ms)
 
     def last_price(self, symbol: str) -> float | None:
         """The pair's last accepted trade price; None before the first."""
@@ -292,6 +288,14 @@ class MarketEngine:
         """
         return self._outside.liquidations_1h_usd(self._clock.now_ms())
 
+    def _traded(self, symbol: str) -> SymbolState:
+        state = self._states.get(symbol)
+        if state is None:
+            raise MarketDataError(f"{symbol} is not watched; market.symbols names the pairs")
+        if not state.has_price:
+            raise MarketDataError(f"{symbol} has not traded yet")
+        return state
+
     def _times_below_usual(self) -> float | None:
         """How far trading has dried up in the busier one of BTC and ETH; None if not known."""
         minutes = self._crash_config.volume_collapse.minutes
@@ -327,104 +331,30 @@ class MarketEngine:
         self._accept(state, tick, now_ms)
 
     def _accept(self, state: SymbolState, tick: Tick, now_ms: int) -> None:
-        is_much = tick.quantity > state.volume_room
-        if is_much:
+        state.room -= tick.quantity
+        is_much = state.room < 0.0
+        if is_much and state.room + state.volume_spare < 0.0:
             state.is_volume_due = True
-            state.volume_room = UNLIMITED_VOLUME
-        state.volume_room -= tick.quantity
-        state.staged.append(tick)
-        self._last_tick_ms = tick.time_ms
         price, time_ms = tick.price, tick.time_ms
+        state.staged.append(tick)
+        self._last_tick_ms = time_ms
         if (
             is_much
             or not state.guard_low < price < state.guard_high
             or time_ms >= state.guard_until_ms
         ):
-            self._examine(state, time_ms, price, now_ms)
-
-    def _examine(self, state: SymbolState, time_ms: int, price: float, now_ms: int) -> None:
-        """Look for a crash and a spike at this trade, and set the guards anew."""
-        windows = state.windows
-        windows.expire(time_ms)
-        leader = self._crash.leader_of(state)
-        trip_price = self._crash.trip_price(leader) if leader else 0.0
-        if leader and price <= trip_price:
-            breaches = self._crash.on_leader_trade(leader, windows.last_time_ms)
-            if breaches:
-                take = cache(lambda: self._snapshot(now_ms, self._last_prices()))
-                self._publish_crashes(breaches, now_ms, take)
-                take()  # nobody may take it later, when the market has moved on
-            trip_price = self._crash.trip_price(leader)
-        spikes = self._spikes
-        down, up = spikes.trigger_prices(state, time_ms)
-        spike = None
-        if price <= down or price >= up:
-            spike = spikes.on_price(state, time_ms, now_ms)
-        if spike is None and state.is_volume_due:
-            spike = spikes.on_volume(state, time_ms, now_ms)
-        if spike:
-            down, up = spikes.trigger_prices(state, time_ms)
-            self._bus.publish(SpikeDetected(spike))
-        least, until_ms = self._least_moves[state.symbol], spikes.quiet_until(state, time_ms)
-        if state.is_volume_due:
-            # What is usual changes with every minute that closes.
-            until_ms = min(until_ms, state.bars.open_ms + MINUTE_MS)
-            missing = spikes.missing_volume(state, price * (1.0 + least))
-            if missing > 0.0:
-                state.volume_room = min(missing, UNLIMITED_VOLUME)
-            else:
-                state.volume_room = UNLIMITED_VOLUME
-                volume_down, volume_up = spikes.volume_trigger_prices(state, time_ms)
-                down, up = max(down, volume_down), min(up, volume_up)
-                least *= min(1.0, self._spike_config.volume_min_move_share)
-        set_price_guard(state, price, max(down, trip_price), up, least, until_ms)
-        set_fall_lines(state, self._crash_config.breadth.fall_pct)
-
-    def _least_move(self, state: SymbolState) -> float:
-        leader = self._crash.leader_of(state)
-        falls_pct = [rule.limit_pct for rule in leader.rules] if leader else []
-        return least_move(self._spike_config, state.symbol, falls_pct)
-
-    def _weigh_volume(self, state: SymbolState, now_ms: int) -> None:
-        """Say how much may trade before a volume can be unusual; if it may be, look at trades."""
-        if not self._spikes.watches_volume:
-            state.is_volume_due, state.volume_until_ms = False, FAR_FUTURE_MS
-            return
-        state.volume_look_ms = now_ms + VOLUME_LOOK_INTERVAL_MS
-        was_due, room = state.is_volume_due, state.volume_room
-        state.windows.expire(now_ms)
-        if not set_volume_room(state, self._spike_config):
-            if was_due:
-                state.volume_room = room  # set at a trade, for all that a volume spike asks
-            else:
-                state.close_guard()
-
-    def _is_falling(self, state: SymbolState, price: float, now_ms: int) -> bool:
-        """Whether the pair is as far below its 1 h high as the breadth rule asks."""
-        if price <= state.sure_fall_line and now_ms < state.falling_until_ms:
-            return True
-        state.windows.expire(now_ms)
-        fall_pct = self._crash_config.breadth.fall_pct
-        set_fall_lines(state, fall_pct)
-        return state.windows.drawdown_pct(ONE_HOUR) >= fall_pct
-
-    def _is_tracked(self, state: SymbolState, now_ms: int) -> bool:
-        """Whether the pair counts for breadth: an hour is known, it trades, its data are sane."""
-        windows = state.windows
-        if not windows.is_ready(ONE_HOUR):
-            ready_ms = windows.ready_from_ms(ONE_HOUR)
-            state.untracked_until_ms = ready_ms - self._crash_config.max_future_ms
-            return False
-        if state.filter.is_insane(now_ms):
-            return False
-        state.tracked_until_ms = windows.last_time_ms + SPANS_MS[ONE_HOUR]
-        return now_ms < state.tracked_until_ms
+            self._examination.examine(state, time_ms, price, now_ms)
 
     def _publish_spike(self, spike: Spike | None) -> None:
         """Publish a spike that no trade's examination found, whose cool-down guards do not know."""
         if spike is not None:
             self._states[spike.symbol].close_guard()
             self._bus.publish(SpikeDetected(spike))
+
+    def _on_leader_crash(self, breaches: list[Breach], now_ms: int) -> None:
+        take = cache(lambda: self._snapshot(now_ms, self._last_prices()))
+        self._publish_crashes(breaches, now_ms, take)
+        take()  # nobody may take it later, when the market has moved on
 
     def _publish_crashes(
         self, breaches: list[Breach], now_ms: int, market: Callable[[], MarketSnapshot]
@@ -449,7 +379,7 @@ class MarketEngine:
 
     def _snapshot(self, now_ms: int, prices: dict[str, float]) -> MarketSnapshot:
         falling, tracked = self._crash.breadth
-        problem = self._problem(now_ms)
+        problem = self._health.problem(now_ms)
         age_ms = None if self._last_tick_ms is None else max(0, now_ms - self._last_tick_ms)
         # Our own figures: building without validation keeps the way to a trip short.
         return MarketSnapshot.model_construct(
@@ -462,20 +392,3 @@ class MarketEngine:
             healthy=not problem,
             problem=problem,
         )
-
-    def _problem(self, now_ms: int) -> str:
-        """Why the market data cannot be trusted; empty when it can."""
-        for state in (self._btc, self._eth):
-            since_ms = state.windows.last_time_ms if state.has_price else self._started_ms
-            age_ms = now_ms - since_ms
-            if age_ms > self._stale_after_ms:
-                return (
-                    f"stale: no trade of {state.symbol} for {age_ms / 1000:.0f} s,"
-                    f" limit {self._stale_after_ms / 1000:g} s"
-                )
-            if -age_ms > self._crash_config.max_future_ms:
-                # Until it has caught up, silence could not be told from trading.
-                return f"the clock went back by {-age_ms / 1000:.0f} s, or the venue's is ahead"
-            if state.filter.is_insane(now_ms):
-                return f"insane: too many impossible trades of {state.symbol} within a minute"
-        return ""

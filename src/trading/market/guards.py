@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from trading.clock import MINUTE_MS
 from trading.market.config import SpikeDetectionConfig
-from trading.market.symbol_state import UNLIMITED_VOLUME, SymbolState
+from trading.market.symbol_state import SymbolState
 from trading.market.windows import ONE_HOUR, ONE_MINUTE, SPANS_MS
 
 # Comparisons of the same prices may differ in the last bits, by how they are calculated.
@@ -22,9 +22,7 @@ VOLUME_HOLDS_MINUTES = 10
 
 def least_move(spikes: SpikeDetectionConfig, symbol: str, falls_pct: Iterable[float] = ()) -> float:
     """The smallest fraction that any price threshold of the pair lies off a window's extreme."""
-    of_pair = spikes.thresholds_of(symbol)
-    moves = (of_pair.one_minute_pct, of_pair.five_minutes_pct, of_pair.fifteen_minutes_pct)
-    return min(*moves, *falls_pct) / 100.0
+    return min(*spikes.thresholds_of(symbol).by_window, *falls_pct) / 100.0
 
 
 def set_price_guard(
@@ -57,18 +55,14 @@ def set_fall_lines(state: SymbolState, fall_pct: float) -> None:
     state.falling_until_ms = state.windows.high_time_ms(ONE_HOUR) + SPANS_MS[ONE_HOUR]
 
 
-def set_volume_room(state: SymbolState, spikes: SpikeDetectionConfig) -> bool:
-    """Set how much may trade before a minute's volume can be unusual; False without any room.
+def volume_room(state: SymbolState, spikes: SpikeDetectionConfig) -> float:
+    """How much may trade before a minute's volume can be unusual; not above 0 for none.
 
     The room holds while ``VOLUME_HOLDS_MINUTES`` further minutes close. The windows must be
     current.
     """
-    bars = state.bars
-    least = bars.least_unusual_volume(
+    least = state.bars.least_unusual_volume(
         VOLUME_HOLDS_MINUTES + 1, spikes.volume_multiple, spikes.volume_sigma
     )
-    room = least - state.windows.volume(ONE_MINUTE) * (1.0 + ROUNDING)
-    state.is_volume_due = room <= 0.0
-    state.volume_room = UNLIMITED_VOLUME if room <= 0.0 else min(room, UNLIMITED_VOLUME)
-    state.volume_until_ms = bars.open_ms + VOLUME_HOLDS_MINUTES * MINUTE_MS
-    return room > 0.0
+    state.volume_until_ms = state.bars.open_ms + VOLUME_HOLDS_MINUTES * MINUTE_MS
+    return least - state.windows.volume(ONE_MINUTE) * (1.0 + ROUNDING)

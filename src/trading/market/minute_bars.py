@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
 from collections import deque
-from collections.abc import Sequence
-from itertools import accumulate, islice
+from itertools import islice
 
 from trading.clock import MINUTE_MS
+from trading.market.columns import Numbers, Times, bounds, first_from, total
 from trading.market.windows import WINDOW_MINUTES
 from trading.model.market import Bar
 
@@ -87,8 +86,9 @@ class MinuteBars:
         self._returns = [Moments(size) for _ in WINDOW_MINUTES]
         self._volatility = [Moments(minutes) for minutes in WINDOW_MINUTES]
         self._volumes = Moments(size)
-        # What least_unusual_volume was last asked, and its answer.
+        # What least_unusual_volume and rare_moves were last asked, and their answers.
         self._floor: tuple[tuple[int, float, float], float] | None = None
+        self._rare: tuple[float, tuple[tuple[float, float], ...]] | None = None
         self._open_ms = -1
         self._next_ms = -1
         self._o = self._h = self._l = self._c = self._v = 0.0
@@ -114,26 +114,23 @@ class MinuteBars:
         elif price < self._l:
             self._l = price
 
-    def extend(
-        self, times: Sequence[int], prices: Sequence[float], quantities: Sequence[float]
-    ) -> None:
+    def extend(self, times: Times, prices: Numbers, quantities: Numbers) -> None:
         """Take trades in the order they came, as ``add`` would one after the other."""
         count, at = len(times), 0
         while at < count:
             if times[at] >= self._next_ms:
-                self.add(times[at], prices[at], quantities[at])
+                self.add(int(times[at]), float(prices[at]), float(quantities[at]))
                 at += 1
                 continue
             stop = count
             if times[-1] >= self._next_ms:
-                stop = bisect_left(times, self._next_ms, at)
-            of_minute = prices if stop - at == count else prices[at:stop]
-            self._h = max(self._h, max(of_minute))
-            self._l = min(self._l, min(of_minute))
-            self._c = of_minute[-1]
-            of_minute = quantities if stop - at == count else quantities[at:stop]
-            # One addition after the other, as ``add`` has it: ``sum`` may round otherwise.
-            self._v = deque(accumulate(of_minute, initial=self._v), maxlen=1)[0]
+                stop = first_from(times, self._next_ms, at)
+            whole = stop - at == count
+            lowest, highest = bounds(prices if whole else prices[at:stop])
+            self._h = max(self._h, highest)
+            self._l = min(self._l, lowest)
+            self._c = float(prices[stop - 1])
+            self._v = total(self._v, quantities if whole else quantities[at:stop])
             at = stop
 
     def load(self, bars: list[Bar]) -> None:
@@ -156,11 +153,23 @@ class MinuteBars:
 
     def z_score(self, window: int, return_fraction: float) -> float:
         """A return of the window's length against the pair's own; 0 without enough past."""
+        mean, deviation = self.usual_move(window)
+        return (return_fraction - mean) / deviation if deviation else 0.0
+
+    def usual_move(self, window: int) -> tuple[float, float]:
+        """Mean and standard deviation of the window's returns; zeros without enough past."""
         moments = self._returns[window]
-        deviation = moments.deviation
-        if len(moments) < MIN_BASELINE_SAMPLES or deviation == 0.0:
-            return 0.0
-        return (return_fraction - moments.mean) / deviation
+        if len(moments) < MIN_BASELINE_SAMPLES:
+            return 0.0, 0.0
+        return moments.mean, moments.deviation
+
+    def rare_moves(self, sigmas: float) -> tuple[tuple[float, float], ...]:
+        """For each window, how far it must fall and rise, as fractions, before the size of its
+        ``z_score`` can reach ``sigmas``; until the open minute closes."""
+        if self._rare is None or self._rare[0] != sigmas:
+            moves = (_rare_moves(*self.usual_move(at), sigmas) for at in range(len(self._returns)))
+            self._rare = (sigmas, tuple(moves))
+        return self._rare[1]
 
     def has_baseline(self, window: int) -> bool:
         return len(self._returns[window]) >= MIN_BASELINE_SAMPLES
@@ -251,9 +260,19 @@ class MinuteBars:
                     for moments in self._volatility:
                         moments.add(move)
         self._volumes.add(self._v)
-        self._floor = None
+        self._floor = self._rare = None
 
     def _current(self) -> Bar:
         return Bar(
             self._symbol, self._open_ms, MINUTE_MS, self._o, self._h, self._l, self._c, self._v
         )
+
+
+def _rare_moves(mean: float, deviation: float, sigmas: float) -> tuple[float, float]:
+    if sigmas <= 0.0:
+        return 0.0, 0.0
+    if deviation == 0.0:
+        return math.inf, math.inf
+    lowest, highest = mean - sigmas * deviation, mean + sigmas * deviation
+    # Where the usual is itself a steady fall, standing still is as rare as falling.
+    return (-lowest, highest) if lowest < 0.0 < highest else (0.0, 0.0)

@@ -48,8 +48,9 @@ class NewsCatalyst:
             return None  # the price is older than the headline: it says nothing of it
         since_ms = windows.last_time_ms - self._span_ms
         last, limit = windows.last_price, self._config.move_pct
-        up_pct = (last / windows.low_since(FIVE_MINUTES, since_ms) - 1.0) * 100.0
-        down_pct = (last / windows.high_since(FIVE_MINUTES, since_ms) - 1.0) * 100.0
+        (low,) = windows.lows_since((FIVE_MINUTES,), since_ms)
+        (high,) = windows.highs_since((FIVE_MINUTES,), since_ms)
+        up_pct, down_pct = (last / low - 1.0) * 100.0, (last / high - 1.0) * 100.0
         move_pct = up_pct if up_pct >= -down_pct else down_pct
         if abs(move_pct) <= limit:
             return None
@@ -62,7 +63,8 @@ class NewsCatalyst:
             minutes=math.ceil(self._config.within_s / 60),
             confidence=confidence_of(abs(move_pct) / limit, 1.0),
             time_ms=windows.last_time_ms,
-            evidence=f"{move_pct:+.2f} % within {self._config.within_s} s of a headline, limit"
-            f" {limit:g} %: {headline.title[:200]}",
+            # Not its words: evidence is read by agents that have order tools.
+            evidence=f"{move_pct:+.2f} % within {self._config.within_s} s of headline"
+            f" {headline.id[:32]}, limit {limit:g} %",
             window=FIVE_MINUTES,
         )

@@ -4,8 +4,8 @@ A price spike is a move from a window's low (or high) that reaches the pair's th
 window, stands out by ``min_z_score``, and comes on real trading: ``price_min_volume_multiple`` of
 the usual volume and ``min_notional_usd``. A volume spike is a minute whose volume lies
 ``volume_sigma`` standard deviations above the day's minutes, with a move that gives it a direction.
-Of several windows the one whose threshold is exceeded most counts. Both are looked for at every
-trade that can make one, so an alert never waits for a clock.
+Of several windows with such a move, the one whose threshold is exceeded most counts. Both are
+looked for at every trade that can make one, so an alert never waits for a clock.
 
 Confidence, 0 to 1, is ``0.4 × size + 0.3 × rarity + 0.3 × volume``: size is the move in thresholds,
 rarity the z-score in minimum z-scores, volume the volume multiple in minimum multiples, each one
@@ -19,7 +19,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from trading.market.config import SpikeDetectionConfig
-from trading.market.guards import ROUNDING
 from trading.market.spike_report import Sighting, SpikeReporter
 from trading.market.symbol_state import SymbolState
 from trading.market.windows import (
@@ -33,7 +32,7 @@ from trading.model.spike import Spike, SpikeDirection, SpikeType
 
 PRICE_WINDOWS = (ONE_MINUTE, FIVE_MINUTES, FIFTEEN_MINUTES)
 VOLUME_WINDOWS = (ONE_MINUTE, FIVE_MINUTES)
-_SIZE_WEIGHT, _RARITY_WEIGHT, _VOLUME_WEIGHT = 0.4, 0.3, 0.3
+SIZE_WEIGHT, RARITY_WEIGHT, VOLUME_WEIGHT = 0.4, 0.3, 0.3
 _INFINITY = float("inf")
 _MOST_SIGMAS = 1000.0  # a pair whose minutes are all alike has no deviation
 
@@ -48,46 +47,11 @@ class SpikeDetector:
         self._reporter = reporter
         self._watches_price = reporter.watches(SpikeType.PRICE)
         self.watches_volume = reporter.watches(SpikeType.VOLUME)
-        self._thresholds: dict[str, tuple[float, float, float]] = {}
-        for symbol in symbols:
-            of_pair = config.thresholds_of(symbol)
-            self._thresholds[symbol] = (
-                of_pair.one_minute_pct,
-                of_pair.five_minutes_pct,
-                of_pair.fifteen_minutes_pct,
-            )
+        self._thresholds = {symbol: config.thresholds_of(symbol).by_window for symbol in symbols}
 
     def quiet_until(self, state: SymbolState, now_ms: int) -> int:
         """When the next cool-down of the pair ends; far in the future when it has none."""
         return self._reporter.quiet_until(state.symbol, now_ms)
-
-    def trigger_prices(self, state: SymbolState, now_ms: int) -> tuple[float, float]:
-        """Prices at or below and at or above which a price spike may exist (0 and ∞ for none)."""
-        if not self._watches_price:
-            return 0.0, _INFINITY
-        return self._triggers(state, now_ms, PRICE_WINDOWS, 1.0)
-
-    def volume_trigger_prices(self, state: SymbolState, now_ms: int) -> tuple[float, float]:
-        """The same for a volume spike, as long as the volume is unusual enough."""
-        if not self.watches_volume:
-            return 0.0, _INFINITY
-        return self._triggers(state, now_ms, VOLUME_WINDOWS, self._config.volume_min_move_share)
-
-    def missing_volume(self, state: SymbolState, price: float) -> float:
-        """What must trade in the minute, at no more than ``price``, for a volume spike to exist.
-
-        Zero or less when a move alone is wanting; infinite for a pair without a past.
-        """
-        config, bars = self._config, state.bars
-        usual = bars.usual_volume
-        if not self.watches_volume or usual <= 0.0:
-            return _INFINITY
-        needed = max(
-            config.volume_multiple * usual,
-            bars.volume_at(config.volume_sigma),
-            config.min_notional_usd / price,
-        )
-        return needed * (1.0 - ROUNDING) - state.windows.volume(ONE_MINUTE) * (1.0 + ROUNDING)
 
     def on_price(self, state: SymbolState, time_ms: int, now_ms: int) -> Spike | None:
         """A price spike at the pair's last trade; its windows must be current."""
@@ -96,9 +60,13 @@ class SpikeDetector:
         for direction in (SpikeDirection.UP, SpikeDirection.DOWN):
             if time_ms < self._reporter.since_ms(state.symbol, direction):
                 continue
-            window, move_pct, share = self._largest(state, direction, PRICE_WINDOWS)
-            if share < 1.0 or not self._is_traded(state, window, move_pct):
+            moves = self._moves(state, direction, PRICE_WINDOWS)
+            standing = [
+                move for move in moves if move[0] >= 1.0 and self._is_traded(state, *move[1:])
+            ]
+            if not standing:
                 continue
+            share, window, move_pct = max(standing)
             threshold = self._thresholds[state.symbol][window]
             sighting = Sighting(
                 type=SpikeType.PRICE,
@@ -128,12 +96,12 @@ class SpikeDetector:
             return None
         if volume * state.windows.last_price < config.min_notional_usd:
             return None
-        moves = [
-            (share, direction, window, move_pct)
+        share, window, move_pct = max(
+            move
             for direction in (SpikeDirection.UP, SpikeDirection.DOWN)
-            for window, move_pct, share in [self._largest(state, direction, VOLUME_WINDOWS)]
-        ]
-        share, direction, window, move_pct = max(moves, key=lambda move: move[0])
+            for move in self._moves(state, direction, VOLUME_WINDOWS)
+        )
+        direction = SpikeDirection.UP if move_pct > 0.0 else SpikeDirection.DOWN
         if share < config.volume_min_move_share:
             return None
         sighting = Sighting(
@@ -151,40 +119,6 @@ class SpikeDetector:
         )
         return self._reporter.report(state, sighting, now_ms)
 
-    def confidence(
-        self, share_of_threshold: float, z_score: float, volume_multiple: float
-    ) -> float:
-        """The formula of this module's description."""
-        config = self._config
-        rarity = abs(z_score) / config.min_z_score if config.min_z_score else 2.0
-        volume = volume_multiple / config.volume_multiple
-        return (
-            _SIZE_WEIGHT * min(1.0, share_of_threshold / 2.0)
-            + _RARITY_WEIGHT * min(1.0, rarity / 2.0)
-            + _VOLUME_WEIGHT * min(1.0, volume / 2.0)
-        )
-
-    def _triggers(
-        self, state: SymbolState, now_ms: int, candidates: tuple[int, ...], share: float
-    ) -> tuple[float, float]:
-        """Prices that lie ``share`` of a threshold off the extreme of any of the windows."""
-        down, up = 0.0, _INFINITY
-        windows, symbol = state.windows, state.symbol
-        thresholds = self._thresholds[symbol]
-        since_ms = self._reporter.since_ms(symbol, SpikeDirection.DOWN)
-        if since_ms <= now_ms:
-            high = windows.high_since
-            for window in candidates:
-                left = 1.0 - thresholds[window] * share / 100.0
-                down = max(down, high(window, since_ms) * left)
-        since_ms = self._reporter.since_ms(symbol, SpikeDirection.UP)
-        if since_ms <= now_ms:
-            low = windows.low_since
-            for window in candidates:
-                more = 1.0 + thresholds[window] * share / 100.0
-                up = min(up, low(window, since_ms) * more)
-        return down, up
-
     def _is_traded(self, state: SymbolState, window: int, move_pct: float) -> bool:
         """Whether the move is rare for the pair and stands on real trading."""
         config, windows, bars = self._config, state.windows, state.bars
@@ -199,21 +133,31 @@ class SpikeDetector:
 
     def _confidence(self, state: SymbolState, window: int, move_pct: float, share: float) -> float:
         z_score = state.bars.z_score(window, move_pct / 100.0)
-        return self.confidence(share, z_score, state.volume_multiple(window))
+        return confidence(self._config, share, z_score, state.volume_multiple(window))
 
-    def _largest(
+    def _moves(
         self, state: SymbolState, direction: SpikeDirection, candidates: tuple[int, ...]
-    ) -> tuple[int, float, float]:
-        """The window whose threshold is used up most: window, signed move in %, share."""
+    ) -> list[tuple[float, int, float]]:
+        """Of each window how many of its thresholds the move is, the window, the move in %."""
         windows = state.windows
-        extreme_of = windows.low_since if direction is SpikeDirection.UP else windows.high_since
+        extremes_of = windows.lows_since if direction is SpikeDirection.UP else windows.highs_since
         since_ms = self._reporter.since_ms(state.symbol, direction)
-        last = windows.last_price
-        best = (candidates[0], 0.0, -1.0)
-        for window in candidates:
-            extreme = extreme_of(window, since_ms)
+        thresholds, last = self._thresholds[state.symbol], windows.last_price
+        moves = []
+        for window, extreme in zip(candidates, extremes_of(candidates, since_ms), strict=True):
             move_pct = (last / extreme - 1.0) * 100.0
-            share = abs(move_pct) / self._thresholds[state.symbol][window]
-            if share > best[2]:
-                best = (window, move_pct, share)
-        return best
+            moves.append((abs(move_pct) / thresholds[window], window, move_pct))
+        return moves
+
+
+def confidence(
+    config: SpikeDetectionConfig, share_of_threshold: float, z_score: float, volume_multiple: float
+) -> float:
+    """The formula of this module's description."""
+    rarity = abs(z_score) / config.min_z_score if config.min_z_score else 2.0
+    volume = volume_multiple / config.volume_multiple
+    return (
+        SIZE_WEIGHT * min(1.0, share_of_threshold / 2.0)
+        + RARITY_WEIGHT * min(1.0, rarity / 2.0)
+        + VOLUME_WEIGHT * min(1.0, volume / 2.0)
+    )

@@ -13,7 +13,8 @@ from trading.market.co_movement import measure_co_movement
 from trading.market.config import SeverityConfig, SpikeDetectionConfig
 from trading.market.pump_likelihood import measure_pump, pump_likelihood
 from trading.market.symbol_state import SymbolState
-from trading.market.windows import ONE_MINUTE
+from trading.market.windows import FIFTEEN_MINUTES, ONE_MINUTE, WINDOW_MINUTES
+from trading.model.metrics import PumpView
 from trading.model.spike import CoMovement, Spike, SpikeDirection, SpikeSeverity, SpikeType
 
 _NEVER_MS = -(10**18)
@@ -79,6 +80,22 @@ class SpikeReporter:
         ends = self._up_since if direction is SpikeDirection.UP else self._down_since
         ends[symbol] = sighting.time_ms + self._cooldown_ms
         return self._spike(state, sighting, now_ms)
+
+    def pump_now(self, state: SymbolState, now_ms: int) -> PumpView:
+        """How much the pair's last 15 minutes look like a pump. Its windows must be current."""
+        config, window = self._config, FIFTEEN_MINUTES
+        rise_pct = (state.windows.last_price / state.windows.low(window) - 1.0) * 100.0
+        shared = measure_co_movement(
+            config.co_movement, state, self._btc, rise_pct, WINDOW_MINUTES[window], now_ms
+        )
+        features = measure_pump(state, shared.isolated_share, now_ms)
+        return PumpView(
+            symbol=state.symbol,
+            time_ms=now_ms,
+            rise_15m_pct=rise_pct,
+            likelihood=None if features is None else pump_likelihood(features),
+            features={} if features is None else asdict(features),
+        )
 
     def _spike(self, state: SymbolState, sighting: Sighting, now_ms: int) -> Spike:
         config, symbol, move_pct = self._config, state.symbol, sighting.move_pct

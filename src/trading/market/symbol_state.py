@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from trading.market.columns import columns
 from trading.market.config import CrashDetectionConfig
 from trading.market.minute_bars import MinuteBars
 from trading.market.tick_filter import TickFilter
@@ -25,8 +26,9 @@ class SymbolState:
 
     Guards say which trades need no look at all. Strictly between ``guard_low`` and ``guard_high``
     no threshold of any detector can be met, whatever the trades in between were; from
-    ``guard_until_ms`` on that no longer holds, because a cool-down ends. ``volume_room`` is the
-    volume that may trade before a volume can be unusual; while one may be (``is_volume_due``), the
+    ``guard_until_ms`` on that no longer holds, because a cool-down or a minute ends. ``room`` is
+    the volume that may trade before a volume can be unusual, or before a move that is large enough
+    already comes on enough trading to count. While a volume may be unusual (``is_volume_due``), the
     guards heed the smaller moves that make a spike of it. All are set from exact windows, which
     only shrink until the next trade outside, so the guards become too narrow with time, never too
     wide.
@@ -45,6 +47,8 @@ class SymbolState:
         "has_settled_unseen",
         "is_falling",
         "is_volume_due",
+        "price_spare",
+        "room",
         "seen",
         "staged",
         "sure_fall_line",
@@ -52,7 +56,7 @@ class SymbolState:
         "tracked_until_ms",
         "untracked_until_ms",
         "volume_look_ms",
-        "volume_room",
+        "volume_spare",
         "volume_until_ms",
     )
 
@@ -80,7 +84,13 @@ class SymbolState:
         self.untracked_until_ms = 0  # or does not at least until then
         self.is_volume_due = True
         self.volume_until_ms = 0  # when the usual volume must be looked at again
-        self.volume_room = UNLIMITED_VOLUME
+        self.set_room(_INFINITY, _INFINITY)
+
+    def set_room(self, of_volume: float, of_price: float) -> None:
+        """How much may trade before a volume is unusual, and before a move counts."""
+        self.room = room = min(of_volume, of_price, UNLIMITED_VOLUME)
+        # What is left of the one that is larger, when the smaller is used up.
+        self.volume_spare, self.price_spare = of_volume - room, of_price - room
 
     def close_guard(self) -> None:
         """No price is within the guards."""
@@ -129,14 +139,8 @@ class SymbolState:
         """Bring the staged trades into windows and bars."""
         staged = self.staged
         count = len(staged)
-        if count == 1:  # quickest for pairs that rarely trade
-            tick = staged[0]
-            prices, quantities = [tick.price], [tick.quantity]
-            times = self._windows.extend([tick.time_ms], prices, quantities)
-        else:
-            prices = [tick.price for tick in staged]
-            quantities = [tick.quantity for tick in staged]
-            times = self._windows.extend([tick.time_ms for tick in staged], prices, quantities)
+        times, prices, quantities = columns(staged)
+        times = self._windows.extend(times, prices, quantities)
         self._bars.extend(times, prices, quantities)
         self._settled += count
         self.has_settled_unseen = self.has_settled_unseen or count > self.seen

@@ -14,8 +14,17 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate, chain
+from itertools import chain
 from operator import sub
+
+from trading.market.columns import (
+    Numbers,
+    Times,
+    last_extremes,
+    never_falling,
+    put,
+    running_totals,
+)
 
 WINDOW_NAMES = ("1m", "5m", "15m", "1h", "4h")
 SPANS_MS = (60_000, 300_000, 900_000, 3_600_000, 14_400_000)
@@ -76,11 +85,11 @@ class RollingWindows:
         """Take a trade. One that arrives late counts as of the last trade's time."""
         self.extend([time_ms], [price], [quantity])
 
-    def extend(self, times: list[int], prices: list[float], quantities: list[float]) -> list[int]:
+    def extend(self, times: Times, prices: Numbers, quantities: Numbers) -> Times:
         """Take trades in the order they came; returns the times as of which they count."""
         if not self._times:
-            self._first_ms = self.last_time_ms = times[0]
-        times = _never_falling(times, self.last_time_ms)
+            self._first_ms = self.last_time_ms = int(times[0])
+        times = never_falling(times, self.last_time_ms)
         at = 0
         # Sums start afresh after the same trades however these are batched: rounding must not
         # depend on how often somebody looked.
@@ -93,7 +102,7 @@ class RollingWindows:
             times_left, prices, quantities = times[at:], prices[at:], quantities[at:]
         else:
             times_left = times
-        if times_left:
+        if len(times_left):
             self._append(times_left, prices, quantities)
             self._until_compact -= len(times_left)
         return times
@@ -116,15 +125,15 @@ class RollingWindows:
         """When the window's low was traded last."""
         return self._low_times[self._at(self._low_times, window)]
 
-    def high_since(self, window: int, since_ms: int) -> float:
-        """High of the window's trades from ``since_ms`` on; the last price if there are none."""
-        times = self._high_times
-        return self._high_prices[self._at_since(times, window, since_ms)]
+    def highs_since(self, windows: Sequence[int], since_ms: int) -> tuple[float, ...]:
+        """Highs of the windows' trades from ``since_ms`` on; the last price if there are none."""
+        prices = self._high_prices
+        return tuple(prices[at] for at in self._at_since(self._high_times, windows, since_ms))
 
-    def low_since(self, window: int, since_ms: int) -> float:
-        """Low of the window's trades from ``since_ms`` on; the last price if there are none."""
-        times = self._low_times
-        return self._low_prices[self._at_since(times, window, since_ms)]
+    def lows_since(self, windows: Sequence[int], since_ms: int) -> tuple[float, ...]:
+        """Lows of the windows' trades from ``since_ms`` on; the last price if there are none."""
+        prices = self._low_prices
+        return tuple(prices[at] for at in self._at_since(self._low_times, windows, since_ms))
 
     def first_price(self, window: int) -> float:
         """Price of the window's first trade."""
@@ -173,18 +182,13 @@ class RollingWindows:
             self.extend(times, prices, quantities)
             self.expire(now_ms)
 
-    def _append(self, times: list[int], prices: list[float], quantities: list[float]) -> None:
-        totals = list(accumulate(quantities, initial=self._total))
-        self._total = totals[-1]
-        del totals[0]
-        self._times.fromlist(times)
-        self._prices.fromlist(prices)
-        self._totals.fromlist(totals)
-        if len(prices) == 1:
-            high_times, low_times = times, times
-            highs, lows = prices, prices
-        else:
-            high_times, highs, low_times, lows = _last_extremes(times, prices)
+    def _append(self, times: Times, prices: Numbers, quantities: Numbers) -> None:
+        totals = running_totals(self._total, quantities)
+        self._total = float(totals[-1])
+        put(self._times, times)
+        put(self._prices, prices)
+        put(self._totals, totals)
+        high_times, highs, low_times, lows = last_extremes(times, prices)
         # What is not above a later price can never be a high again; of equals the later stays.
         stack, stack_times, top = self._high_prices, self._high_times, highs[0]
         while stack and stack[-1] <= top:
@@ -198,8 +202,8 @@ class RollingWindows:
             stack_times.pop()
         stack += lows
         stack_times += low_times
-        self.last_price = prices[-1]
-        self.last_time_ms = times[-1]
+        self.last_price = lows[-1]
+        self.last_time_ms = low_times[-1]
 
     def _at(self, times: list[int], window: int) -> int:
         """Position of the window's extreme in the stack with these times."""
@@ -208,11 +212,15 @@ class RollingWindows:
             return 0
         return min(bisect_right(times, cutoff_ms), len(times) - 1)
 
-    def _at_since(self, times: list[int], window: int, since_ms: int) -> int:
-        at = self._at(times, window)
-        if times[at] < since_ms:
-            at = min(bisect_left(times, since_ms, at), len(times) - 1)
-        return at
+    def _at_since(self, times: list[int], windows: Sequence[int], since_ms: int) -> list[int]:
+        """The same for several windows, of the trades from ``since_ms`` on."""
+        now_ms, last = self._now_ms, len(times) - 1
+        found = []
+        for window in windows:
+            cutoff_ms = max(now_ms - SPANS_MS[window], since_ms - 1)
+            at = 0 if times[0] > cutoff_ms else bisect_right(times, cutoff_ms)
+            found.append(at if at < last else last)
+        return found
 
     def _quantity_at(self, at: int) -> float:
         return self._totals[at] - (self._totals[at - 1] if at else 0.0)
@@ -236,31 +244,3 @@ class RollingWindows:
             cut = min(bisect_right(times, oldest_ms), len(times) - 1)
             if cut > _COMPACT_STACK:
                 del times[:cut], prices[:cut]
-
-
-def _never_falling(times: list[int], floor_ms: int) -> list[int]:
-    """Times that are later than one that follows count as of the latest so far."""
-    if times[0] >= floor_ms and (len(times) == 1 or times == sorted(times)):
-        return times
-    return list(accumulate(times, max, initial=floor_ms))[1:]
-
-
-def _last_extremes(
-    times: Sequence[int], prices: Sequence[float]
-) -> tuple[list[int], list[float], list[int], list[float]]:
-    """Prices above all later ones and below all later ones with their times, oldest first."""
-    high = low = prices[-1]
-    highs, lows, high_times, low_times = [high], [low], [times[-1]], [times[-1]]
-    for at in range(len(prices) - 2, -1, -1):
-        price = prices[at]
-        if price > high:
-            high = price
-            highs.append(price)
-            high_times.append(times[at])
-        elif price < low:
-            low = price
-            lows.append(price)
-            low_times.append(times[at])
-    for column in (high_times, highs, low_times, lows):
-        column.reverse()
-    return high_times, highs, low_times, lows

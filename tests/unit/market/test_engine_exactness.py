@@ -8,7 +8,8 @@ after every trade, at any moment or never.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+import random
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -24,7 +25,8 @@ from trading.market.config import (
     SpikeDetectionConfig,
 )
 from trading.market.engine import MarketEngine
-from trading.market.spike_detector import SpikeDetector
+from trading.market.minute_bars import MinuteBars
+from trading.market.spike_bounds import Bounds, SpikeBounds
 from trading.market.symbol_state import SymbolState
 from trading.market.tick_filter import TickFilter
 from trading.market.windows import ONE_HOUR, READY_AFTER_MS, SPANS_MS, WINDOW_NAMES
@@ -42,6 +44,16 @@ SPIKES = SpikeDetectionConfig(
     price_min_volume_multiple=1.0,
     volume_multiple=3.0,
     volume_min_move_share=0.5,
+)
+
+# Every condition of a spike may be the one that is wanting.
+CHOOSY = SPIKES.model_copy(
+    update={
+        "min_confidence": 0.55,
+        "min_z_score": 3.0,
+        "min_notional_usd": 1_500.0,
+        "price_min_volume_multiple": 2.0,
+    }
 )
 
 # symbol, pause before it in ms, lateness in ms, move in ‰ of the last price, quantity
@@ -108,11 +120,13 @@ class Reference:
         )
 
 
-def make_engine() -> tuple[MarketEngine, VirtualClock, list[str]]:
+def make_engine(
+    spikes: SpikeDetectionConfig = SPIKES,
+) -> tuple[MarketEngine, VirtualClock, list[str]]:
     clock, bus, seen = VirtualClock(START_MS), EventBus(), []
     bus.subscribe(SpikeDetected, lambda event: seen.append(f"{event.spike.id} {clock.now_ms()}"))
     bus.subscribe(CrashDetected, lambda event: seen.append(f"{event.rule} {clock.now_ms()}"))
-    engine = MarketEngine(MarketConfig(symbols=SYMBOLS), SPIKES, CRASH, clock, bus)
+    engine = MarketEngine(MarketConfig(symbols=SYMBOLS), spikes, CRASH, clock, bus)
     return engine, clock, seen
 
 
@@ -195,16 +209,29 @@ def check_breadth(events: list[Event], every: int) -> None:
                 assert state.is_falling == references[traded].is_falling(now_ms)
 
 
-def outputs(events: list[Event], *, always_look: bool, uneven: bool = False) -> list[str]:
-    """What the engine publishes, with its guards in force or never trusted.
+class NoBounds:
+    """Has the detectors look at every trade, whatever it is."""
 
-    ``uneven``: after hours in which a minute's volume is mostly small and at times large, so that
-    many times the usual volume may still be no deviation to speak of.
-    """
-    engine, clock, seen = make_engine()
-    if uneven:
+    def of_price(self, *_: object) -> Bounds:
+        return Bounds(math.inf, 0.0, math.inf, of_minute=False)
+
+    of_volume = of_price
+
+
+def outputs(
+    events: list[Event],
+    *,
+    always_look: bool,
+    history: Callable[[str], Iterator[Bar]] | None = None,
+    spikes: SpikeDetectionConfig = SPIKES,
+) -> list[str]:
+    """What the engine publishes, with its guards in force or never trusted."""
+    engine, clock, seen = make_engine(spikes)
+    if history:
         for symbol in SYMBOLS:
-            engine.on_bar_history(symbol, uneven_bars(symbol))
+            engine.on_bar_history(symbol, history(symbol))
+    if always_look:
+        engine._examination._bounds = NoBounds()  # type: ignore[assignment]  # the reference
     for number, tick in enumerate(ticks(events, clock)):
         if always_look:
             for state in engine._states.values():
@@ -217,11 +244,23 @@ def outputs(events: list[Event], *, always_look: bool, uneven: bool = False) -> 
 
 
 def uneven_bars(symbol: str) -> Iterator[Bar]:
+    """Hours in which a minute's volume is mostly small and at times large, so that many times the
+    usual volume may still be no deviation to speak of."""
     price = FIRST_PRICES[symbol]
     for number in range(240):
         start_ms = START_MS - (240 - number) * 60_000
         volume = 30.0 if number % 20 == 0 else 1.0
         yield Bar(symbol, start_ms, 60_000, price, price, price, price, volume)
+
+
+def lively_bars(symbol: str) -> Iterator[Bar]:
+    """Hours of moves of some thousandths a minute, on volumes of all sizes."""
+    rng, price = random.Random(symbol), FIRST_PRICES[symbol]
+    for number in range(240):
+        start_ms, opened = START_MS - (240 - number) * 60_000, price
+        price = FIRST_PRICES[symbol] * (1.0 + rng.gauss(0.0, 0.004))
+        low, high = min(opened, price), max(opened, price)
+        yield Bar(symbol, start_ms, 60_000, opened, high, low, price, rng.expovariate(0.2))
 
 
 WALK = st.lists(
@@ -240,8 +279,59 @@ WALK = st.lists(
 @given(events=WALK, uneven=st.booleans())
 @settings(max_examples=60, deadline=None)
 def test_guards_hide_no_spike_no_volume_and_no_crash(events: list[Event], uneven: bool) -> None:
-    guarded = outputs(events, always_look=False, uneven=uneven)
-    assert guarded == outputs(events, always_look=True, uneven=uneven)
+    history = uneven_bars if uneven else None
+    guarded = outputs(events, always_look=False, history=history)
+    assert guarded == outputs(events, always_look=True, history=history)
+
+
+def restless(seed: int) -> list[Event]:
+    """A walk that now and then runs off one way, on little or much trading."""
+    rng, events = random.Random(seed), []
+    for _ in range(12):
+        which, drift, size = rng.randrange(3), rng.uniform(-9.0, 9.0), rng.choice([0.1, 1.0, 9.0])
+        for _ in range(rng.randint(5, 40)):
+            pause_ms = rng.choice([50, 500, 3_000, 9_000])
+            events.append((which, pause_ms, 0, drift + rng.uniform(-3, 3), rng.random() * size))
+    return events
+
+
+def check_restless(seeds: range) -> int:
+    """How many spikes came of the walks, each of which must come with the guards in force too."""
+    spikes = 0
+    for seed in seeds:
+        events = restless(seed)
+        history = (None, uneven_bars, lively_bars)[seed % 3]
+        honest = outputs(events, always_look=True, history=history, spikes=CHOOSY)
+        assert outputs(events, always_look=False, history=history, spikes=CHOOSY) == honest
+        spikes += sum(line.startswith("spk-") for line in honest)
+    return spikes
+
+
+def test_bounds_hide_no_spike_whatever_it_was_that_lacked() -> None:
+    assert check_restless(range(60)) > 60
+
+
+def doubled(value: Any) -> Any:
+    room, *rest = value
+    return (room * 2.0 + 5.0, *rest)
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "broken"),
+    [
+        (SpikeBounds, "_missing", doubled),
+        (SpikeBounds, "_unsure", lambda value: (value[0], 0.0, math.inf)),
+        (MinuteBars, "rare_moves", lambda value: tuple((2 * a, 2 * b) for a, b in value)),
+        (SpikeBounds, "of_price", lambda value: value._replace(of_minute=False)),
+    ],
+)
+def test_bounds_that_leave_too_much_room_are_found_out(
+    owner: type, name: str, broken: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = getattr(owner, name)
+    monkeypatch.setattr(owner, name, lambda *asked: broken(honest(*asked)))
+    with pytest.raises(AssertionError):
+        check_restless(range(60))
 
 
 class NoVolumeLook(SymbolState):
@@ -252,15 +342,6 @@ class NoVolumeLook(SymbolState):
     def distrust_guards(self, new_trades: int = 0) -> None:
         super().distrust_guards(new_trades)
         self.is_volume_due, self.volume_until_ms = False, 10**18
-
-
-class CalmForEver(SymbolState):
-    """Believes that no price is worth a look where the volume is unusual."""
-
-    __slots__ = ()
-
-    def has_left_calm(self) -> bool:
-        return False
 
 
 class LosesStaged(SymbolState):
@@ -302,11 +383,16 @@ A_MOVE_THEN_MUCH_VOLUME: list[Event] = [
 def test_a_volume_that_grows_unusual_between_looks_is_seen_at_its_trade(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    honest = outputs(A_MOVE_THEN_MUCH_VOLUME, always_look=True, uneven=True)
+    honest = outputs(A_MOVE_THEN_MUCH_VOLUME, always_look=True, history=uneven_bars)
     assert any("volume" in line for line in honest)
-    assert outputs(A_MOVE_THEN_MUCH_VOLUME, always_look=False, uneven=True) == honest
-    monkeypatch.setattr(SpikeDetector, "missing_volume", lambda *_: math.inf)  # forgets the room
-    assert outputs(A_MOVE_THEN_MUCH_VOLUME, always_look=False, uneven=True) != honest
+    assert outputs(A_MOVE_THEN_MUCH_VOLUME, always_look=False, history=uneven_bars) == honest
+    honest_bounds = SpikeBounds.of_volume
+
+    def forgets_the_room(self: SpikeBounds, *at: Any) -> Bounds:
+        return honest_bounds(self, *at)._replace(room=math.inf)
+
+    monkeypatch.setattr(SpikeBounds, "of_volume", forgets_the_room)
+    assert outputs(A_MOVE_THEN_MUCH_VOLUME, always_look=False, history=uneven_bars) != honest
 
 
 @pytest.mark.parametrize("mutant", [NoVolumeLook, LosesStaged, FallsLate])
@@ -314,7 +400,7 @@ def test_an_engine_that_looks_too_seldom_is_found_out(
     mutant: type[SymbolState], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def check() -> None:
-        check_windows(CALM_THEN_BUSY, [False, True] * 300)
+        check_windows(CALM_THEN_BUSY, [False] * 400 + [True])
         check_breadth(CALM_THEN_BUSY, 3)
         assert outputs(CALM_THEN_BUSY, always_look=False) == honest
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import random
 import statistics
+from collections.abc import Callable
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -108,3 +111,23 @@ def test_no_volume_below_the_least_unusual_one_becomes_unusual_within_the_minute
         assert bars.volume_multiple(0, below) < 3.0 or bars.volume_z_score(below) < 5.0
         bars.add(minute * MINUTE_MS, 100.0, volume)
         bars.add((minute + 1) * MINUTE_MS, 100.0, 0.0)
+
+
+@given(
+    trades=st.lists(
+        st.tuples(st.integers(0, 40_000), st.floats(1.0, 2.0), st.floats(0.0, 9.0)), min_size=1
+    ),
+    kind=st.sampled_from([list, np.array]),
+)
+def test_a_batch_gives_the_bars_that_its_trades_give_one_by_one(
+    trades: list[tuple[int, float, float]], kind: Callable[[list[float]], Any]
+) -> None:
+    single, batched, times, now_ms = MinuteBars("BTCUSDT", 60), MinuteBars("BTCUSDT", 60), [], 0
+    for pause_ms, price, quantity in trades:
+        now_ms += pause_ms
+        times.append(now_ms)
+        single.add(now_ms, price, quantity)
+    _, prices, quantities = zip(*trades, strict=True)
+    batched.extend(kind(times), kind(list(prices)), kind(list(quantities)))
+    assert batched.last(99) == single.last(99)
+    assert batched.usual_volume == single.usual_volume

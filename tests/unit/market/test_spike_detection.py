@@ -17,8 +17,8 @@ from trading.market.config import (
     SpikeThresholds,
 )
 from trading.market.engine import MarketEngine
-from trading.market.spike_detector import SpikeDetector
-from trading.market.spike_report import SpikeReporter
+from trading.market.examination import Examination
+from trading.market.spike_detector import confidence
 from trading.market.symbol_state import SymbolState
 from trading.model.market import Bar, Tick
 from trading.model.spike import SpikeDirection, SpikeType
@@ -186,13 +186,12 @@ def test_settings_turn_spikes_off(make_rig: MakeRig, config: SpikeDetectionConfi
 
 def test_confidence_grows_with_each_of_its_parts_up_to_one() -> None:
     config = SpikeDetectionConfig(**SENSITIVE)
-    detector = SpikeDetector(config, SYMBOLS, SpikeReporter(config, {}, "BTCUSDT"))
-    assert detector.confidence(1.0, 3.0, 3.0) == pytest.approx(0.5)
-    assert detector.confidence(2.0, 6.0, 6.0) == pytest.approx(1.0)
-    assert detector.confidence(99.0, -99.0, 99.0) == pytest.approx(1.0)
-    base = detector.confidence(1.0, 3.0, 1.0)
+    assert confidence(config, 1.0, 3.0, 3.0) == pytest.approx(0.5)
+    assert confidence(config, 2.0, 6.0, 6.0) == pytest.approx(1.0)
+    assert confidence(config, 99.0, -99.0, 99.0) == pytest.approx(1.0)
+    base = confidence(config, 1.0, 3.0, 1.0)
     for more in ((1.5, 3.0, 1.0), (1.0, 4.0, 1.0), (1.0, 3.0, 2.0)):
-        assert detector.confidence(*more) > base
+        assert confidence(config, *more) > base
 
 
 def _events(always_look: bool, wide_guard: bool, monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -204,16 +203,16 @@ def _events(always_look: bool, wide_guard: bool, monkeypatch: pytest.MonkeyPatch
     spikes = SpikeDetectionConfig(cooldown_s=60, **loose)
     market = MarketConfig(symbols=SYMBOLS)
     engine = MarketEngine(market, spikes, CrashDetectionConfig(), clock, bus)
-    honest = MarketEngine._examine
+    honest = Examination.examine
 
-    def examine(self: MarketEngine, state: SymbolState, *args: Any) -> None:
+    def examine(self: Examination, state: SymbolState, *args: Any) -> None:
         honest(self, state, *args)
         if always_look:
             state.guard_low, state.guard_high = float("inf"), 0.0
         if wide_guard:
             state.guard_low, state.guard_high = 0.0, float("inf")
 
-    monkeypatch.setattr(MarketEngine, "_examine", examine)
+    monkeypatch.setattr(Examination, "examine", examine)
     rng, prices = random.Random(7), dict(CALM)
     for second in range(3_000):
         for _ in range(4):

@@ -241,7 +241,8 @@ def test_a_move_after_a_headline_is_a_news_spike(make_rig: MakeRig) -> None:
     (spike,) = rig.spikes
     assert (spike.type, spike.direction) == (SpikeType.NEWS, SpikeDirection.UP)
     assert spike.timeframe_minutes == 2
-    assert "SOL listed" in spike.evidence
+    assert "headline 1" in spike.evidence
+    assert "SOL listed" not in spike.evidence  # agents with order tools read it
 
 
 def test_a_move_just_before_a_headline_is_one_too(make_rig: MakeRig) -> None:

@@ -38,6 +38,7 @@ class ProposalOutcome(StrEnum):
     ACCEPTED = "accepted"  # acknowledged by the venue (filled or resting)
     REFUSED = "refused"  # by us or the venue: nothing is out there
     UNKNOWN = "unknown"  # sent; being resolved by query
+    AWAITING_APPROVAL = "awaiting_approval"  # passed every check; sent once a person approves
 
 
 class ProposalResult(ValueModel):
@@ -69,7 +70,11 @@ class RiskPreview(ValueModel):
 
 
 class AgentDecision(ValueModel):
-    """One decision of one agent, as it goes into agent_decisions."""
+    """One decision of one agent, as it goes into agent_decisions.
+
+    ``decided_by`` names the model that answered, or the rules. ``prompt_hash`` is over everything
+    of ours that the answer depends on (``agents.prompts.prompt_hash``).
+    """
 
     agent_name: str
     agent_role: str
@@ -82,6 +87,12 @@ class AgentDecision(ValueModel):
     execution_time_ms: float = Field(ge=0)
     spike_event_id: str | None = None
     circuit_breaker_event_id: int | None = None
+    decided_by: str = ""
+    prompt_version: str = ""
+    prompt_hash: str = ""
+    model_calls: int = Field(default=0, ge=0)
+    tokens: int = Field(default=0, ge=0)
+    cost_micro_usd: int = Field(default=0, ge=0)
 
 
 class ToolExecution(ValueModel):

@@ -69,6 +69,19 @@ class WindowStats(ValueModel):
     volume_multiple: float  # against the mean volume of windows of this length
 
 
+class PumpView(ValueModel):
+    """A pair's newest rise beside the features of pumps (``trading.market.pump_likelihood``).
+
+    ``likelihood`` is None while the pair's past is too short, or BTC's move unknown.
+    """
+
+    symbol: str
+    time_ms: int
+    rise_15m_pct: float
+    likelihood: float | None
+    features: dict[str, float]
+
+
 class SymbolStats(ValueModel):
     symbol: str
     time_ms: int

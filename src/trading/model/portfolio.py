@@ -8,6 +8,20 @@ from trading.model.base import ValueModel
 from trading.model.order import Balance, OrderReport, Position
 
 
+class EquityPoint(ValueModel):
+    """What the account was worth at one moment, in the quote asset.
+
+    ``without_breaker``: what it would be worth had the breaker not acted, where that is known.
+    ``benchmark_price``: the price then of what holding is measured by.
+    """
+
+    time_ms: int
+    equity: Decimal
+    cash: Decimal
+    without_breaker: Decimal | None = None
+    benchmark_price: Decimal | None = None
+
+
 class Portfolio(ValueModel):
     """Money as it stands, in the quote asset unless said."""
 

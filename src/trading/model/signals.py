@@ -43,6 +43,14 @@ class FundingRate(NamedTuple):
     time_ms: int
 
 
+class OpenInterest(NamedTuple):
+    """Open contracts of the perpetual on ``symbol``'s asset, in coins, of one side."""
+
+    symbol: str
+    coins: float
+    time_ms: int
+
+
 class BookTop(NamedTuple):
     """Best levels of an order book as (price, quantity), best first on both sides."""
 

@@ -36,6 +36,8 @@ from typing import Any, TypedDict, Unpack
 
 from trading.clock import iso
 from trading.errors import StoreError
+from trading.storage.audit_log import append_audit
+from trading.storage.database import atomically
 from trading.storage.repository import Repository, to_json, to_text
 
 TRIP_KINDS = ("trip", "retrip", "relapse")
@@ -97,35 +99,47 @@ class BreakerEventRepository(Repository):
 
     def insert(self, event: BreakerEventRow) -> int:
         """Add one transition; returns its id."""
-        return self._insert(
-            "circuit_breaker_events",
-            {
-                "triggered_at": iso(event.time_ms),
-                "triggered_at_ms": event.time_ms,
-                "kind": event.kind,
-                "episode_id": event.episode_id,
+        values = {
+            "triggered_at": iso(event.time_ms),
+            "triggered_at_ms": event.time_ms,
+            "kind": event.kind,
+            "episode_id": event.episode_id,
+            "epoch": event.epoch,
+            "from_status": event.from_status,
+            "to_status": event.to_status,
+            "actor": event.actor,
+            "rule": event.rule,
+            "trigger_reason": event.reason,
+            "trigger_type": event.trigger_type,
+            "status": event.status,
+            "btc_price_at_trigger": to_text(event.btc_price),
+            "eth_price_at_trigger": to_text(event.eth_price),
+            "btc_drop_percent": event.btc_drop_pct,
+            "eth_drop_percent": event.eth_drop_pct,
+            "market_cap_drop_percent": event.market_cap_drop_pct,
+            "liquidations_1h": to_text(event.liquidations_1h),
+            "fear_greed_index": event.fear_greed_index,
+            "trigger_details": to_json(event.details or {}),
+            "market_snapshot": to_json(event.market_snapshot)
+            if event.market_snapshot is not None
+            else None,
+            "notes": event.notes,
+        }
+        with atomically(self._connection, "recording a breaker event"):
+            event_id = self._insert("circuit_breaker_events", values)
+            payload = {
+                "event": event_id,
+                "from": event.from_status,
+                "to": event.to_status,
                 "epoch": event.epoch,
-                "from_status": event.from_status,
-                "to_status": event.to_status,
-                "actor": event.actor,
+                "reason": event.reason,
                 "rule": event.rule,
-                "trigger_reason": event.reason,
-                "trigger_type": event.trigger_type,
-                "status": event.status,
-                "btc_price_at_trigger": to_text(event.btc_price),
-                "eth_price_at_trigger": to_text(event.eth_price),
-                "btc_drop_percent": event.btc_drop_pct,
-                "eth_drop_percent": event.eth_drop_pct,
-                "market_cap_drop_percent": event.market_cap_drop_pct,
-                "liquidations_1h": to_text(event.liquidations_1h),
-                "fear_greed_index": event.fear_greed_index,
-                "trigger_details": to_json(event.details or {}),
-                "market_snapshot": to_json(event.market_snapshot)
-                if event.market_snapshot is not None
-                else None,
-                "notes": event.notes,
-            },
-        )
+                "details": event.details or {},
+            }
+            append_audit(
+                self._connection, "breaker", event.kind, payload, event.time_ms, actor=event.actor
+            )
+        return event_id
 
     def mark_recovering(
         self, event_id: int, now_ms: int, conditions: dict[str, bool] | None

@@ -66,6 +66,38 @@ def open_database(
     return connection
 
 
+def open_read_only(config: StorageConfig) -> sqlite3.Connection:
+    """Open the existing store to read it, beside whoever writes to it; nothing in it can change.
+
+    Raises:
+        StoreMissingError: there is no file at the configured path.
+        StoreCorruptError: the file is damaged, not ours, or from a newer release.
+        StoreError: it cannot be opened, or its tables are of an older release.
+    """
+    path = config.path
+    if not _exists(path):
+        raise StoreMissingError(f"no store at {path}; `python -m crews.run init` creates one")
+    with translated_errors(f"opening the store {path}"):
+        connection = _connect(path, config.busy_timeout_ms, mode="ro")
+        try:
+            _require_ours(connection, path)
+            version = schema_version(connection)
+            if version > LATEST_VERSION:
+                raise StoreCorruptError(
+                    f"{path} has schema version {version}, this release knows up to"
+                    f" {LATEST_VERSION}"
+                )
+            if version < LATEST_VERSION:
+                raise StoreError(
+                    f"{path} is of an older release (schema version {version}, not"
+                    f" {LATEST_VERSION}): `python -m crews.run init` brings its tables up to date"
+                )
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
 def create_database(
     config: StorageConfig, seed: Callable[[sqlite3.Connection], None] | None = None
 ) -> bool:
@@ -116,6 +148,16 @@ def transaction(connection: sqlite3.Connection, what: str) -> Iterator[sqlite3.C
 
 
 @contextmanager
+def atomically(connection: sqlite3.Connection, what: str) -> Iterator[sqlite3.Connection]:
+    """``transaction``, or the one that is under way. Raises like ``transaction``."""
+    if connection.in_transaction:
+        yield connection
+        return
+    with transaction(connection, what):
+        yield connection
+
+
+@contextmanager
 def translated_errors(what: str, connection: sqlite3.Connection | None = None) -> Iterator[None]:
     """Turn errors of ``sqlite3`` into ours, with ``what`` in front.
 
@@ -150,9 +192,9 @@ def _exists(path: Path) -> bool:
         raise StoreError(f"opening the store {path}: {error.strerror} ({advice})") from error
 
 
-def _connect(path: Path, busy_timeout_ms: int) -> sqlite3.Connection:
+def _connect(path: Path, busy_timeout_ms: int, mode: str = "rw") -> sqlite3.Connection:
     connection = sqlite3.connect(
-        f"{path.resolve().as_uri()}?mode=rw",
+        f"{path.resolve().as_uri()}?mode={mode}",
         uri=True,
         timeout=busy_timeout_ms / 1000,
         isolation_level=None,

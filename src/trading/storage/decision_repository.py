@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
+from typing import Any
 
 from trading.clock import iso
 from trading.model.decision import AgentDecision
-from trading.storage.repository import Repository, to_json
+from trading.storage.audit_log import append_audit
+from trading.storage.database import atomically
+from trading.storage.repository import Repository, digest_of, to_json
+
+HASHED_COLUMNS = ("reasoning", "input_data", "output_data")
+"""Long texts, of which the audit log keeps a hash."""
 
 _ROLL_UP = """
 SELECT
@@ -56,24 +62,45 @@ class DecisionRepository(Repository):
 
         ``trade_id`` follows when the trade that came of the spike is closed.
         """
-        return self._insert(
-            "agent_decisions",
-            {
-                "timestamp": iso(now_ms),
-                "timestamp_ms": now_ms,
-                "agent_name": decision.agent_name,
-                "agent_role": decision.agent_role,
-                "decision_type": decision.decision_type,
+        values = {
+            "timestamp": iso(now_ms),
+            "timestamp_ms": now_ms,
+            "agent_name": decision.agent_name,
+            "agent_role": decision.agent_role,
+            "decision_type": decision.decision_type,
+            "decision": decision.decision,
+            "confidence": decision.confidence,
+            "reasoning": decision.reasoning,
+            "input_data": to_json(decision.input_data),
+            "output_data": to_json(decision.output_data),
+            "execution_time_ms": decision.execution_time_ms,
+            "spike_event_id": decision.spike_event_id,
+            "circuit_breaker_event_id": decision.circuit_breaker_event_id,
+            "decided_by": decision.decided_by,
+            "prompt_version": decision.prompt_version,
+            "prompt_hash": decision.prompt_hash,
+            "model_calls": decision.model_calls,
+            "tokens": decision.tokens,
+            "cost_micro_usd": decision.cost_micro_usd,
+        }
+        with atomically(self._connection, "recording a decision"):
+            decision_id = self._insert("agent_decisions", values)
+            payload = {
+                "type": decision.decision_type,
                 "decision": decision.decision,
                 "confidence": decision.confidence,
-                "reasoning": decision.reasoning,
-                "input_data": to_json(decision.input_data),
-                "output_data": to_json(decision.output_data),
-                "execution_time_ms": decision.execution_time_ms,
-                "spike_event_id": decision.spike_event_id,
-                "circuit_breaker_event_id": decision.circuit_breaker_event_id,
-            },
-        )
+                "spike": decision.spike_event_id,
+                "sha256": digest_of(values[column] for column in HASHED_COLUMNS),
+            }
+            append_audit(
+                self._connection,
+                "decision",
+                str(decision_id),
+                payload,
+                now_ms,
+                actor=decision.agent_name,
+            )
+        return decision_id
 
     def latest(self, limit: int = 50, agent_name: str | None = None) -> list[sqlite3.Row]:
         """The newest decisions, newest first; of one agent where named."""
@@ -92,6 +119,13 @@ class DecisionRepository(Repository):
         )
         return tuple(row["agent_name"] for row in rows)
 
+    def performance(self, agent_name: str, start_ms: int, end_ms: int) -> dict[str, Any]:
+        """The sums of ``roll_up``, without storing them; ``accuracy`` in per cent, or None."""
+        row = self._row(_ROLL_UP, {"agent": agent_name, "start": start_ms, "end": end_ms})
+        sums = dict(row) if row is not None else {}
+        judged = sums["correct"] + sums["incorrect"]
+        return {**sums, "accuracy": 100.0 * sums["correct"] / judged if judged else None}
+
     def roll_up(
         self, agent_name: str, period: str, start_ms: int, end_ms: int, now_ms: int
     ) -> sqlite3.Row:
@@ -101,9 +135,7 @@ class DecisionRepository(Repository):
         profitable is correct. False negatives cannot be known from decisions alone and stay 0.
         Rolling the same period up again replaces its row.
         """
-        row = self._row(_ROLL_UP, {"agent": agent_name, "start": start_ms, "end": end_ms})
-        sums = dict(row) if row is not None else {}
-        judged = sums["correct"] + sums["incorrect"]
+        sums = self.performance(agent_name, start_ms, end_ms)
         self._execute(
             _UPSERT,
             {
@@ -112,7 +144,6 @@ class DecisionRepository(Repository):
                 "timestamp_ms": now_ms,
                 "agent": agent_name,
                 "period": period,
-                "accuracy": 100.0 * sums["correct"] / judged if judged else None,
             },
         )
         return self._rows(

@@ -11,7 +11,20 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from trading.errors import StoreCorruptError, StoreError
-from trading.storage import schema_v1, schema_v2, schema_v4, schema_v5
+from trading.storage import (
+    schema_v1,
+    schema_v2,
+    schema_v4,
+    schema_v5,
+    schema_v6,
+    schema_v7,
+    schema_v8,
+    schema_v9,
+    schema_v10,
+    schema_v11,
+    schema_v12,
+    schema_v13,
+)
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -44,12 +57,71 @@ def _add_simulations(db: Database) -> None:
         db.execute(statement)
 
 
+def _add_audit_log(db: Database) -> None:
+    schema_v6.create(db.conn)
+    for table, columns in schema_v6.INDEXES:
+        db.table(table).create_index(list(columns))
+
+
+def _add_news(db: Database) -> None:
+    for statement in schema_v7.TABLES:
+        db.execute(statement)
+    for table, columns in schema_v7.INDEXES:
+        db.table(table).create_index(list(columns))
+
+
+def _add_operations(db: Database) -> None:
+    for statement in schema_v8.TABLES:
+        db.execute(statement)
+    for table, columns in schema_v8.INDEXES:
+        db.table(table).create_index(list(columns))
+
+
+def _add_equity_marks(db: Database) -> None:
+    for statement in schema_v9.STATEMENTS:
+        db.execute(statement)
+
+
+def _add_model_calls(db: Database) -> None:
+    for statement in schema_v10.TABLES:
+        db.execute(statement)
+    for table, columns in schema_v10.INDEXES:
+        db.table(table).create_index(list(columns))
+    for column in schema_v10.DECISION_COLUMNS:
+        db.execute(f"ALTER TABLE agent_decisions ADD COLUMN {column}")
+
+
+def _add_reconciliations(db: Database) -> None:
+    for statement in schema_v11.TABLES:
+        db.execute(statement)
+    for table, columns in schema_v11.INDEXES:
+        db.table(table).create_index(list(columns))
+
+
+def _add_equity_points(db: Database) -> None:
+    for statement in schema_v12.TABLES:
+        db.execute(statement)
+
+
+def _add_reviews(db: Database) -> None:
+    for table, column in schema_v13.COLUMNS:
+        db.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
+
+
 MIGRATIONS: tuple[Callable[[Database], None], ...] = (
     _create_first_tables,
     _add_fleet_memory,
     _add_quiescence,
     _add_spike_context,
     _add_simulations,
+    _add_audit_log,
+    _add_news,
+    _add_operations,
+    _add_equity_marks,
+    _add_model_calls,
+    _add_reconciliations,
+    _add_equity_points,
+    _add_reviews,
 )
 """Migration n (counted from 1) brings the schema from version n - 1 to n. Never edit a released
 one: append."""

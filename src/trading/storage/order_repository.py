@@ -19,6 +19,8 @@ from trading.model.order import (
     Side,
     TimeInForce,
 )
+from trading.storage.audit_log import append_audit
+from trading.storage.database import atomically
 from trading.storage.repository import Repository, to_text
 
 
@@ -48,6 +50,7 @@ class OrderRecord:
     reason: str = ""
     sent_at_ms: int | None = None
     deadline_ms: int | None = None
+    decision_price: Decimal | None = None  # the last price when it was decided on
 
     @property
     def id(self) -> str:
@@ -112,12 +115,12 @@ INSERT INTO orders (client_order_id, intent_hash, spike_event_id, symbol, side, 
     quantity, limit_price, trigger_price, time_in_force, status, epoch, reserved_notional,
     filled_quantity, filled_notional, average_price, stop_loss_pct, take_profit_pct, venue,
     venue_order_id, parent_client_order_id, reason, created_at, created_at_ms, sent_at, sent_at_ms,
-    updated_at, updated_at_ms, deadline_at, deadline_at_ms)
+    updated_at, updated_at_ms, deadline_at, deadline_at_ms, decision_price)
 VALUES (:id, :intent_hash, :spike_id, :symbol, :side, :type, :purpose, :quantity, :limit_price,
     :trigger_price, :time_in_force, :status, :epoch, :reserved_notional, :filled_quantity,
     :filled_notional, :average_price, :stop_loss_pct, :take_profit_pct, :venue, :venue_order_id,
     :parent_id, :reason, :created_at, :created_at_ms, :sent_at, :sent_at_ms, :updated_at,
-    :updated_at_ms, :deadline_at, :deadline_ms)
+    :updated_at_ms, :deadline_at, :deadline_ms, :decision_price)
 """
 
 _UPDATE = """
@@ -140,11 +143,15 @@ class OrderRepository(Repository):
 
     def insert(self, record: OrderRecord) -> None:
         """Raises StoreError when the id or the intent is there already."""
-        self._execute(_INSERT, self._values(record))
+        with atomically(self._connection, f"order {record.id}"):
+            self._execute(_INSERT, self._values(record))
+            self._audit(record, opened=True)
 
     def update(self, record: OrderRecord) -> None:
         """Write what changes over an order's life."""
-        self._execute(_UPDATE, self._values(record))
+        with atomically(self._connection, f"order {record.id}"):
+            self._execute(_UPDATE, self._values(record))
+            self._audit(record, opened=False)
 
     def get(self, client_order_id: str) -> OrderRecord | None:
         row = self._row("SELECT * FROM orders WHERE client_order_id = ?", (client_order_id,))
@@ -171,6 +178,16 @@ class OrderRepository(Repository):
         )
         return [_record(row) for row in rows]
 
+    def finished_since(self, time_ms: int, limit: int) -> list[str]:
+        """Ids of orders that were sent and came to their end since, the newest first."""
+        rows = self._rows(
+            f"SELECT client_order_id FROM orders WHERE venue = ? AND NOT {_NOT_FINAL}"
+            " AND sent_at_ms IS NOT NULL AND updated_at_ms > ?"
+            " ORDER BY updated_at_ms DESC, rowid DESC LIMIT ?",
+            (self._venue, time_ms, limit),
+        )
+        return [row[0] for row in rows]
+
     def of_entry(self, entry_id: str) -> list[OrderRecord]:
         """The entry and every order that protects or closes it, oldest first."""
         rows = self._rows(
@@ -185,13 +202,57 @@ class OrderRepository(Repository):
         row = self._row("SELECT count(*) FROM orders WHERE parent_client_order_id = ?", (entry_id,))
         return int(row[0]) if row is not None else 0
 
-    def entry_times_since(self, time_ms: int) -> list[int]:
+    def entries_since(self, time_ms: int) -> list[tuple[int, str]]:
+        """When and in which pair entries were made since."""
         rows = self._rows(
-            "SELECT created_at_ms FROM orders WHERE venue = ? AND purpose = 'ENTRY'"
+            "SELECT created_at_ms, symbol FROM orders WHERE venue = ? AND purpose = 'ENTRY'"
             " AND created_at_ms > ?",
             (self._venue, time_ms),
         )
-        return [int(row[0]) for row in rows]
+        return [(int(row[0]), row[1]) for row in rows]
+
+    def entered_since(self, time_ms: int) -> tuple[int, Decimal]:
+        """How many entries were made since, and for how much of the quote asset.
+
+        One that ended counts with what it filled, one that may still fill with what was approved;
+        refused ones do not count.
+        """
+        rows = self._rows(
+            "SELECT status, reserved_notional, filled_notional FROM orders"
+            " WHERE venue = ? AND purpose = 'ENTRY' AND created_at_ms >= ?"
+            " AND status <> 'REJECTED'",
+            (self._venue, time_ms),
+        )
+        notional = ZERO
+        for row in rows:
+            final = OrderStatus(row["status"]).is_final
+            notional += Decimal(row["filled_notional" if final else "reserved_notional"])
+        return len(rows), notional
+
+    def _audit(self, record: OrderRecord, *, opened: bool) -> None:
+        payload: dict[str, Any] = {
+            "status": record.status.value,
+            "filled_quantity": record.filled_quantity,
+            "filled_notional": record.filled_notional,
+            "reason": record.reason,
+        }
+        if opened:
+            request = record.request
+            payload |= {
+                "venue": self._venue,
+                "symbol": request.symbol,
+                "side": request.side.value,
+                "type": request.type.value,
+                "purpose": request.purpose.value,
+                "quantity": request.quantity,
+                "limit_price": request.limit_price,
+                "trigger_price": request.trigger_price,
+                "epoch": record.epoch,
+                "reserved_notional": record.reserved_notional,
+                "spike": record.spike_id,
+                "entry": record.parent_id,
+            }
+        append_audit(self._connection, "order", record.id, payload, record.updated_at_ms)
 
     def _values(self, record: OrderRecord) -> dict[str, Any]:
         request = record.request
@@ -227,6 +288,7 @@ class OrderRepository(Repository):
             "updated_at_ms": record.updated_at_ms,
             "deadline_at": iso(record.deadline_ms) if record.deadline_ms is not None else None,
             "deadline_ms": record.deadline_ms,
+            "decision_price": to_text(record.decision_price),
         }
 
 
@@ -235,24 +297,44 @@ class FillRepository(Repository):
 
     def add(self, fill: Fill) -> None:
         """Store ``fill``; one that is there already is left alone."""
-        self._execute(
-            "INSERT OR IGNORE INTO fills (client_order_id, trade_id, symbol, side, price, quantity,"
-            " fee, fee_asset, is_maker, filled_at, filled_at_ms)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                fill.client_order_id,
-                fill.trade_id,
-                fill.symbol,
-                fill.side.value,
-                to_text(fill.price),
-                to_text(fill.quantity),
-                to_text(fill.fee),
-                fill.fee_asset,
-                int(fill.is_maker),
-                iso(fill.time_ms),
-                fill.time_ms,
-            ),
+        values = (
+            fill.client_order_id,
+            fill.trade_id,
+            fill.symbol,
+            fill.side.value,
+            to_text(fill.price),
+            to_text(fill.quantity),
+            to_text(fill.fee),
+            fill.fee_asset,
+            int(fill.is_maker),
+            iso(fill.time_ms),
+            fill.time_ms,
         )
+        with atomically(self._connection, f"a fill of order {fill.client_order_id}"):
+            cursor = self._execute(
+                "INSERT OR IGNORE INTO fills (client_order_id, trade_id, symbol, side, price,"
+                " quantity, fee, fee_asset, is_maker, filled_at, filled_at_ms)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                values,
+            )
+            if cursor.rowcount == 1:
+                payload = {
+                    "trade": fill.trade_id,
+                    "symbol": fill.symbol,
+                    "side": fill.side.value,
+                    "price": fill.price,
+                    "quantity": fill.quantity,
+                    "fee": fill.fee,
+                    "fee_asset": fill.fee_asset,
+                }
+                append_audit(
+                    self._connection,
+                    "fill",
+                    fill.client_order_id,
+                    payload,
+                    fill.time_ms,
+                    actor="venue",
+                )
 
     def of_order(self, client_order_id: str) -> list[Fill]:
         rows = self._rows(
@@ -305,6 +387,7 @@ def _record(row: sqlite3.Row) -> OrderRecord:
         reason=row["reason"],
         sent_at_ms=row["sent_at_ms"],
         deadline_ms=row["deadline_at_ms"],
+        decision_price=_decimal(row["decision_price"]),
     )
 
 

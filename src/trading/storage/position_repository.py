@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 from trading.clock import iso
 from trading.model.order import ZERO, Position
@@ -179,6 +180,16 @@ class TradeRepository(Repository):
             )
         return trade_id
 
+    def newest(self, limit: int, since_ms: int = 0) -> list[tuple[Decimal, int]]:
+        """Profit and closing time of the last trades closed at or after ``since_ms``, newest
+        first."""
+        rows = self._rows(
+            "SELECT pnl, closed_at_ms FROM trades WHERE venue = ? AND closed_at_ms >= ?"
+            " ORDER BY closed_at_ms DESC, id DESC LIMIT ?",
+            (self._venue, since_ms, limit),
+        )
+        return [(Decimal(row["pnl"]), int(row["closed_at_ms"])) for row in rows]
+
     def total_pnl(self, since_ms: int = 0) -> Decimal:
         """Profit of all trades closed at or after ``since_ms``."""
         rows = self._rows(
@@ -187,15 +198,33 @@ class TradeRepository(Repository):
         return sum((Decimal(row["pnl"]) for row in rows), ZERO)
 
 
-class SpikeLookup(Repository):
-    """What validation needs to know of a spike."""
+class StoredSpike(NamedTuple):
+    """What validation and exits need to know of a spike."""
 
-    def find(self, spike_id: str) -> tuple[str, int] | None:
-        """(symbol, detected_at_ms), or None when no such spike is recorded."""
+    symbol: str
+    detected_at_ms: int
+    price_from: Decimal
+    price_to: Decimal
+
+
+class SpikeLookup(Repository):
+    """Reads spikes; the records write them."""
+
+    def find(self, spike_id: str) -> StoredSpike | None:
+        """None when no such spike is recorded."""
         row = self._row(
-            "SELECT trading_pair, timestamp_ms FROM spike_events WHERE id = ?", (spike_id,)
+            "SELECT trading_pair, timestamp_ms, price_from, price_to FROM spike_events"
+            " WHERE id = ?",
+            (spike_id,),
         )
-        return (row["trading_pair"], int(row["timestamp_ms"])) if row is not None else None
+        if row is None:
+            return None
+        return StoredSpike(
+            row["trading_pair"],
+            int(row["timestamp_ms"]),
+            Decimal(row["price_from"]),
+            Decimal(row["price_to"]),
+        )
 
 
 def _decimal(text: str | None) -> Decimal | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -45,6 +46,11 @@ class Repository:
 def to_json(value: Any) -> str:
     """Compact JSON with sorted keys; decimals as strings, so that equal values store equally."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), default=_plain)
+
+
+def digest_of(texts: Iterable[object]) -> str:
+    """SHA-256 of several values, each in its place, in hexadecimal."""
+    return hashlib.sha256(to_json([str(text) for text in texts]).encode()).hexdigest()
 
 
 def from_json(text: str | None) -> Any:

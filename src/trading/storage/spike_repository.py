@@ -97,6 +97,16 @@ class SpikeRepository(Repository):
             "SELECT * FROM spike_events ORDER BY timestamp_ms DESC, id LIMIT ?", (limit,)
         )
 
+    def of_kind(
+        self, spike_type: str, direction: str, before_ms: int, limit: int
+    ) -> list[sqlite3.Row]:
+        """The newest spikes of a kind and direction that were detected before ``before_ms``."""
+        return self._rows(
+            "SELECT * FROM spike_events WHERE spike_type = ? AND direction = ?"
+            " AND timestamp_ms < ? ORDER BY timestamp_ms DESC, id LIMIT ?",
+            (spike_type, direction, before_ms, limit),
+        )
+
     def _update(self, assignments: str, spike_id: str, values: dict[str, str | None]) -> None:
         cursor = self._execute(
             f"UPDATE spike_events SET {assignments} WHERE id = :id", {**values, "id": spike_id}

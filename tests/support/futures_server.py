@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -20,6 +21,9 @@ class FuturesServer:
     def __init__(self) -> None:
         self.url = ""
         self.asked: list[str] = []
+        self.interest: dict[str, str] = {}  # coins by contract; others are unknown to the venue
+        self.interest_status = 200
+        self.interest_asked: list[str] = []
         self._open: list[tuple[web.WebSocketResponse, frozenset[str]]] = []
 
     @property
@@ -56,6 +60,17 @@ class FuturesServer:
         finally:
             self._open.remove(entry)
         return socket
+
+    async def open_interest(self, request: web.Request) -> web.Response:
+        contract = request.query.get("symbol", "")
+        self.interest_asked.append(contract)
+        if self.interest_status != 200:
+            return web.json_response({"code": -1003, "msg": "no"}, status=self.interest_status)
+        if contract not in self.interest:
+            return web.json_response({"code": -1121, "msg": "Invalid symbol."}, status=400)
+        coins = self.interest[contract]
+        answer = {"openInterest": coins, "symbol": contract, "time": time.time_ns() // 10**6}
+        return web.json_response(answer)
 
     async def _send(self, stream: str, data: Any) -> None:
         for socket, streams in self._open:
@@ -100,6 +115,7 @@ def forced_order(contract: str, side: str, time_ms: int, **other: Any) -> dict[s
 async def futures_server() -> AsyncIterator[FuturesServer]:
     server = FuturesServer()
     app = web.Application()
+    app.router.add_get("/fapi/v1/openInterest", server.open_interest)
     app.router.add_get("/{path:.*}", server.accept)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()

@@ -18,10 +18,10 @@ from binance_common.configuration import (
     ConfigurationWebSocketAPI,
     ConfigurationWebSocketStreams,
 )
-from binance_sdk_spot.spot import Spot
 from pydantic import BaseModel
 
 WAIT_S = 10.0
+SUBSCRIBED_S = 0.3  # the client does not say when a stream is subscribed
 ABOUT_MODELS = ("did not match the declared types", "Failed to parse", "Unknown user data event")
 
 
@@ -71,13 +71,27 @@ def plain(value: Any) -> Any:
     return value
 
 
+def make_client(market: str, **configuration: Any) -> Any:
+    """Spot's client or that of USD-M futures; only one of them is installed beside the judge."""
+    if market == "spot":
+        from binance_sdk_spot.spot import Spot
+
+        return Spot(**configuration)
+    from binance_sdk_derivatives_trading_usds_futures import (
+        derivatives_trading_usds_futures as futures,
+    )
+
+    return futures.DerivativesTradingUsdsFutures(**configuration)
+
+
 class Judge:
     """The client, pointed at one server."""
 
     def __init__(self, setup: dict[str, Any], complaints: Complaints) -> None:
         secret = {"api_secret": setup.get("api_secret"), "private_key": setup.get("private_key")}
         secret = {name: value for name, value in secret.items() if value}
-        self.client = Spot(
+        self.client = make_client(
+            setup["market"],
             config_rest_api=ConfigurationRestAPI(
                 api_key=setup["api_key"],
                 base_path=setup["rest_url"],
@@ -158,6 +172,20 @@ class Judge:
         for order in args["orders"]:
             await asyncio.to_thread(getattr(self.client.rest_api, order.pop("call")), **order)
         return [await asyncio.wait_for(events.get(), WAIT_S) for _ in range(args["count"])]
+
+    async def listen_key_data(self, _name: str, args: dict[str, Any]) -> Any:
+        """Futures' ``user_data``: by listen key, and calls of any kind instead of orders."""
+        key = await asyncio.to_thread(self.client.rest_api.start_user_data_stream)
+        connection = await self.client.websocket_streams.create_connection()
+        stream = await connection.user_data(key.data().listen_key)
+        events: asyncio.Queue[Any] = asyncio.Queue()
+        stream.on("message", events.put_nowait)
+        await asyncio.sleep(SUBSCRIBED_S)
+        for call in args["calls"]:
+            await asyncio.to_thread(getattr(self.client.rest_api, call.pop("call")), **call)
+        heard = [await asyncio.wait_for(events.get(), WAIT_S) for _ in range(args["count"])]
+        await connection.close_connection(close_session=True)
+        return heard
 
     async def close(self) -> None:
         if self._ws_api is not None:

@@ -1,4 +1,4 @@
-"""The official client of Binance's spot API, run beside the tests in its own packages."""
+"""Binance's official clients, run beside the tests in packages of their own."""
 
 from __future__ import annotations
 
@@ -13,12 +13,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from trading.simulator.server import RunningServer
 
 ROOT = Path(__file__).parents[2]
 JUDGES = ROOT / "tests" / "judges"
+Market = Literal["spot", "usdm"]
+REQUIREMENTS: dict[Market, str] = {
+    "spot": "requirements.txt",
+    "usdm": "usdm_requirements.txt",
+}
 LINE_LIMIT = 16 * 1024 * 1024
 ANSWER_S = 30
 
@@ -37,23 +42,26 @@ class Verdict:
 class OfficialClient:
     """Sends requests through the client and returns its verdicts."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, market: Market) -> None:
         self._process = process
+        self._market = market
 
     async def point_at(self, server: RunningServer, **options: Any) -> None:
         """Use ``server`` from now on; ``options`` go to the judge (time_unit, private_key…)."""
         key = server.keys[0]
+        urls = (server.rest_url, server.ws_url, server.ws_api_url)
+        if self._market == "usdm":
+            urls = (server.futures_rest_url, server.futures_ws_url, server.futures_ws_api_url)
         setup = {
-            "rest_url": server.rest_url,
-            "ws_url": server.ws_url,
-            "ws_api_url": server.ws_api_url,
+            "market": self._market,
+            **dict(zip(("rest_url", "ws_url", "ws_api_url"), urls, strict=True)),
             "api_key": key.key,
             "api_secret": key.secret,
         }
         await self._tell("setup", "", setup | options)
 
     async def ask(self, kind: str, name: str, *, sends_body: bool = False, **args: Any) -> Verdict:
-        """One call: ``kind`` is rest, ws_api, streams or user_data; ``name`` the client's method.
+        """One call: ``kind`` is a method of the judge; ``name`` one of the client.
 
         With ``sends_body`` whatever is not a GET has its parameters in the body.
         """
@@ -79,9 +87,9 @@ class OfficialClient:
 
 
 @asynccontextmanager
-async def official_client() -> AsyncIterator[OfficialClient]:
+async def official_client(market: Market = "spot") -> AsyncIterator[OfficialClient]:
     """The client's process."""
-    packages = await asyncio.to_thread(installed)
+    packages = await asyncio.to_thread(installed, market)
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         str(JUDGES / "judge.py"),
@@ -91,16 +99,16 @@ async def official_client() -> AsyncIterator[OfficialClient]:
         limit=LINE_LIMIT,
     )
     try:
-        yield OfficialClient(process)
+        yield OfficialClient(process, market)
     finally:
         if process.stdin is not None:
             process.stdin.close()
         await process.wait()
 
 
-def installed() -> Path:
+def installed(market: Market) -> Path:
     """The client's packages; installed on first use, exactly as listed."""
-    requirements = JUDGES / "requirements.txt"
+    requirements = JUDGES / REQUIREMENTS[market]
     version = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()[:12]
     home = ROOT / ".judges"
     home.mkdir(exist_ok=True)
@@ -121,4 +129,5 @@ def installed() -> Path:
 
 
 if __name__ == "__main__":
-    installed()
+    for each in REQUIREMENTS:
+        installed(each)

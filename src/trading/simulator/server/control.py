@@ -7,8 +7,8 @@ from aiohttp import web
 from pydantic import Field, TypeAdapter, ValidationError
 
 from trading.model.base import ValueModel
-from trading.simulator.server.context import CONTEXT
 from trading.simulator.server.faults import Fault
+from trading.simulator.server.spot.context import SPOT
 
 FAULTS = TypeAdapter(list[Fault])
 
@@ -30,7 +30,7 @@ def add_control_routes(app: web.Application) -> None:
 
 
 async def _shock(request: web.Request) -> web.Response:
-    context = request.app[CONTEXT]
+    context = request.app[SPOT]
     try:
         shock = ShockRequest.model_validate_json(await request.read())
     except ValidationError as error:
@@ -45,19 +45,19 @@ async def _shock(request: web.Request) -> web.Response:
 
 async def _received(request: web.Request) -> web.Response:
     """Every order post so far: wall and monotonic time of arrival, parameters, accepted or not."""
-    received = list(request.app[CONTEXT].desk.received)
+    received = list(request.app[SPOT].desk.received)
     return web.Response(body=orjson.dumps(received), content_type="application/json")
 
 
 async def _drop(request: web.Request) -> web.Response:
     """Cut WebSockets: ?kind=market, ?kind=user, or all."""
     kind = request.query.get("kind")
-    return web.json_response({"dropped": request.app[CONTEXT].connections.drop(kind)})
+    return web.json_response({"dropped": request.app[SPOT].connections.drop(kind)})
 
 
 async def _plan_faults(request: web.Request) -> web.Response:
-    """Have the listed faults hit the next order requests, one each."""
-    faults = request.app[CONTEXT].faults
+    """Have the listed faults happen: at once, or with the next order request that fits."""
+    faults = request.app[SPOT].faults
     try:
         faults.plan(*FAULTS.validate_json(await request.read()))
     except ValidationError as error:

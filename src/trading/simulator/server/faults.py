@@ -1,8 +1,9 @@
 """Faults on demand: what a venue does on a bad day. Off unless planned.
 
-A fault hits one REST request for an order (or its cancel): scripted (``plan``), or drawn with a
+Most faults hit one REST request for an order (or its cancel): scripted (``plan``), or drawn with a
 seed (``at_random``). Some leave traces for a while: queries that deny an order, refusals of every
-call, user events that come twice, late or not at all.
+call, user events that come twice, late or not at all. The others strike the venue as a whole, at
+once (``strike``): its sockets, its streams, its clock, its gateway, its account service.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import random
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Literal
 
@@ -49,6 +50,38 @@ class FaultKind(StrEnum):
     EVENTS_REORDERED = "events_reordered"
     EVENTS_REPEATED = "events_repeated"
     EVENTS_SILENT = "events_silent"  # from the next partial fill on
+    # At once, to sockets that are open
+    MARKET_DROPPED = "market_dropped"  # cut without a closing handshake
+    USER_DROPPED = "user_dropped"
+    MARKET_FROZEN = "market_frozen"  # they stay open and silent for good: no message, no pong
+    USER_FROZEN = "user_frozen"
+    USER_LATE_ERROR = "user_late_error"  # an error, in reply to a request that nobody waits for
+    SHUTDOWN_ANNOUNCED = "shutdown_announced"  # serverShutdown; all are closed after the delay
+    # At once, and for a while
+    MARKET_GAP = "market_gap"  # events of market streams are left out
+    MARKET_REPEATED = "market_repeated"  # events of market streams come twice
+    USER_GAP = "user_gap"  # user events are left out
+    CLOCK_SHIFTED = "clock_shifted"  # the venue's clock is ``shift_ms`` ahead
+    ACCOUNT_EMPTY = "account_empty"  # a timed-out backend: the account reads empty
+    MAINTENANCE = "maintenance"  # 503 with an HTML body for everybody, every socket closed
+
+
+AT_ONCE = frozenset(
+    {
+        FaultKind.MARKET_DROPPED,
+        FaultKind.USER_DROPPED,
+        FaultKind.MARKET_FROZEN,
+        FaultKind.USER_FROZEN,
+        FaultKind.USER_LATE_ERROR,
+        FaultKind.SHUTDOWN_ANNOUNCED,
+        FaultKind.MARKET_GAP,
+        FaultKind.MARKET_REPEATED,
+        FaultKind.USER_GAP,
+        FaultKind.CLOCK_SHIFTED,
+        FaultKind.ACCOUNT_EMPTY,
+        FaultKind.MAINTENANCE,
+    }
+)
 
 
 class Fault(ValueModel):
@@ -58,11 +91,17 @@ class Fault(ValueModel):
     method: Literal["POST", "DELETE"] = "POST"
     accepted: bool = True
     duration_ms: int = Field(default=1_000, ge=0, le=3_600_000)
+    shift_ms: int = Field(default=5_000, ge=-3_600_000, le=3_600_000)
 
     @property
     def spares_the_request(self) -> bool:
         """Whether only the user events suffer."""
         return self.kind.value.startswith("events_")
+
+    @property
+    def strikes_at_once(self) -> bool:
+        """Whether it waits for no request."""
+        return self.kind in AT_ONCE
 
 
 class Faults:
@@ -77,10 +116,52 @@ class Faults:
         self._denied: dict[str, float] = {}  # client order id: end
         self._disturbed: tuple[FaultKind, float] | None = None
         self._silence_ms: int | None = None  # armed, and so long once it begins
+        self._lasting: dict[FaultKind, float] = {}  # at-once kinds: end
+        self._shift_ms = 0
+        self._listeners: list[Callable[[Fault], None]] = []
 
     def plan(self, *faults: Fault) -> None:
-        """Have each fault hit one of the next requests of its method, in this order."""
-        self._planned.extend(faults)
+        """Have each fault hit one of the next requests of its method, in this order.
+
+        One that waits for no request strikes now.
+        """
+        for fault in faults:
+            if fault.strikes_at_once:
+                self.strike(fault)
+            else:
+                self._planned.append(fault)
+
+    def strike(self, fault: Fault) -> None:
+        """Let a fault of the venue as a whole happen now."""
+        self.applied.append(fault)
+        self._lasting[fault.kind] = time.monotonic() + fault.duration_ms / 1000
+        if fault.kind is FaultKind.CLOCK_SHIFTED:
+            self._shift_ms = fault.shift_ms
+        for listener in self._listeners:
+            listener(fault)
+
+    def on_strike(self, listener: Callable[[Fault], None]) -> None:
+        """Have ``listener`` called with every fault that strikes at once."""
+        self._listeners.append(listener)
+
+    def lasts(self, kind: FaultKind) -> bool:
+        """Whether a fault that struck at once is not over yet."""
+        return time.monotonic() < self._lasting.get(kind, 0.0)
+
+    def wall_ms(self) -> int:
+        """Wall time as the venue has it."""
+        shift_ms = self._shift_ms if self.lasts(FaultKind.CLOCK_SHIFTED) else 0
+        return time.time_ns() // 1_000_000 + shift_ms
+
+    def copies(self, kind: str) -> int:
+        """How often an event is sent on a socket of ``kind`` ("market" or "user")."""
+        if not self._lasting:
+            return 1
+        if kind == "user":
+            return 0 if self.lasts(FaultKind.USER_GAP) else 1
+        if self.lasts(FaultKind.MARKET_GAP):
+            return 0
+        return 2 if self.lasts(FaultKind.MARKET_REPEATED) else 1
 
     def at_random(self, share: float, faults: Sequence[Fault], seed: int) -> None:
         """Have a ``share`` (0…1) of all requests hit by one of ``faults``."""
@@ -91,6 +172,7 @@ class Faults:
         """The bad day is over: nothing is planned and nothing lasts."""
         self._planned.clear()
         self._denied.clear()
+        self._lasting.clear()
         self._share, self._disturbed, self._silence_ms = 0.0, None, None
 
     def take(self, method: str) -> Fault | None:

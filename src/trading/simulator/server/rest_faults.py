@@ -36,13 +36,7 @@ HTML = {
     FaultKind.UNAVAILABLE: (503, "Service Temporarily Unavailable"),
     FaultKind.GATEWAY_TIMEOUT: (504, "Gateway Time-out"),
 }
-REFUSED = {
-    FaultKind.CLOCK: (-1021, "Timestamp for this request is outside of the recvWindow."),
-    FaultKind.INSUFFICIENT_BALANCE: (
-        -2010,
-        "Account has insufficient balance for requested action.",
-    ),
-}
+OUTSIDE_WINDOW = (-1021, "Timestamp for this request is outside of the recvWindow.")
 
 Accept = Callable[[], Awaitable[web.Response]]
 
@@ -57,8 +51,10 @@ async def misbehave(fault: Fault, request: web.Request, accept: Accept) -> web.S
         return _cut(request)
     if kind is FaultKind.REQUEST_LOST:
         return await _say_nothing(request)
-    if kind in REFUSED:
-        raise WireError(*REFUSED[kind])
+    if kind is FaultKind.CLOCK:
+        raise WireError(*OUTSIDE_WINDOW)
+    if kind is FaultKind.INSUFFICIENT_BALANCE:
+        raise WireError(*request.app[CONTEXT].no_funds)
     if kind in (FaultKind.RATE_LIMITED, FaultKind.BANNED):
         _refuse_all(fault, request)
     if kind is FaultKind.REQUEST_LATE:
@@ -117,6 +113,11 @@ def _does_not_say(kind: FaultKind) -> web.Response:
     if kind in UNKNOWN_STATE:
         status, code, message = UNKNOWN_STATE[kind]
         raise WireError(code, message, status=status)
+    return html_answer(kind)
+
+
+def html_answer(kind: FaultKind) -> web.Response:
+    """A gateway's own page, for one of the kinds in ``HTML``."""
     status, title = HTML[kind]
     page = (
         f"<html>\r\n<head><title>{status} {title}</title></head>\r\n<body>\r\n"

@@ -20,6 +20,7 @@ class Account:
 
     def __init__(self, account_id: str, balances: dict[str, Decimal]) -> None:
         self.account_id = account_id
+        self.traded_notional = ZERO  # in the quote assets, ever
         self._free: defaultdict[str, Decimal] = defaultdict(lambda: ZERO, balances)
         self._locked: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from decimal import Decimal
 from enum import StrEnum
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from trading.model.base import ConfigModel
+from trading.simulator.book_config import BookShapeConfig
+from trading.simulator.futures_config import FuturesConfig
 
 
 class UserEventOrder(StrEnum):
@@ -16,35 +18,6 @@ class UserEventOrder(StrEnum):
     BEFORE = "before"
     AFTER = "after"
     MIXED = "mixed"  # seeded coin toss for each order, as the real venue behaves
-
-
-class BookShapeConfig(ConfigModel):
-    """The synthetic book that surrounds the last traded price."""
-
-    levels: int = Field(default=20, ge=1, le=1000, description="Price levels on each side.")
-    spread_bps: Decimal = Field(
-        default=Decimal("2"),
-        ge=0,
-        le=1000,
-        description="Distance of best bid to best ask, in basis points; at least two ticks.",
-    )
-    level_spacing_bps: Decimal = Field(
-        default=Decimal("2"),
-        ge=0,
-        le=1000,
-        description="Distance between neighbouring levels, in basis points; at least one tick.",
-    )
-    level_notional: Decimal = Field(
-        default=Decimal("25000"),
-        gt=0,
-        description="Value resting on the best level of each side, in the quote asset.",
-    )
-    depth_decay: Decimal = Field(
-        default=Decimal("0.9"),
-        gt=0,
-        le=2,
-        description="Each further level holds this multiple of the value of the one before.",
-    )
 
 
 class OrderFilterConfig(ConfigModel):
@@ -100,6 +73,22 @@ class OrderFilterConfig(ConfigModel):
     )
 
 
+class FeeTier(ConfigModel):
+    """Spot fees of an account that has traded enough."""
+
+    from_notional: Decimal = Field(
+        gt=0,
+        description="Notional that the account must have traded, in the quote asset, since it was"
+        " opened (Binance counts 30 days).",
+    )
+    maker_fee_rate: Decimal = Field(
+        ge=0, lt=1, description="Fee of a resting order's fill, as a share of the received asset."
+    )
+    taker_fee_rate: Decimal = Field(
+        ge=0, lt=1, description="Fee of an order that takes, as a share of the received asset."
+    )
+
+
 class SimulatorConfig(ConfigModel):
     """The embedded exchange."""
 
@@ -118,6 +107,11 @@ class SimulatorConfig(ConfigModel):
         ge=0,
         lt=1,
         description="Fee of an order that takes liquidity, as a share of the received asset.",
+    )
+    fee_tiers: tuple[FeeTier, ...] = Field(
+        default=(),
+        description="Other fees for accounts that have traded more, the lowest notional first;"
+        " none: the same fees for all.",
     )
     latency_ms: int = Field(
         default=0,
@@ -144,3 +138,21 @@ class SimulatorConfig(ConfigModel):
     filters: OrderFilterConfig = Field(
         default_factory=OrderFilterConfig, description="Order filters common to all pairs."
     )
+    futures: FuturesConfig = Field(
+        default_factory=FuturesConfig, description="USD-M futures beside the spot market."
+    )
+
+    @model_validator(mode="after")
+    def _tiers_rise(self) -> SimulatorConfig:
+        levels = [tier.from_notional for tier in self.fee_tiers]
+        if levels != sorted(set(levels)):
+            raise ValueError(f"fee_tiers must rise in from_notional, not {levels}")
+        return self
+
+    def fee_rates(self, traded_notional: Decimal) -> tuple[Decimal, Decimal]:
+        """Maker's and taker's spot fee of an account that has traded so much."""
+        rates = self.maker_fee_rate, self.taker_fee_rate
+        for tier in self.fee_tiers:
+            if traded_notional >= tier.from_notional:
+                rates = tier.maker_fee_rate, tier.taker_fee_rate
+        return rates

@@ -16,7 +16,7 @@ from decimal import Decimal
 from trading.clock import Clock
 from trading.model.market import Instrument
 from trading.model.order import Balance, OrderType, TimeInForce
-from trading.simulator.accounts import Account
+from trading.simulator.accounts import Account, Ledger
 from trading.simulator.config import SimulatorConfig
 from trading.simulator.filters import (
     Surroundings,
@@ -27,8 +27,16 @@ from trading.simulator.filters import (
 )
 from trading.simulator.listed_market import ListedMarket
 from trading.simulator.order_lists import NewOrderList, OrderList
-from trading.simulator.orders import Amendment, ExchangeRejection, NewOrder, SimOrder
+from trading.simulator.orders import (
+    Amendment,
+    ExchangeRejection,
+    NewOrder,
+    SimOrder,
+    UserEvent,
+)
 from trading.simulator.registry import OrderRegistry
+from trading.simulator.spot_matching import SpotEngine
+from trading.simulator.synthetic_book import MarketBook
 
 UNKNOWN_ORDER = (-2011, "Unknown order sent.")
 NO_SUCH_ORDER = (-2013, "Order does not exist.")
@@ -41,17 +49,25 @@ AMENDS_UPWARDS = (
 VWAP_MINUTES = 5
 
 
-class SimulatedExchange(ListedMarket):
+class SimulatedExchange(ListedMarket[SpotEngine, UserEvent]):
     """A spot exchange around a market that is fed from outside.
 
     Methods raise ``ExchangeRejection`` (Binance's code and message) for what the venue refuses.
     """
 
     def __init__(
-        self, config: SimulatorConfig, instruments: Iterable[Instrument], clock: Clock
+        self,
+        config: SimulatorConfig,
+        instruments: Iterable[Instrument],
+        clock: Clock,
+        book_of: Callable[[Instrument], MarketBook] | None = None,
     ) -> None:
-        super().__init__(config, instruments, clock)
-        self._registry = OrderRegistry()
+        """``book_of`` gives a pair's book; synthetic ones of the configured shape if missing."""
+        self.config = config
+        self._book_of = book_of
+        self._ledger = Ledger()
+        super().__init__(config.history_minutes, instruments, clock)
+        self._registry: OrderRegistry[SimOrder] = OrderRegistry()
         self._amendments = 0
 
     def open_account(self, account_id: str, balances: dict[str, Decimal] | None = None) -> None:
@@ -62,6 +78,11 @@ class SimulatedExchange(ListedMarket):
     def balances(self, account_id: str) -> dict[str, Balance]:
         with self._lock:
             return self._ledger.account(account_id).balances()
+
+    def fee_rates(self, account_id: str) -> tuple[Decimal, Decimal]:
+        """Maker's and taker's, for what the account has traded."""
+        with self._lock:
+            return self.config.fee_rates(self._ledger.account(account_id).traded_notional)
 
     def submit(self, account_id: str, order: NewOrder, *, test_only: bool = False) -> SimOrder:
         """Check, accept and match ``order``; returns its state after the match.
@@ -223,6 +244,17 @@ class SimulatedExchange(ListedMarket):
             return self._registry.lists(account_id)
 
     # Inside --------------------------------------------------------------------------------
+
+    def _make_engine(self, instrument: Instrument) -> SpotEngine:
+        symbol = instrument.symbol
+        return SpotEngine(
+            instrument,
+            self.config,
+            self._ledger,
+            self._emit,
+            lambda: self._next_trade_id(symbol),
+            None if self._book_of is None else self._book_of(instrument),
+        )
 
     def _take_in(self, orders: list[SimOrder], accept: Callable[[], None]) -> None:
         """Have the engine accept ``orders``; those it refuses are not known afterwards.

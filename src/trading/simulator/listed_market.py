@@ -1,44 +1,46 @@
-"""The market half of the embedded exchange: tapes, books, trades; fed from outside."""
+"""The market half of an embedded exchange: tapes, books, trades; fed from outside."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
+from typing import Generic, TypeVar
 
 from trading.clock import MINUTE_MS, Clock
 from trading.model.market import Bar, Book, BookLevel, Instrument, Tick
 from trading.model.order import Side
-from trading.simulator.accounts import Ledger
-from trading.simulator.config import SimulatorConfig
 from trading.simulator.matching import MatchingEngine
-from trading.simulator.orders import ExchangeRejection, UserEvent
+from trading.simulator.orders import ExchangeRejection
 from trading.simulator.tape import Candle, DayFigures, Tape, TapeTrade
 
 INVALID_SYMBOL = (-1121, "Invalid symbol.")
 
 TradeListener = Callable[[TapeTrade], None]
 CandleListener = Callable[[str, Candle], None]
-UserListener = Callable[[UserEvent], None]
+EngineT = TypeVar("EngineT", bound=MatchingEngine)
+EventT = TypeVar("EventT")
 
 
-class ListedMarket:
-    """The listed pairs, and what anybody may know of them."""
+class ListedMarket(Generic[EngineT, EventT]):
+    """The listed pairs, and what anybody may know of them.
+
+    A market says which engine matches a pair's orders, and what its users are told.
+    """
 
     def __init__(
-        self, config: SimulatorConfig, instruments: Iterable[Instrument], clock: Clock
+        self, history_minutes: int, instruments: Iterable[Instrument], clock: Clock
     ) -> None:
-        self.config = config
         self.clock = clock
+        self._history_minutes = history_minutes
         self._lock = threading.RLock()
-        self._ledger = Ledger()
         self._instruments: dict[str, Instrument] = {}
-        self._engines: dict[str, MatchingEngine] = {}
+        self._engines: dict[str, EngineT] = {}
         self._tapes: dict[str, Tape] = {}
         self._trade_ids: dict[str, int] = {}
         self._trade_listeners: list[TradeListener] = []
         self._candle_listeners: list[CandleListener] = []
-        self._user_listeners: list[UserListener] = []
+        self._user_listeners: list[Callable[[EventT], None]] = []
         for instrument in instruments:
             self.add_instrument(instrument)
 
@@ -54,14 +56,8 @@ class ListedMarket:
             return
         self._instruments[symbol] = instrument
         self._trade_ids[symbol] = 0
-        self._tapes[symbol] = Tape(symbol, self.config.history_minutes)
-        self._engines[symbol] = MatchingEngine(
-            instrument,
-            self.config,
-            self._ledger,
-            self._emit,
-            lambda: self._next_trade_id(symbol),
-        )
+        self._tapes[symbol] = Tape(symbol, self._history_minutes)
+        self._engines[symbol] = self._make_engine(instrument)
 
     def load_history(self, symbol: str, bars: Iterable[Bar]) -> None:
         """One-minute bars from before the first tick; the last close becomes the last price."""
@@ -158,9 +154,12 @@ class ListedMarket:
         """Called with (symbol, candle) when a one-minute candle is complete."""
         self._candle_listeners.append(listener)
 
-    def add_user_listener(self, listener: UserListener) -> None:
-        """Called with every OrderEvent and BalanceEvent of every account, in order."""
+    def add_user_listener(self, listener: Callable[[EventT], None]) -> None:
+        """Called with every event of every account, in order."""
         self._user_listeners.append(listener)
+
+    def _make_engine(self, instrument: Instrument) -> EngineT:
+        raise NotImplementedError
 
     def _price(self, symbol: str, price: float) -> Decimal:
         tick = self._instruments[symbol].tick_size
@@ -175,6 +174,6 @@ class ListedMarket:
         self._trade_ids[symbol] += 1
         return self._trade_ids[symbol]
 
-    def _emit(self, event: UserEvent) -> None:
+    def _emit(self, event: EventT) -> None:
         for listener in self._user_listeners:
             listener(event)

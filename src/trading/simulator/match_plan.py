@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
 from trading.model.market import Instrument
 from trading.model.order import ZERO, OrderType, Side
-from trading.simulator.accounts import INSUFFICIENT_BALANCE, Ledger
-from trading.simulator.orders import ExchangeRejection, SelfTradeMode, SimOrder
+from trading.simulator.orders import SimOrder
 from trading.simulator.resting_orders import RestingOrders
 from trading.simulator.self_trade import DECREMENTS, ENDS_TAKER
-from trading.simulator.synthetic_book import Level, SyntheticBook
+from trading.simulator.synthetic_book import Level, MarketBook
 
 MARKET_LIKE = (OrderType.MARKET, OrderType.STOP_LOSS, OrderType.TAKE_PROFIT)
 
@@ -34,12 +34,17 @@ class Planner:
     """Walks the synthetic book and the accounts' orders together, best price first."""
 
     def __init__(
-        self, instrument: Instrument, ledger: Ledger, book: SyntheticBook, resting: RestingOrders
+        self,
+        instrument: Instrument,
+        book: MarketBook,
+        resting: RestingOrders,
+        budget: Callable[[SimOrder], Decimal | None],
     ) -> None:
+        """``budget``: quote asset that a taker may spend; None where its quantity decides."""
         self._instrument = instrument
-        self._ledger = ledger
         self._book = book
         self._resting = resting
+        self._budget = budget
 
     def plan(self, order: SimOrder) -> list[Match]:
         """Executions that ``order`` would get now, prevented ones among them."""
@@ -79,32 +84,3 @@ class Planner:
     def fillable(self, order: SimOrder, plan: list[Match]) -> Decimal:
         """How much of ``plan`` are trades: what self-trade prevention takes out is none."""
         return sum((match.quantity for match in plan if not match.is_with(order)), ZERO)
-
-    def check_market_funds(self, order: SimOrder) -> None:
-        """Size a market order by quote amount; raises ExchangeRejection if it cannot be paid."""
-        plan = self.plan(order)
-        if order.quote_quantity is not None:
-            decrements = order.self_trade_mode is not SelfTradeMode.EXPIRE_MAKER
-            order.quantity = sum(
-                (m.quantity for m in plan if decrements or not m.is_with(order)), ZERO
-            )
-            if order.quantity == 0:
-                raise ExchangeRejection(-1013, "Filter failure: LOT_SIZE")
-        trades = [match for match in plan if not match.is_with(order)]
-        cost = sum((match.price * match.quantity for match in trades), ZERO)
-        account = self._ledger.account(order.account_id)
-        if order.side is Side.BUY:
-            enough = account.free(self._instrument.quote_asset) >= cost
-        else:
-            enough = account.free(self._instrument.base_asset) >= order.quantity
-        if not enough:
-            raise ExchangeRejection(*INSUFFICIENT_BALANCE)
-
-    def _budget(self, order: SimOrder) -> Decimal | None:
-        """Quote asset that a market-like order may spend; None where its quantity decides."""
-        if order.quote_quantity is not None:
-            return order.quote_quantity
-        if order.side is Side.BUY and order.type.has_trigger and order.type in MARKET_LIKE:
-            account = self._ledger.account(order.account_id)
-            return account.free(self._instrument.quote_asset)
-        return None

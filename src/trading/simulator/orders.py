@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
+from typing import Self
 
 from trading.errors import ExchangeError
 from trading.model.order import (
@@ -50,6 +51,10 @@ class ExpiryReason(StrEnum):
     SIBLING_ACTED = "OCO_TRIGGER"
     WORKING_ORDER_GONE = "OTO_PHASE_ONE_EXPIRED"
     REFUSED_LATER = "REJECTED"  # a pending order that could not be placed when its turn came
+    # Futures only
+    NOTHING_TO_CLOSE = "REDUCE_ONLY"  # the position that a closing order was for is gone
+    LIQUIDATION = "LIQUIDATION"
+    DATE_REACHED = "GOOD_TILL_DATE"
 
 
 class SelfTradeMode(StrEnum):
@@ -199,10 +204,11 @@ class SimOrder:
     def waits_for_trigger(self) -> bool:
         return self.type.has_trigger and self.working_ms is None
 
-    def snapshot(self) -> SimOrder:
+    def snapshot(self) -> Self:
         """The order as it is now."""
-        seen: SimOrder = object.__new__(SimOrder)  # more than twice as fast as copy.copy
-        for name in SimOrder.__slots__:
+        kind = type(self)
+        seen = object.__new__(kind)  # more than twice as fast as copy.copy
+        for name in kind.__dataclass_fields__:
             setattr(seen, name, getattr(self, name))
         seen.executions = list(self.executions)
         return seen

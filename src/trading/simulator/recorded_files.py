@@ -20,6 +20,7 @@ Hourly bars are not used: four prices an hour say nothing about minutes.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from trading.simulator.recorded_series import (
     by_venue,
     in_usdt,
     read_table,
+    usable_rows,
 )
 
 CORE_FILE = "core_BTC_ETH_crash_windows_1m.parquet"
@@ -104,31 +106,40 @@ def read_range(directory: Path, start_ms: int, end_ms: int) -> dict[str, BarSeri
     return series
 
 
-def read_all(directory: Path) -> Iterator[BarSeries]:
+def read_all(directory: Path, left_out: Counter[str]) -> Iterator[BarSeries]:
     """Every minute bar that is recorded, file by file, each coin's best source first.
 
     A pair comes several times when several files hold it; of a minute in two of them, the first
-    counts. BTC's and ETH's own years come before their named windows.
+    counts. BTC's and ETH's own years come before their named windows. Rows that are no bars are
+    left out and counted by file.
 
     Raises MarketDataError for a file that cannot be read as minute bars.
     """
+
+    def read(name: str) -> Any:
+        table = read_table(directory / name, filters=None)
+        usable = usable_rows(table)
+        if usable.num_rows < table.num_rows:
+            left_out[name] += table.num_rows - usable.num_rows
+        return usable
+
     btc = BarSeries("BTCUSDT", "")
     names = sorted(path.name for path in directory.glob("*.parquet"))
     for symbol in LEADERS:
         for path in sorted(directory.glob(f"binance_spot_{symbol}_1m_*.parquet")):
             one = BarSeries(symbol, path.name)
-            append(one, read_table(path, filters=None))
+            append(one, read(path.name))
             yield one
             if symbol == btc.symbol:
                 btc.extend(one)
     if CORE_FILE in names:
-        for one in by_symbol(read_table(directory / CORE_FILE, filters=None), CORE_FILE).values():
+        for one in by_symbol(read(CORE_FILE), CORE_FILE).values():
             yield one
             if one.symbol == btc.symbol:
                 btc.extend(one)
     for pattern in _ALT_FILES:
         for name in filter(pattern.match, names):
-            for one in _alts_of(read_table(directory / name, filters=None), name, btc).values():
+            for one in _alts_of(read(name), name, btc).values():
                 if _coin(one.symbol) not in _NOT_COINS:
                     yield one
 

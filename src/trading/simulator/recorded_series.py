@@ -6,6 +6,7 @@ import re
 from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,32 @@ def read_table(path: Path, filters: list[tuple[str, str, Any]] | None) -> Any:
         elif pa.types.is_dictionary(column.type):
             table = table.set_column(index, column.name, table[column.name].cast(pa.string()))
     return table
+
+
+def usable_rows(table: Any) -> Any:
+    """The rows that are bars: with all values, positive prices in order, and a volume."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if any(name not in table.column_names for name in ("ts", *_PRICES, "volume")):
+        return table  # whoever needs the columns says so
+    try:
+        numbers = [table[name].cast("double") for name in (*_PRICES, "volume")]
+    except pa.ArrowException:
+        return table  # and whoever needs numbers, too
+    opened, high, low, close, volume = numbers
+    lowest = pc.min_element_wise(opened, close, skip_nulls=False)
+    highest = pc.max_element_wise(opened, close, skip_nulls=False)
+    conditions = (
+        pc.is_valid(table["ts"]),
+        pc.greater(low, 0.0),
+        pc.less_equal(low, lowest),
+        pc.greater_equal(high, highest),
+        pc.is_finite(high),
+        pc.greater_equal(volume, 0.0),
+        pc.is_finite(volume),
+    )
+    return table.filter(reduce(pc.and_, conditions))  # what is null is left out, too
 
 
 def by_symbol(table: Any, origin: str) -> dict[str, BarSeries]:

@@ -7,9 +7,10 @@ from decimal import ROUND_DOWN, Decimal
 
 from trading.model.market import Instrument
 from trading.model.order import ZERO, OrderStatus, Side
-from trading.simulator.accounts import Ledger
+from trading.simulator.accounts import INSUFFICIENT_BALANCE, Ledger
 from trading.simulator.config import SimulatorConfig
-from trading.simulator.orders import Execution, SimOrder
+from trading.simulator.match_plan import MARKET_LIKE, Match
+from trading.simulator.orders import ExchangeRejection, Execution, SelfTradeMode, SimOrder
 
 FEE_STEP = Decimal("0.00000001")
 
@@ -49,6 +50,34 @@ class Settlement:
         """The order became smaller: give back what it no longer needs."""
         self.release(order, max(ZERO, order.locked - need(order)))
 
+    def check_market_funds(self, order: SimOrder, plan: Sequence[Match]) -> None:
+        """Size a market order by quote amount; raises ExchangeRejection if it cannot be paid."""
+        if order.quote_quantity is not None:
+            decrements = order.self_trade_mode is not SelfTradeMode.EXPIRE_MAKER
+            order.quantity = sum(
+                (m.quantity for m in plan if decrements or not m.is_with(order)), ZERO
+            )
+            if order.quantity == 0:
+                raise ExchangeRejection(-1013, "Filter failure: LOT_SIZE")
+        trades = [match for match in plan if not match.is_with(order)]
+        cost = sum((match.price * match.quantity for match in trades), ZERO)
+        account = self._ledger.account(order.account_id)
+        if order.side is Side.BUY:
+            enough = account.free(self._instrument.quote_asset) >= cost
+        else:
+            enough = account.free(self._instrument.base_asset) >= order.quantity
+        if not enough:
+            raise ExchangeRejection(*INSUFFICIENT_BALANCE)
+
+    def budget(self, order: SimOrder) -> Decimal | None:
+        """Quote asset that a market-like order may spend; None where its quantity decides."""
+        if order.quote_quantity is not None:
+            return order.quote_quantity
+        if order.side is Side.BUY and order.type.has_trigger and order.type in MARKET_LIKE:
+            account = self._ledger.account(order.account_id)
+            return account.free(self._instrument.quote_asset)
+        return None
+
     def book_market_side(self, side: Side, price: Decimal, quantity: Decimal) -> None:
         """The market as counterparty of an execution on ``side``."""
         sign = 1 if side is Side.BUY else -1
@@ -71,9 +100,10 @@ class Settlement:
             paid, received = received, paid
         paid_asset = self._paid_asset(order.side)
         received_asset = self._paid_asset(order.side.opposite)
-        rate = self._config.maker_fee_rate if is_maker else self._config.taker_fee_rate
-        fee = (received * rate).quantize(FEE_STEP, ROUND_DOWN)
         account = self._ledger.account(order.account_id)
+        maker_rate, taker_rate = self._config.fee_rates(account.traded_notional)
+        fee = (received * (maker_rate if is_maker else taker_rate)).quantize(FEE_STEP, ROUND_DOWN)
+        account.traded_notional += price * quantity
         if order.locked:
             held = quantity * _lock_price(order)
             account.unlock(paid_asset, held)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
+from typing import Protocol
 
 from trading.model.market import Instrument
 from trading.model.order import ZERO, Side
-from trading.simulator.config import BookShapeConfig
+from trading.simulator.book_config import BookShapeConfig
 
 BPS = Decimal("0.0001")
 
@@ -22,6 +23,19 @@ class Level:
 
     price: Decimal
     quantity: Decimal
+
+
+class MarketBook(Protocol):
+    """The book of everybody else, whom accounts' orders meet."""
+
+    @property
+    def last_price(self) -> Decimal | None: ...
+
+    def move_to(self, last_price: Decimal) -> None: ...
+
+    def side(self, side: Side) -> list[Level]: ...
+
+    def queue_at(self, side: Side, price: Decimal) -> Decimal: ...
 
 
 class SyntheticBook:

@@ -80,6 +80,16 @@ async def test_a_bad_signature_and_a_late_request_are_refused() -> None:
             assert (answer.status, (await answer.json())["code"]) == (400, -1021)
 
 
+async def test_a_parameter_that_is_sent_twice_is_refused_but_the_query_wins_over_the_body() -> None:
+    async with running_venue() as server, aiohttp.ClientSession(server.rest_url) as http:
+        twice = "/api/v3/depth?symbol=BTCUSDT&symbol=ETHUSDT"
+        async with http.get(twice) as answer:
+            assert (answer.status, (await answer.json())["code"]) == (400, -1101)
+        text, headers = signed_order(server)
+        async with http.post("/api/v3/order", data=f"{text}&side=SELL", headers=headers) as answer:
+            assert (answer.status, (await answer.json())["code"]) == (400, -1101)
+
+
 async def test_streams_can_be_changed_on_an_open_socket() -> None:
     async with running_venue() as server, aiohttp.ClientSession() as http:
         async with http.ws_connect(f"{server.ws_url}/ws") as socket:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from simulated_market import SYMBOL, Market, build_market, wanted
 
 from trading.model.order import OrderType, Side, TimeInForce
-from trading.simulator import matching
+from trading.simulator import spot_matching
 from trading.simulator.orders import (
     ExchangeRejection,
     Execution,
@@ -215,7 +215,7 @@ def test_an_engine_that_loses_or_makes_money_is_found_out(
     finish: Callable[[Market], object],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(matching, "Settlement", mutant)
+    monkeypatch.setattr(spot_matching, "Settlement", mutant)
     market = build_market()
     market.order(Side.BUY, OrderType.LIMIT, "1", price="98")
     finish(market)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from simulated_market import SYMBOL, Market
+from pydantic import ValidationError
+from simulated_market import SYMBOL, Market, build_market, simple_config
 
 from trading.model.order import OrderStatus, OrderType, Side, TimeInForce
+from trading.simulator.config import FeeTier, SimulatorConfig
 from trading.simulator.orders import (
     BalanceEvent,
     ExchangeRejection,
@@ -43,6 +45,21 @@ def test_the_fee_is_taken_from_the_received_asset(market: Market) -> None:
     sold = market.order(SELL, OrderType.MARKET, "1", account="bob")
     assert (sold.executions[0].fee, sold.executions[0].fee_asset) == (D("0.198"), "USDT")
     assert market.free("USDT", "bob") == D(10_099) - D("0.198")
+
+
+def test_an_account_that_has_traded_enough_pays_less_and_no_other_does() -> None:
+    tier = FeeTier(from_notional=D(100), maker_fee_rate=D(0), taker_fee_rate=D("0.0005"))
+    market = build_market(simple_config().model_copy(update={"fee_tiers": (tier,)}))
+    first, second = (market.order(BUY, OrderType.MARKET, "1") for _ in range(2))
+    assert (first.executions[0].fee, second.executions[0].fee) == (D("0.002"), D("0.0005"))
+    assert market.exchange.fee_rates("alice") == (D(0), D("0.0005"))
+    assert market.exchange.fee_rates("bob") == (D("0.001"), D("0.002"))
+
+
+def test_fee_tiers_must_rise() -> None:
+    tiers = [{"from_notional": n, "maker_fee_rate": 0, "taker_fee_rate": 0} for n in (5, 5)]
+    with pytest.raises(ValidationError, match="must rise"):
+        SimulatorConfig.model_validate({"fee_tiers": tiers})
 
 
 def test_liquidity_taken_is_gone_until_the_next_tick(market: Market) -> None:

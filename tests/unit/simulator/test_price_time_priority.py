@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from simulated_market import Market, build_market
 
 from trading.model.order import OrderType, Side
-from trading.simulator import listed_market
-from trading.simulator.matching import MatchingEngine
+from trading.simulator import exchange
 from trading.simulator.orders import ExchangeRejection, OrderEvent, SimOrder, UserEvent
+from trading.simulator.spot_matching import SpotEngine
 
 
 def maker_order(market: Market) -> list[str]:
@@ -48,7 +48,7 @@ def test_the_tape_fills_better_prices_first_and_equal_ones_in_order_of_time() ->
     check_priority_against_the_tape(build_market())
 
 
-class LastComeFirstServed(MatchingEngine):
+class LastComeFirstServed(SpotEngine):
     def _rest(self, order: SimOrder) -> None:
         super()._rest(order)
         side = self._resting.side(order.side)
@@ -59,7 +59,7 @@ class LastComeFirstServed(MatchingEngine):
 def test_an_engine_without_time_priority_is_found_out(
     check: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listed_market, "MatchingEngine", LastComeFirstServed)
+    monkeypatch.setattr(exchange, "SpotEngine", LastComeFirstServed)
     with pytest.raises(AssertionError):
         check(build_market())  # type: ignore[operator]
 
@@ -119,7 +119,7 @@ def test_no_order_trades_before_a_better_or_an_earlier_one(history: list[tuple[A
 def test_a_history_without_time_priority_is_found_out(
     taker: tuple[Any, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listed_market, "MatchingEngine", LastComeFirstServed)
+    monkeypatch.setattr(exchange, "SpotEngine", LastComeFirstServed)
     first = ("limit", "bob", Side.BUY, "1", "100")
     with pytest.raises(AssertionError):
         check_priority_in([first, first, taker])

@@ -12,6 +12,7 @@ from Crypto.Hash import SHA256
 from Crypto.PublicKey import ECC, RSA
 from Crypto.Signature import eddsa, pkcs1_15
 
+from trading.clock import SystemClock
 from trading.simulator.server.signatures import (
     ApiKey,
     KeyRing,
@@ -90,7 +91,7 @@ def test_a_public_key_opens_the_account_to_its_own_signature_only(
     text = f"symbol=A&timestamp={now_ms()}"
     public_key, raw = sign(text)
     signature = base64.b64encode(raw).decode()
-    ring = KeyRing((ApiKey(KEY, SECRET, "main", public_key=public_key),))
+    ring = KeyRing((ApiKey(KEY, SECRET, "main", public_key=public_key),), SystemClock().now_ms)
     body = f"{text}&signature={quote(signature, safe='')}"
     assert ring.verify(KEY, parse_request("", body), rest_payload("", body)).account_id == "main"
     for wrong in (signature[::-1], "no base64", hmac_hex(SECRET, text)):
@@ -107,7 +108,7 @@ def signed_request(text: str, secret: str = SECRET) -> tuple[dict[str, str], str
 
 
 def test_a_good_signature_opens_the_account_in_either_case() -> None:
-    ring = KeyRing((ApiKey(KEY, SECRET, "main"),))
+    ring = KeyRing((ApiKey(KEY, SECRET, "main"),), SystemClock().now_ms)
     params, payload = signed_request(f"symbol=A&timestamp={now_ms()}")
     assert ring.verify(KEY, params, payload).account_id == "main"
     params["signature"] = params["signature"].upper()
@@ -115,7 +116,7 @@ def test_a_good_signature_opens_the_account_in_either_case() -> None:
 
 
 def test_a_client_that_signs_other_bytes_than_it_sends_is_refused() -> None:
-    ring = KeyRing((ApiKey(KEY, SECRET, "main"),))
+    ring = KeyRing((ApiKey(KEY, SECRET, "main"),), SystemClock().now_ms)
     unquoted = f"newClientOrderId=a:b&timestamp={now_ms()}"
     sent = urlencode({"newClientOrderId": "a:b", "timestamp": now_ms()}, quote_via=quote)
     body = f"{sent}&signature={hmac_hex(SECRET, unquoted)}"
@@ -136,7 +137,7 @@ def test_a_client_that_signs_other_bytes_than_it_sends_is_refused() -> None:
 def test_bad_credentials_have_their_own_codes(
     key: str | None, secret: str, code: int, status: int
 ) -> None:
-    ring = KeyRing((ApiKey(KEY, SECRET, "main"),))
+    ring = KeyRing((ApiKey(KEY, SECRET, "main"),), SystemClock().now_ms)
     params, payload = signed_request(f"timestamp={now_ms()}", secret)
     with pytest.raises(WireError) as caught:
         ring.verify(key, params, payload)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from trading.clock import MINUTE_MS
 from trading.model.market import Bar, Tick
 from trading.model.order import Side
-from trading.simulator.config import BookShapeConfig
+from trading.simulator.book_config import BookShapeConfig
 from trading.simulator.instruments import make_instrument
 from trading.simulator.synthetic_book import SyntheticBook
 from trading.simulator.tape import Tape

@@ -5,34 +5,40 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-import time
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import WSCloseCode, web
 
+from trading.simulator.accounts import INSUFFICIENT_BALANCE
 from trading.simulator.exchange import SimulatedExchange
+from trading.simulator.futures.exchange import FuturesExchange
 from trading.simulator.server.config import AccountConfig, ExchangeServerConfig
-from trading.simulator.server.connection import ConnectionRegistry
-from trading.simulator.server.context import CONTEXT, ServerContext
+from trading.simulator.server.connection import ConnectionRegistry, SocketHabits
+from trading.simulator.server.context import CONTEXT
 from trading.simulator.server.control import add_control_routes
+from trading.simulator.server.fault_schedule import follow
 from trading.simulator.server.faults import Faults
+from trading.simulator.server.maintenance import out_of_service
 from trading.simulator.server.rate_limits import RateLimiter
 from trading.simulator.server.signatures import ApiKey, KeyRing
 from trading.simulator.server.spot.account_desk import AccountDesk
+from trading.simulator.server.spot.context import SPOT, SpotContext
 from trading.simulator.server.spot.desk import OrderDesk
 from trading.simulator.server.spot.list_desk import ListDesk
 from trading.simulator.server.spot.replace_desk import ReplaceDesk
-from trading.simulator.server.spot.rest import add_rest_routes, answer_errors
+from trading.simulator.server.spot.rest import add_rest_routes, spot_rest
 from trading.simulator.server.spot.stream_routes import add_stream_routes
 from trading.simulator.server.spot.streams import MarketStreams
 from trading.simulator.server.spot.user_events import UserEventHub
 from trading.simulator.server.spot.ws_api import add_ws_api_routes
+from trading.simulator.server.usdm.service import FuturesService, futures_app
 from trading.simulator.server.wire import Json
 from trading.simulator.tape_shock import TapeShock
 
 SHUTDOWN_TIMEOUT_S = 1.0
+CLIENT_MESSAGES_PER_S = 5
 
 
 @dataclass(slots=True)
@@ -42,8 +48,10 @@ class RunningServer:
     host: str
     port: int
     keys: tuple[ApiKey, ...]
-    context: ServerContext
+    context: SpotContext
     _runner: web.AppRunner
+    futures: FuturesService | None = None
+    futures_address: str = ""
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     @property
@@ -61,6 +69,20 @@ class RunningServer:
         return f"{self.ws_url}/ws-api/v3"
 
     @property
+    def futures_rest_url(self) -> str:
+        """Base of the futures' REST, ``/fapi`` follows; empty where none are served."""
+        return f"http://{self.futures_address}" if self.futures_address else ""
+
+    @property
+    def futures_ws_url(self) -> str:
+        """Base of the futures' streams: ``/public``, ``/market`` and ``/private`` follow."""
+        return f"ws://{self.futures_address}" if self.futures_address else ""
+
+    @property
+    def futures_ws_api_url(self) -> str:
+        return f"{self.futures_ws_url}/ws-fapi/v1" if self.futures_address else ""
+
+    @property
     def exchange(self) -> SimulatedExchange:
         return self.context.exchange
 
@@ -75,7 +97,10 @@ class RunningServer:
 
     def drop_websockets(self, kind: str | None = None) -> int:
         """Cut all sockets ("market", "user" or both) without a closing handshake."""
-        return self.context.connections.drop(kind)
+        dropped = self.context.connections.drop(kind)
+        if self.futures is not None:
+            dropped += self.futures.context.connections.drop(kind)
+        return dropped
 
     def start_task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run ``work`` until it ends or the server stops."""
@@ -88,13 +113,7 @@ class RunningServer:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        now_ms = time.time_ns() // 1_000_000
-        notice = {"e": "serverShutdown", "E": now_ms}
-        for connection in self.context.connections.open("user"):
-            connection.send({"event": notice})
-        for connection in self.context.connections.open("market"):
-            wrapped = {"stream": "!serverShutdown", "data": notice}
-            connection.send(wrapped if connection.combined else notice)
+        self.context.connections.announce_shutdown()
         connections = self.context.connections.open()
         await asyncio.gather(*(connection.flush() for connection in connections))
         for connection in connections:
@@ -103,6 +122,8 @@ class RunningServer:
                     connection.socket.close(code=WSCloseCode.GOING_AWAY), SHUTDOWN_TIMEOUT_S
                 )
         await self._runner.cleanup()
+        if self.futures is not None:
+            await self.futures.stop()
 
     async def __aenter__(self) -> RunningServer:
         return self
@@ -116,32 +137,48 @@ async def start_server(
     host: str = "127.0.0.1",
     port: int = 0,
     config: ExchangeServerConfig | None = None,
+    futures: FuturesExchange | None = None,
 ) -> RunningServer:
-    """Serve ``exchange``; its accounts are opened from ``config.accounts``. Port 0: a free one."""
+    """Serve ``exchange``, and ``futures`` on a port of their own.
+
+    Accounts are opened from ``config.accounts``, with the same key on both. Port 0: a free one.
+    """
     config = config or ExchangeServerConfig()
     keys = tuple(_open_account(exchange, account) for account in config.accounts)
     limiter = RateLimiter(config.rate_limits)
     streams = MarketStreams(exchange)
     faults = Faults()
+    key_ring = KeyRing(keys, faults.wall_ms)
     desk = OrderDesk(exchange, limiter, faults)
-    context = ServerContext(
-        exchange=exchange,
+    hub = UserEventHub(exchange, exchange.config.user_event_order, config.seed, faults)
+    context = SpotContext(
         config=config,
-        keys=KeyRing(keys),
+        latency_ms=exchange.config.latency_ms,
+        keys=key_ring,
         limiter=limiter,
+        connections=ConnectionRegistry(
+            config.connection_life_s,
+            SocketHabits(config.ping_interval_s, config.pong_timeout_s, CLIENT_MESSAGES_PER_S),
+            limiter,
+            faults,
+        ),
+        faults=faults,
+        users=hub,
+        no_funds=INSUFFICIENT_BALANCE,
+        exchange=exchange,
         desk=desk,
         replace=ReplaceDesk(desk),
         lists=ListDesk(desk),
         account=AccountDesk(desk, faults, config.rate_limits),
         streams=streams,
-        users=UserEventHub(exchange, exchange.config.user_event_order, config.seed, faults),
-        connections=ConnectionRegistry(config, limiter),
+        hub=hub,
         shock=TapeShock(),
-        faults=faults,
     )
-    app = web.Application(middlewares=[answer_errors])
+    rest = spot_rest(context)
+    app = web.Application(middlewares=[out_of_service, rest.middleware("/api", "/sapi")])
     app[CONTEXT] = context
-    add_rest_routes(app)
+    app[SPOT] = context
+    add_rest_routes(app, rest)
     add_stream_routes(app)
     add_ws_api_routes(app)
     if config.control:
@@ -152,6 +189,21 @@ async def start_server(
     bound_port = int(runner.addresses[0][1])
     server = RunningServer(host, bound_port, keys, context, runner)
     server.start_task(streams.run())
+    if futures is not None:
+        for account in config.accounts:
+            futures.open_account(account.account_id, account.futures_balances)
+        settings = exchange.config
+        service = FuturesService(
+            futures_app(
+                futures, config, key_ring, faults, settings.user_event_order, settings.latency_ms
+            )
+        )
+        server.futures = service
+        server.futures_address = await service.start(host, config.futures_port)
+        server.start_task(service.context.streams.run())
+        server.start_task(service.keep_house())
+    if config.faults is not None:
+        server.start_task(follow(config.faults, faults))
     return server
 
 

@@ -1,41 +1,45 @@
-"""What the server's handlers share."""
+"""What the handlers of every market share."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from aiohttp import web
 
-from trading.simulator.exchange import SimulatedExchange
 from trading.simulator.server.config import ExchangeServerConfig
 from trading.simulator.server.connection import ConnectionRegistry
 from trading.simulator.server.faults import Faults
 from trading.simulator.server.rate_limits import RateLimiter
 from trading.simulator.server.signatures import KeyRing
-from trading.simulator.server.spot.account_desk import AccountDesk
-from trading.simulator.server.spot.desk import OrderDesk
-from trading.simulator.server.spot.list_desk import ListDesk
-from trading.simulator.server.spot.replace_desk import ReplaceDesk
-from trading.simulator.server.spot.streams import MarketStreams
-from trading.simulator.server.spot.user_events import UserEventHub
-from trading.simulator.tape_shock import TapeShock
+
+
+class AccountEvents(Protocol):
+    """User data on its way to the sockets that listen to an account."""
+
+    def sends_before_answer(self) -> bool:
+        """Whether the events of the order now being handled go out before its answer."""
+
+    def hold(self, account_id: str) -> Callable[[], None]:
+        """Keep the account's events back until the returned function is called."""
+
+    async def flush(self, account_id: str) -> None:
+        """Wait until the events sent so far are on the wire."""
 
 
 @dataclass(slots=True)
 class ServerContext:
-    exchange: SimulatedExchange
+    """The part of a market's context that signatures, limits and faults need."""
+
     config: ExchangeServerConfig
+    latency_ms: int
     keys: KeyRing
     limiter: RateLimiter
-    desk: OrderDesk
-    replace: ReplaceDesk
-    lists: ListDesk
-    account: AccountDesk
-    streams: MarketStreams
-    users: UserEventHub
     connections: ConnectionRegistry
-    shock: TapeShock
     faults: Faults
+    users: AccountEvents
+    no_funds: tuple[int, str]  # code and message of the refusal
 
 
 CONTEXT = web.AppKey("context", ServerContext)

@@ -33,7 +33,7 @@ class Params:
         return leg
 
     def __contains__(self, name: str) -> bool:
-        return self.wire_name(name) in self._values
+        return self._find(self.wire_name(name)) is not None
 
     def wire_name(self, name: str) -> str:
         """What ``name`` is called in the request."""
@@ -48,7 +48,10 @@ class Params:
     def text(self, name: str) -> str | None:
         name = self.wire_name(name)
         self._read.add(name)
-        return self._values.get(name) or None
+        return self._find(name) or None
+
+    def _find(self, name: str) -> str | None:
+        return self._values.get(name)
 
     def required(self, name: str) -> str:
         value = self.text(name)
@@ -131,3 +134,14 @@ class Params:
             f"Illegal characters found in parameter '{self.wire_name(name)}'; legal range is"
             f" '{pattern}'.",
         )
+
+
+class LooseParams(Params):
+    """Parameters whose names are matched in any case, as futures do."""
+
+    def __init__(self, values: Mapping[str, str], prefix: str = "") -> None:
+        super().__init__(values, prefix)
+        self._lower = {name.lower(): value for name, value in values.items()}
+
+    def _find(self, name: str) -> str | None:
+        return self._lower.get(name.lower())

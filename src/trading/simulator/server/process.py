@@ -18,6 +18,7 @@ import orjson
 
 from trading.clock import ScaledClock
 from trading.simulator.exchange import SimulatedExchange
+from trading.simulator.futures.exchange import make_futures
 from trading.simulator.instruments import list_market
 from trading.simulator.market_source import MarketSource
 from trading.simulator.server.app import RunningServer, start_server
@@ -45,13 +46,21 @@ def load_market(config: ExchangeServerConfig, wall_ms: int) -> MarketSource:
     )
 
 
-async def serve(config: ExchangeServerConfig) -> None:
-    """Run until SIGTERM, SIGINT or the end of stdin; writes one line of JSON when ready."""
+async def serve(config: ExchangeServerConfig, *, has_parent: bool = True) -> None:
+    """Run until SIGTERM or SIGINT; writes one line of JSON when ready.
+
+    ``has_parent``: the end of stdin ends it, too.
+
+    Raises:
+        MarketDataError: the recorded market cannot be read.
+        OSError: the port is not free.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    threading.Thread(target=_wait_for_end_of_stdin, args=(loop, stop), daemon=True).start()
+    if has_parent:
+        threading.Thread(target=_wait_for_end_of_stdin, args=(loop, stop), daemon=True).start()
     # A generated market starts at this very moment, so at speed 1 its time is wall time.
     wall_ms, anchor_ns = time.time_ns() // 1_000_000, time.monotonic_ns()
     market = load_market(config, wall_ms)
@@ -63,9 +72,12 @@ async def serve(config: ExchangeServerConfig) -> None:
     start_ms = market.start_ms if config.clock_start_ms is None else config.clock_start_ms
     clock = ScaledClock(start_ms, config.speed, anchor_ns)
     exchange = SimulatedExchange(config.simulator, instruments, clock)
+    futures = make_futures(exchange)
     for symbol, bars in history.items():
         exchange.load_history(symbol, bars)
-    async with await start_server(exchange, config.host, config.port, config) as server:
+        if futures is not None:
+            futures.load_index_history(symbol, bars)
+    async with await start_server(exchange, config.host, config.port, config, futures) as server:
         server.start_task(pump_market(exchange, market.ticks(), server.context.shock, config.speed))
         ready = _ready(server, market) | {
             "clock": {
@@ -92,6 +104,9 @@ def _ready(server: RunningServer, market: MarketSource) -> Json:
         "rest_url": server.rest_url,
         "ws_url": server.ws_url,
         "ws_api_url": server.ws_api_url,
+        "futures_rest_url": server.futures_rest_url,
+        "futures_ws_url": server.futures_ws_url,
+        "futures_ws_api_url": server.futures_ws_api_url,
         "pid": os.getpid(),
         "api_key": server.keys[0].key,
         "api_secret": server.keys[0].secret,

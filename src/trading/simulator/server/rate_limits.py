@@ -6,13 +6,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from trading.simulator.server.config import RateLimitConfig
+from trading.simulator.server.config import RequestLimitConfig
 from trading.simulator.server.wire_errors import WireError
 
 MINUTE_S = 60
-TEN_SECONDS_S = 10
 FIVE_MINUTES_S = 300
-DAY_S = 86_400
 
 
 @dataclass(slots=True)
@@ -40,18 +38,18 @@ class Window:
 class RateLimiter:
     """Counts and refuses: 429 past a limit, 418 for who goes on calling in spite of it."""
 
-    def __init__(self, config: RateLimitConfig, now_s: Callable[[], float] = time.time) -> None:
+    def __init__(self, config: RequestLimitConfig, now_s: Callable[[], float] = time.time) -> None:
         self._config = config
         self._now_s = now_s
         self._weights: dict[str, Window] = {}
-        self._orders_10s: dict[str, Window] = {}
-        self._orders_day: dict[str, Window] = {}
+        self._orders: dict[str, tuple[Window, ...]] = {}
         self._refused: dict[str, Window] = {}
         self._banned_until_s: dict[str, float] = {}
         self._refusing_until_s: dict[str, float] = {}
         self._bans: dict[str, int] = {}
         self._requests: dict[str, Window] = {}
         self._connections: dict[str, Window] = {}
+        self._pools: dict[tuple[str, str], Window] = {}
 
     def charge(self, ip: str, weight: int) -> int:
         """Add ``weight``; returns what the IP has used this minute. Raises WireError 429 or 418."""
@@ -76,11 +74,9 @@ class RateLimiter:
             self._bans[ip] = self._bans.get(ip, 0) + 1
             self._banned_until_s[ip] = now + ban_s
             raise self._banned(now + ban_s, now)
-        limit = self._config.weight_per_minute
         raise WireError(
             -1003,
-            f"Too much request weight used; current limit is {limit} request weight per 1 MINUTE."
-            " Please use WebSocket Streams for live updates to avoid polling the API.",
+            self._config.too_much(),
             status=429,
             retry_after_s=(
                 _whole_seconds(refusing_until - now)
@@ -88,6 +84,22 @@ class RateLimiter:
                 else window.seconds_left(now)
             ),
         )
+
+    def charge_pool(self, ip: str, pool: str) -> None:
+        """Count a call against a limit of its own. Raises WireError 429 or 418."""
+        now = self._now_s()
+        if now < self._banned_until_s.get(ip, 0.0):
+            raise self._banned(self._banned_until_s[ip], now)
+        window = self._pools.setdefault((ip, pool), Window(FIVE_MINUTES_S)).at(now)
+        window.count += 1
+        most = self._config.pools[pool]
+        if window.count > most:
+            raise WireError(
+                -1003,
+                f"Too many requests; current limit is {most} requests per 5 MINUTE.",
+                status=429,
+                retry_after_s=window.seconds_left(now),
+            )
 
     def refuse(self, ip: str, for_s: float, *, banned: bool) -> None:
         """Refuse every call of ``ip`` for ``for_s`` seconds, with 418 if banned, else with 429."""
@@ -114,15 +126,12 @@ class RateLimiter:
     def check_orders(self, account_id: str, count: int = 1) -> None:
         """Raises WireError -1015 when the account may not send ``count`` more orders now."""
         now = self._now_s()
-        for windows, length_s, limit, name in (
-            (self._orders_10s, TEN_SECONDS_S, self._config.orders_per_10s, "10 SECOND"),
-            (self._orders_day, DAY_S, self._config.orders_per_day, "1 DAY"),
-        ):
-            window = windows.setdefault(account_id, Window(length_s)).at(now)
-            if window.count + count > limit:
+        windows = self._order_windows(account_id)
+        for window, limit in zip(windows, self._config.order_limits, strict=True):
+            if window.count + count > limit.most:
                 raise WireError(
                     -1015,
-                    f"Too many new orders; current limit is {limit} orders per {name}.",
+                    f"Too many new orders; current limit is {limit.most} orders per {limit.label}.",
                     status=429,
                     retry_after_s=window.seconds_left(now),
                 )
@@ -132,23 +141,27 @@ class RateLimiter:
         for window in self._order_windows(account_id):
             window.count = max(0, window.count + change)
 
-    def order_counts(self, account_id: str) -> tuple[int, int]:
-        """Orders in the current 10 seconds and on the current day."""
-        ten_seconds, day = self._order_windows(account_id)
-        return ten_seconds.count, day.count
+    def order_counts(self, account_id: str) -> tuple[int, ...]:
+        """Orders in the current window of each limit."""
+        return tuple(window.count for window in self._order_windows(account_id))
 
-    def _order_windows(self, account_id: str) -> tuple[Window, Window]:
+    def order_headers(self, account_id: str) -> dict[str, str]:
+        """The counts as response headers."""
+        counts = zip(self._config.order_limits, self.order_counts(account_id), strict=True)
+        return {limit.header: str(count) for limit, count in counts}
+
+    def _order_windows(self, account_id: str) -> tuple[Window, ...]:
+        windows = self._orders.get(account_id)
+        if windows is None:
+            limits = self._config.order_limits
+            windows = self._orders[account_id] = tuple(Window(limit.length_s) for limit in limits)
         now = self._now_s()
-        return (
-            self._orders_10s.setdefault(account_id, Window(TEN_SECONDS_S)).at(now),
-            self._orders_day.setdefault(account_id, Window(DAY_S)).at(now),
-        )
+        return tuple(window.at(now) for window in windows)
 
     def _banned(self, until_s: float, now_s: float) -> WireError:
         return WireError(
             -1003,
-            f"Way too much request weight used; IP banned until {int(until_s * 1000)}."
-            " Please use WebSocket Streams for live updates to avoid bans.",
+            self._config.banned_until(int(until_s * 1000)),
             status=418,
             retry_after_s=_whole_seconds(until_s - now_s),
         )

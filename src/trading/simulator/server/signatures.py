@@ -11,8 +11,7 @@ import base64
 import hashlib
 import hmac
 import re
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from urllib.parse import parse_qsl
@@ -87,17 +86,26 @@ def ws_payload(params: Mapping[str, object]) -> str:
 
 
 def parse_request(query: str, body: str) -> dict[str, str]:
-    """Parameters of query and body, decoded; on a duplicate the query wins."""
-    values = dict(parse_qsl(body, keep_blank_values=True))
-    values.update(parse_qsl(query, keep_blank_values=True))
+    """Parameters of query and body, decoded; of one that is in both, the query's counts.
+
+    Raises WireError -1101 for one that is twice in the query, or twice in the body.
+    """
+    values: dict[str, str] = {}
+    for part in (body, query):
+        pairs = parse_qsl(part, keep_blank_values=True)
+        if len(dict(pairs)) < len(pairs):
+            raise WireError(-1101, "Duplicate values for a parameter detected.")
+        values.update(pairs)
     return values
 
 
 class KeyRing:
     """The API keys of the exchange."""
 
-    def __init__(self, keys: tuple[ApiKey, ...]) -> None:
+    def __init__(self, keys: tuple[ApiKey, ...], wall_ms: Callable[[], int]) -> None:
+        """``wall_ms`` is the venue's clock."""
         self._keys = {key.key: key for key in keys}
+        self._wall_ms = wall_ms
 
     def find(self, key: str | None) -> ApiKey:
         """Raises WireError: -2014 without a plausible key, -2015 for an unknown one."""
@@ -122,7 +130,7 @@ class KeyRing:
 
     def check_time(self, params: Mapping[str, str]) -> None:
         """Raises WireError -1021 unless the request is fresh; asked again just before matching."""
-        check_timestamp(params, time.time_ns() // 1_000_000)
+        check_timestamp(params, self._wall_ms())
 
 
 def check_timestamp(params: Mapping[str, str], now_ms: int) -> None:

@@ -6,7 +6,7 @@ from trading.model.order import ZERO, Balance
 from trading.simulator.exchange import NO_SUCH_ORDER
 from trading.simulator.orders import ExchangeRejection, SimOrder
 from trading.simulator.server.config import RateLimitConfig
-from trading.simulator.server.faults import Faults
+from trading.simulator.server.faults import FaultKind, Faults
 from trading.simulator.server.params import Params
 from trading.simulator.server.signatures import ApiKey
 from trading.simulator.server.spot import exchange_info, order_wire
@@ -107,17 +107,18 @@ class AccountDesk:
         return []
 
     def account(self, key: ApiKey, params: Params) -> Json:
-        config = self._exchange.config
-        maker, taker = config.maker_fee_rate, config.taker_fee_rate
+        maker, taker = self._exchange.fee_rates(key.account_id)
         omit_zero = params.flag("omitZeroBalances") or False
+        empty = self._faults.lasts(FaultKind.ACCOUNT_EMPTY)
+        balances = [] if empty else self._all_balances(key.account_id)
         return {
             "makerCommission": int(maker * 10_000),
             "takerCommission": int(taker * 10_000),
             "buyerCommission": 0,
             "sellerCommission": 0,
-            "commissionRates": self._standard_fees(),
+            "commissionRates": self._standard_fees(key),
             "canTrade": True,
-            "canWithdraw": key.can_withdraw or config.can_withdraw,
+            "canWithdraw": key.can_withdraw or self._exchange.config.can_withdraw,
             "canDeposit": True,
             "brokered": False,
             "requireSelfTradePrevention": False,
@@ -126,20 +127,20 @@ class AccountDesk:
             "accountType": "SPOT",
             "balances": [
                 {"asset": b.asset, "free": num(b.free), "locked": num(b.locked)}
-                for b in self._all_balances(key.account_id)
+                for b in balances
                 if b.total or not omit_zero
             ],
             "permissions": ["SPOT"],
             "uid": 1,
         }
 
-    def commission(self, _key: ApiKey, params: Params) -> Json:
+    def commission(self, key: ApiKey, params: Params) -> Json:
         symbol = params.required("symbol")
         self._exchange.tape(symbol)
         none = dict.fromkeys(("maker", "taker", "buyer", "seller"), num(0))
         return {
             "symbol": symbol,
-            "standardCommission": self._standard_fees(),
+            "standardCommission": self._standard_fees(key),
             "specialCommission": none,
             "taxCommission": none,
             "discount": NO_DISCOUNT,
@@ -162,9 +163,9 @@ class AccountDesk:
             "assetFilters": [],
         }
 
-    def _standard_fees(self) -> Json:
-        config = self._exchange.config
-        rates = {"maker": num(config.maker_fee_rate), "taker": num(config.taker_fee_rate)}
+    def _standard_fees(self, key: ApiKey) -> Json:
+        maker, taker = self._exchange.fee_rates(key.account_id)
+        rates = {"maker": num(maker), "taker": num(taker)}
         return rates | {"buyer": num(0), "seller": num(0)}
 
     def _find(

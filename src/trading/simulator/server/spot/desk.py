@@ -63,7 +63,7 @@ class OrderDesk:
         with_fees = params.flag("computeCommissionRates")
         params.check_all_read()
         self.exchange.submit(key.account_id, order, test_only=True)
-        return fees_for_test(self.exchange) if with_fees else {}
+        return fees_for_test(self.exchange, key.account_id) if with_fees else {}
 
     def cancel(self, key: ApiKey, params: Params) -> Json:
         order_id, client_id = order_reference(params)
@@ -182,12 +182,10 @@ def order_reference(
     return order_id, client_id
 
 
-def fees_for_test(exchange: SimulatedExchange) -> Json:
+def fees_for_test(exchange: SimulatedExchange, account_id: str) -> Json:
     """What order/test says of fees."""
-    rates = {
-        "maker": num(exchange.config.maker_fee_rate),
-        "taker": num(exchange.config.taker_fee_rate),
-    }
+    maker, taker = exchange.fee_rates(account_id)
+    rates = {"maker": num(maker), "taker": num(taker)}
     none = {"maker": num(0), "taker": num(0)}
     return {
         "standardCommissionForOrder": rates,

@@ -2,56 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
-
-from trading.simulator.server.context import ServerContext
-from trading.simulator.server.params import Params
-from trading.simulator.server.signatures import ApiKey
+from trading.simulator.server.endpoints import KeyEndpoint, PublicEndpoint, constant, one_or_all
 from trading.simulator.server.spot import market_data
-from trading.simulator.server.spot.market_data import PublicHandler
+from trading.simulator.server.spot.context import SpotContext
 
-Weight = Callable[[Params], int]
-KeyHandler = Callable[[ApiKey, Params], Any]
-
-
-@dataclass(frozen=True, slots=True)
-class PublicEndpoint:
-    """Answered to anybody."""
-
-    path: str
-    ws_method: str
-    weight: Weight
-    answer: PublicHandler
-
-
-@dataclass(frozen=True, slots=True)
-class KeyEndpoint:
-    """Answered to a signed request. ``handler`` finds the desk's method.
-
-    A trading request weighs ``weight`` only when it fails; ``good_weight`` otherwise.
-    """
-
-    http_method: str
-    path: str
-    ws_method: str
-    weight: Weight
-    handler: Callable[[ServerContext], KeyHandler]
-    is_trade: bool = False
-    good_weight: int = 0
-
-
-def constant(weight: int) -> Weight:
-    return lambda _params: weight
-
-
-def one_or_all(one: int, many: int) -> Weight:
-    """Weight of an endpoint that costs more without ``symbol``."""
-    return lambda params: one if "symbol" in params else many
-
-
-PUBLIC: tuple[PublicEndpoint, ...] = (
+PUBLIC: tuple[PublicEndpoint[SpotContext], ...] = (
     PublicEndpoint("ping", "ping", constant(1), market_data.ping),
     PublicEndpoint("time", "time", constant(1), market_data.server_time),
     PublicEndpoint("exchangeInfo", "exchangeInfo", constant(20), market_data.pairs_and_limits),
@@ -80,7 +35,7 @@ PUBLIC: tuple[PublicEndpoint, ...] = (
     PublicEndpoint("referencePrice", "referencePrice", constant(2), market_data.reference_price),
     PublicEndpoint("executionRules", "executionRules", constant(2), market_data.execution_rules),
 )
-ACCOUNT: tuple[KeyEndpoint, ...] = (
+ACCOUNT: tuple[KeyEndpoint[SpotContext], ...] = (
     KeyEndpoint("GET", "account", "account.status", constant(20), lambda c: c.account.account),
     KeyEndpoint(
         "GET",
@@ -135,7 +90,7 @@ ACCOUNT: tuple[KeyEndpoint, ...] = (
         lambda c: c.desk.test,
     ),
 )
-TRADE: tuple[KeyEndpoint, ...] = tuple(
+TRADE: tuple[KeyEndpoint[SpotContext], ...] = tuple(
     KeyEndpoint(method, path, ws_method, constant(weight), handler, True, good_weight)
     for method, path, ws_method, weight, good_weight, handler in (
         ("POST", "order", "order.place", 1, 0, lambda c: c.desk.place),

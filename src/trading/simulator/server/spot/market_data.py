@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -11,15 +10,15 @@ import orjson
 
 from trading.clock import MINUTE_MS
 from trading.simulator.exchange import SimulatedExchange
-from trading.simulator.server.context import ServerContext
+from trading.simulator.server import intervals
+from trading.simulator.server.intervals import INTERVALS, parse_zone
 from trading.simulator.server.params import Params
-from trading.simulator.server.spot import exchange_info, intervals, market_wire
-from trading.simulator.server.spot.intervals import INTERVALS, parse_zone
+from trading.simulator.server.spot import exchange_info, market_wire
+from trading.simulator.server.spot.context import SpotContext
 from trading.simulator.server.wire import num
 from trading.simulator.server.wire_errors import WireError, invalid_data
 from trading.simulator.tape import TapeTrade
 
-PublicHandler = Callable[[ServerContext, Params], Any]
 WINDOW = re.compile(r"^([0-9]{1,2})([mhd])$")
 WINDOW_UNITS = {"m": (MINUTE_MS, 59), "h": (60 * MINUTE_MS, 23), "d": (1440 * MINUTE_MS, 7)}
 ILLEGAL_SYMBOLS = (
@@ -29,16 +28,16 @@ ILLEGAL_SYMBOLS = (
 DEPTH_WEIGHTS = ((100, 5), (500, 25), (1000, 50), (5000, 250))
 
 
-def ping(_context: ServerContext, _params: Params) -> Any:
+def ping(_context: SpotContext, _params: Params) -> Any:
     return {}
 
 
-def server_time(_context: ServerContext, _params: Params) -> Any:
+def server_time(context: SpotContext, _params: Params) -> Any:
     """Wall time: the clock against which signed requests are checked."""
-    return {"serverTime": time.time_ns() // 1_000_000}
+    return {"serverTime": context.faults.wall_ms()}
 
 
-def pairs_and_limits(context: ServerContext, params: Params) -> Any:
+def pairs_and_limits(context: SpotContext, params: Params) -> Any:
     instruments = context.exchange.instruments
     filters = context.exchange.config.filters
     if "symbol" in params and "symbols" in params:
@@ -61,10 +60,9 @@ def pairs_and_limits(context: ServerContext, params: Params) -> Any:
     }
 
 
-def depth(context: ServerContext, params: Params) -> Any:
+def depth(context: SpotContext, params: Params) -> Any:
     symbol = _symbol(context.exchange, params)
-    levels = market_wire.depth_levels(context.exchange, symbol, params.limit(100, 5000))
-    return {"lastUpdateId": context.streams.book_version(symbol), **levels}
+    return context.streams.snapshot(symbol, params.limit(100, 5000))
 
 
 def depth_weight(params: Params) -> int:
@@ -72,7 +70,7 @@ def depth_weight(params: Params) -> int:
     return next(weight for most, weight in DEPTH_WEIGHTS if limit <= most)
 
 
-def klines(context: ServerContext, params: Params) -> Any:
+def klines(context: SpotContext, params: Params) -> Any:
     tape = context.exchange.tape(_symbol(context.exchange, params))
     interval = params.required("interval")
     if interval not in INTERVALS:
@@ -93,12 +91,12 @@ def klines(context: ServerContext, params: Params) -> Any:
     ]
 
 
-def trades(context: ServerContext, params: Params) -> Any:
+def trades(context: SpotContext, params: Params) -> Any:
     recent = list(context.exchange.tape(_symbol(context.exchange, params)).trades)
     return [market_wire.trade_row(trade) for trade in recent[-params.limit(500, 1000) :]]
 
 
-def old_trades(context: ServerContext, params: Params) -> Any:
+def old_trades(context: SpotContext, params: Params) -> Any:
     """From ``fromId`` on, or the newest; as far back as single trades are kept."""
     first_id, limit = params.integer("fromId"), params.limit(500, 1000)
     recent = list(context.exchange.tape(_symbol(context.exchange, params)).trades)
@@ -108,13 +106,13 @@ def old_trades(context: ServerContext, params: Params) -> Any:
     return [market_wire.trade_row(trade) for trade in found[:limit]]
 
 
-def no_block_trades(context: ServerContext, params: Params) -> Any:
+def no_block_trades(context: SpotContext, params: Params) -> Any:
     """None ever happens here."""
     _symbol(context.exchange, params)
     return []
 
 
-def aggregate_trades(context: ServerContext, params: Params) -> Any:
+def aggregate_trades(context: SpotContext, params: Params) -> Any:
     recent = list(context.exchange.tape(_symbol(context.exchange, params)).trades)
     first_id = params.integer("fromId")
     start, end = params.time_ms("startTime"), params.time_ms("endTime")
@@ -133,14 +131,14 @@ def aggregate_trades(context: ServerContext, params: Params) -> Any:
     return [market_wire.aggregate_trade_row(trade) for trade in chosen]
 
 
-def average_price(context: ServerContext, params: Params) -> Any:
+def average_price(context: SpotContext, params: Params) -> Any:
     tape = context.exchange.tape(_symbol(context.exchange, params))
     close_ms = tape.last.tick.time_ms if tape.last else context.exchange.clock.now_ms()
     price = num(tape.average_price(5))
     return {"mins": 5, "price": price, "closeTime": close_ms}
 
 
-def ticker_price(context: ServerContext, params: Params) -> Any:
+def ticker_price(context: SpotContext, params: Params) -> Any:
     def row(symbol: str) -> Any:
         price = context.exchange.last_price(symbol)
         return None if price is None else {"symbol": symbol, "price": num(price)}
@@ -148,12 +146,12 @@ def ticker_price(context: ServerContext, params: Params) -> Any:
     return _one_or_all(context.exchange, params, row)
 
 
-def book_ticker(context: ServerContext, params: Params) -> Any:
+def book_ticker(context: SpotContext, params: Params) -> Any:
     exchange = context.exchange
     return _one_or_all(exchange, params, lambda name: market_wire.book_ticker(exchange, name))
 
 
-def day_ticker(context: ServerContext, params: Params) -> Any:
+def day_ticker(context: SpotContext, params: Params) -> Any:
     exchange, mini = context.exchange, _is_mini(params)
     return _one_or_all(
         exchange, params, lambda name: market_wire.day_ticker(exchange, name, mini=mini)
@@ -171,14 +169,14 @@ def window_ticker_weight(params: Params) -> int:
     return min(4 * (_listed(params) or 1), 200)
 
 
-def trading_day_ticker(context: ServerContext, params: Params) -> Any:
+def trading_day_ticker(context: SpotContext, params: Params) -> Any:
     """Figures since midnight in the asked-for time zone."""
     offset_ms = parse_zone(params.text("timeZone"))
     start_ms = intervals.start_of("1d", context.exchange.clock.now_ms(), offset_ms)
     return _figures_since(context, params, start_ms)
 
 
-def window_ticker(context: ServerContext, params: Params) -> Any:
+def window_ticker(context: SpotContext, params: Params) -> Any:
     """Figures of the last ``windowSize``: minutes, hours or days."""
     text = params.text("windowSize") or "1d"
     match = WINDOW.match(text)
@@ -190,19 +188,19 @@ def window_ticker(context: ServerContext, params: Params) -> Any:
     return _figures_since(context, params, start_ms)
 
 
-def reference_price(context: ServerContext, params: Params) -> Any:
+def reference_price(context: SpotContext, params: Params) -> Any:
     """No pair here has one; filters look at the average price."""
     _symbol(context.exchange, params)
     raise WireError(-2043, "This symbol doesn't have a reference price.")
 
 
-def execution_rules(context: ServerContext, params: Params) -> Any:
+def execution_rules(context: SpotContext, params: Params) -> Any:
     """No pair here has any."""
     _symbols(context.exchange, params)
     return {"symbolRules": []}
 
 
-def _figures_since(context: ServerContext, params: Params, start_ms: int) -> Any:
+def _figures_since(context: SpotContext, params: Params, start_ms: int) -> Any:
     exchange, mini = context.exchange, _is_mini(params)
     if "symbol" not in params and "symbols" not in params:
         raise WireError(-1128, "Combination of optional parameters invalid.")

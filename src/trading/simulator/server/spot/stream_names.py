@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from trading.simulator.server.spot.intervals import INTERVALS, parse_zone
+from trading.simulator.server.intervals import INTERVALS, parse_zone
 from trading.simulator.server.wire_errors import WireError
 
 PATTERN = re.compile(

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
 from urllib.parse import unquote
 
-import orjson
 from aiohttp import web
 
 from trading.simulator.server.connection import Connection
-from trading.simulator.server.context import CONTEXT, ServerContext
-
-MAX_STREAMS = 1024
+from trading.simulator.server.spot.context import SPOT
+from trading.simulator.server.stream_control import MAX_STREAMS, answer_control
 
 
 def add_stream_routes(app: web.Application) -> None:
@@ -29,7 +26,7 @@ async def _combined(request: web.Request) -> web.WebSocketResponse:
 
 
 async def _serve(request: web.Request, path: str, *, combined: bool) -> web.WebSocketResponse:
-    context = request.app[CONTEXT]
+    context = request.app[SPOT]
     names = [name for name in unquote(path).split("/") if name][:MAX_STREAMS]
 
     def on_open(connection: Connection) -> None:
@@ -39,49 +36,8 @@ async def _serve(request: web.Request, path: str, *, combined: bool) -> web.WebS
             context.streams.subscribe(connection, name)
 
     async def on_message(connection: Connection, data: bytes) -> None:
-        connection.send(_answer(context, connection, data))
+        connection.send(answer_control(context.streams, connection, data))
 
     return await context.connections.serve(
         request, "market", on_message, on_open, context.streams.forget
     )
-
-
-def _answer(context: ServerContext, connection: Connection, data: bytes) -> dict[str, Any]:
-    try:
-        message = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        return {"code": 3, "msg": "Invalid JSON: expected value at line 1 column 1"}
-    if not isinstance(message, dict) or not isinstance(message.get("method"), str):
-        return {"code": 2, "msg": "Invalid request: missing field `method`"}
-    method, params, request_id = message["method"], message.get("params"), message.get("id")
-    if method == "LIST_SUBSCRIPTIONS":
-        return {"result": sorted(connection.streams), "id": request_id}
-    if not isinstance(params, list):
-        return {"code": 2, "msg": "Invalid request: missing field `params`", "id": request_id}
-    if method in ("SUBSCRIBE", "UNSUBSCRIBE"):
-        if not all(isinstance(name, str) for name in params):
-            return {"code": 2, "msg": "Invalid request: invalid stream", "id": request_id}
-        if method == "SUBSCRIBE" and len(connection.streams | set(params)) > MAX_STREAMS:
-            return {"code": 2, "msg": "Invalid request: too many streams", "id": request_id}
-        for name in params:
-            if method == "SUBSCRIBE":
-                context.streams.subscribe(connection, name)
-            else:
-                context.streams.unsubscribe(connection, name)
-        return {"result": None, "id": request_id}
-    if method in ("SET_PROPERTY", "GET_PROPERTY"):
-        return _property(connection, method, params, request_id)
-    return {"code": 2, "msg": f"Invalid request: unknown variant `{method}`", "id": request_id}
-
-
-def _property(
-    connection: Connection, method: str, params: list[Any], request_id: object
-) -> dict[str, Any]:
-    if not params or params[0] != "combined":
-        return {"code": 0, "msg": "Unknown property", "id": request_id}
-    if method == "GET_PROPERTY":
-        return {"result": connection.combined, "id": request_id}
-    if len(params) != 2 or not isinstance(params[1], bool):
-        return {"code": 1, "msg": "Invalid value type: expected Boolean", "id": request_id}
-    connection.combined = params[1]
-    return {"result": None, "id": request_id}

@@ -6,53 +6,29 @@ import asyncio
 from collections import defaultdict
 from typing import Any
 
-import orjson
-
 from trading.clock import MINUTE_MS
 from trading.model.order import Side
 from trading.simulator.exchange import SimulatedExchange
 from trading.simulator.orders import OrderEvent, UserEvent
+from trading.simulator.server import intervals
 from trading.simulator.server.connection import Connection
-from trading.simulator.server.spot import intervals, market_wire
+from trading.simulator.server.spot import market_wire
 from trading.simulator.server.spot.stream_names import WINDOWS, StreamKind, StreamSpec, parse_stream
-from trading.simulator.server.wire import Json, in_microseconds, num
+from trading.simulator.server.stream_board import BEAT_S, BookDiff, StreamBoard
+from trading.simulator.server.wire import Json, num
 from trading.simulator.tape import Candle, Tape, TapeTrade
 
-BEAT_S = 0.1
 DIFF_DEPTH_LEVELS = 1000
 
 
-class DepthDiff:
-    """The changes of one symbol's book since the last event of one depth stream."""
-
-    def __init__(self, version: int, levels: dict[Side, dict[str, str]]) -> None:
-        self._version = version
-        self._levels = levels
-
-    def advance(self, version: int, levels: dict[Side, dict[str, str]]) -> Json | None:
-        """Update ids and changed levels; None when nothing has changed."""
-        if version == self._version:
-            return None
-        changes = {
-            side: [
-                [price, new.get(price, num(None))]
-                for price in {**self._levels[side], **new}
-                if new.get(price) != self._levels[side].get(price)
-            ]
-            for side, new in levels.items()
-        }
-        first, self._version, self._levels = self._version + 1, version, levels
-        return {"U": first, "u": version, "b": changes[Side.BUY], "a": changes[Side.SELL]}
-
-
-class MarketStreams:
+class MarketStreams(StreamBoard):
     """Subscriptions by stream name; real-time streams are sent on each tick, others by ``run``."""
 
     def __init__(self, exchange: SimulatedExchange) -> None:
+        super().__init__()
         self._exchange = exchange
-        self._listeners: dict[str, set[Connection]] = {}
         self._timed: dict[str, StreamSpec] = {}
-        self._diffs: dict[str, DepthDiff] = {}
+        self._diffs: dict[str, BookDiff] = {}
         self._versions: defaultdict[str, int] = defaultdict(int)
         self._changed: set[str] = set()
         self._told: dict[str, int] = {}  # name of a 1s stream: end of the kline told as closed
@@ -62,8 +38,7 @@ class MarketStreams:
 
     def subscribe(self, connection: Connection, name: str) -> None:
         """An unknown name is accepted and stays silent, as on the venue."""
-        connection.streams.add(name)
-        self._listeners.setdefault(name, set()).add(connection)
+        super().subscribe(connection, name)
         spec = parse_stream(name)
         if spec is None or (spec.symbol and spec.symbol not in self._exchange.instruments):
             return
@@ -71,26 +46,21 @@ class MarketStreams:
             self._timed[name] = spec
         if spec.kind is StreamKind.DEPTH and name not in self._diffs:
             version, levels = self._versions[spec.symbol], self._depth(spec.symbol)
-            self._diffs[name] = DepthDiff(version, levels)
-
-    def unsubscribe(self, connection: Connection, name: str) -> None:
-        connection.streams.discard(name)
-        listeners = self._listeners.get(name, set())
-        listeners.discard(connection)
-        if not listeners:
-            self._listeners.pop(name, None)
-            self._timed.pop(name, None)
-            self._diffs.pop(name, None)
-            self._told.pop(name, None)
-
-    def forget(self, connection: Connection) -> None:
-        """The connection is gone."""
-        for name in list(connection.streams):
-            self.unsubscribe(connection, name)
+            self._diffs[name] = BookDiff(version, levels)
 
     def book_version(self, symbol: str) -> int:
-        """``lastUpdateId`` of a snapshot taken now; lies inside some depth event's U..u."""
+        """Number of the book's last update."""
         return self._versions[symbol]
+
+    def snapshot(self, symbol: str, limit: int) -> Json:
+        """The book now; its ``lastUpdateId`` lies inside some depth event's U..u."""
+        shown = self._depth(symbol, limit)
+        for name, diff in self._diffs.items():
+            if self._timed[name].symbol == symbol:
+                diff.show(shown)
+        sides = (("bids", Side.BUY), ("asks", Side.SELL))
+        levels = {name: [list(row) for row in shown[side].items()] for name, side in sides}
+        return {"lastUpdateId": self._versions[symbol], **levels}
 
     async def run(self) -> None:
         """Send the timed streams until cancelled."""
@@ -170,7 +140,9 @@ class MarketStreams:
             levels = market_wire.depth_levels(self._exchange, symbol, spec.levels)
             return {"lastUpdateId": self._versions[symbol], **levels}
         if spec.kind is StreamKind.DEPTH:
-            changes = self._diffs[spec.name].advance(self._versions[symbol], self._depth(symbol))
+            changes = self._diffs[spec.name].advance(
+                self._versions[symbol], self._depth(symbol), num(None)
+            )
             head = {"e": "depthUpdate", "E": now_ms, "s": symbol}
             return None if changes is None else head | changes
         tape = self._exchange.tape(symbol)
@@ -211,22 +183,14 @@ class MarketStreams:
             self._exchange, symbol, spec.interval, start_ms, now_ms
         )
 
-    def _depth(self, symbol: str) -> dict[Side, dict[str, str]]:
-        levels = self._exchange.levels(symbol, DIFF_DEPTH_LEVELS)
+    def _depth(self, symbol: str, limit: int = DIFF_DEPTH_LEVELS) -> dict[Side, dict[str, str]]:
+        levels = self._exchange.levels(symbol, limit)
         return {
             side: {num(price): num(quantity) for price, quantity in rows}
             for side, rows in levels.items()
         }
 
-    def _publish(self, name: str, payload: Any) -> None:
-        """One frame for all listeners of a kind: raw or combined, milliseconds or microseconds."""
-        frames: dict[tuple[bool, bool], bytes] = {}
-        for connection in self._listeners.get(name, ()):
-            kind = (connection.combined, connection.microseconds)
-            frame = frames.get(kind)
-            if frame is None:
-                frame = orjson.dumps(in_microseconds(payload) if kind[1] else payload)
-                if connection.combined:
-                    frame = b'{"stream":"%b","data":%b}' % (name.encode(), frame)
-                frames[kind] = frame
-            connection.send_bytes(frame)
+    def _unheard(self, name: str) -> None:
+        self._timed.pop(name, None)
+        self._diffs.pop(name, None)
+        self._told.pop(name, None)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import random
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Iterable
 
 import orjson
 
@@ -14,6 +13,7 @@ from trading.simulator.config import UserEventOrder
 from trading.simulator.exchange import SimulatedExchange
 from trading.simulator.orders import ListEvent, OrderEvent, UserEvent
 from trading.simulator.server.connection import Connection
+from trading.simulator.server.event_hub import EventHub
 from trading.simulator.server.faults import Faults
 from trading.simulator.server.spot import event_wire
 from trading.simulator.server.wire import in_microseconds
@@ -22,25 +22,18 @@ from trading.simulator.server.wire_errors import WireError
 LAST_SUBSCRIPTION_ID = 65_535
 
 
-class UserEventHub:
-    """Subscriptions of connections to accounts.
-
-    While an order is being answered its events are held, and then sent before or after the answer
-    (``UserEventOrder``); both happen on the real venue and a client must survive both.
-    """
+class UserEventHub(EventHub):
+    """Subscriptions of connections to accounts."""
 
     def __init__(
         self, exchange: SimulatedExchange, order: UserEventOrder, seed: int, faults: Faults
     ) -> None:
+        super().__init__(order, seed)
         self._exchange = exchange
         self._faults = faults
-        self._order = order
-        self._random = random.Random(seed)
         self._execution_ids = itertools.count(1)
         self._subscriptions: defaultdict[str, dict[Connection, int]] = defaultdict(dict)
         self._next_ids: defaultdict[Connection, int] = defaultdict(int)
-        self._holds: defaultdict[str, int] = defaultdict(int)
-        self._held: defaultdict[str, list[tuple[bytes, float]]] = defaultdict(list)
         exchange.add_user_listener(self._on_event)
 
     def subscribe(
@@ -85,29 +78,6 @@ class UserEventHub:
         found = (subs.get(connection) for subs in self._subscriptions.values())
         return sorted(subscription for subscription in found if subscription is not None)
 
-    def sends_before_answer(self) -> bool:
-        """Whether the events of the order now being handled go out before its answer."""
-        if self._order is UserEventOrder.MIXED:
-            return self._random.random() < 0.5
-        return self._order is UserEventOrder.BEFORE
-
-    def hold(self, account_id: str) -> Callable[[], None]:
-        """Keep the account's events back until the returned function is called."""
-        self._holds[account_id] += 1
-
-        def release() -> None:
-            self._holds[account_id] -= 1
-            if self._holds[account_id] == 0:
-                for event, delay_s in self._held.pop(account_id, []):
-                    self._send(account_id, event, delay_s)
-
-        return release
-
-    async def flush(self, account_id: str) -> None:
-        """Wait until the events sent so far are on the wire."""
-        for connection in list(self._subscriptions[account_id]):
-            await connection.flush()
-
     def _on_event(self, event: UserEvent) -> None:
         account_id = event.account_id
         if not self._subscriptions[account_id]:
@@ -119,18 +89,12 @@ class UserEventHub:
             payload = event_wire.list_status(event, sent_ms)
         else:
             payload = event_wire.account_position(event, sent_ms)
-        encoded = orjson.dumps(payload)
-        for delay_s in self._faults.event_delays(event):
-            if self._holds[account_id]:
-                self._held[account_id].append((encoded, delay_s))
-            else:
-                self._send(account_id, encoded, delay_s)
+        self._deliver(account_id, orjson.dumps(payload), self._faults.event_delays(event))
 
-    def _send(self, account_id: str, event: bytes, delay_s: float = 0.0) -> None:
-        if delay_s > 0:
-            loop = asyncio.get_running_loop()
-            loop.call_later(delay_s, self._send, account_id, event)
-            return
+    def _connections(self, account_id: str) -> Iterable[Connection]:
+        return self._subscriptions[account_id]
+
+    def _write(self, account_id: str, event: bytes) -> None:
         for connection, subscription_id in self._subscriptions[account_id].items():
             shown = event
             if connection.microseconds:

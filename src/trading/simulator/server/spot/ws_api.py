@@ -1,35 +1,25 @@
-"""The WebSocket API, /ws-api/v3: signed requests and user data over one socket."""
+"""Spot's WebSocket API, /ws-api/v3: signed requests and user data over one socket."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import time
-from collections.abc import Callable
-from typing import Any
-
-import orjson
 from aiohttp import web
 
-from trading.simulator.orders import ExchangeRejection
 from trading.simulator.server.connection import Connection
-from trading.simulator.server.context import CONTEXT, ServerContext
 from trading.simulator.server.params import Params
-from trading.simulator.server.signatures import ApiKey, ws_payload
+from trading.simulator.server.signatures import ApiKey
 from trading.simulator.server.spot import exchange_info
-from trading.simulator.server.spot.endpoints import ACCOUNT, PUBLIC, TRADE, KeyEndpoint
-from trading.simulator.server.wire import Json, in_microseconds
-from trading.simulator.server.wire_errors import WireError, mandatory
-
-CONNECT_WEIGHT = 2
-SESSION_WEIGHT = 2
-PUBLIC_METHODS = {endpoint.ws_method: endpoint for endpoint in PUBLIC}
-KEY_METHODS = {endpoint.ws_method: endpoint for endpoint in (*ACCOUNT, *TRADE)}
-UNKNOWN_ERROR = WireError(
-    -1000, "An unknown error occurred while processing the request.", status=500
+from trading.simulator.server.spot.context import SPOT, SpotContext
+from trading.simulator.server.spot.endpoints import ACCOUNT, PUBLIC, TRADE
+from trading.simulator.server.wire import Json
+from trading.simulator.server.wire_errors import WireError
+from trading.simulator.server.ws_session import (
+    CONNECT_WEIGHT,
+    SessionMethod,
+    WsMethods,
+    WsSession,
 )
-log = logging.getLogger(__name__)
-AfterAnswer = Callable[[], None]
+
+METHODS = WsMethods(PUBLIC, (*ACCOUNT, *TRADE))
 
 
 def add_ws_api_routes(app: web.Application) -> None:
@@ -37,16 +27,17 @@ def add_ws_api_routes(app: web.Application) -> None:
 
 
 async def _serve(request: web.Request) -> web.WebSocketResponse:
-    context = request.app[CONTEXT]
+    context = request.app[SPOT]
     ip = request.remote or "unknown"
     context.limiter.charge(ip, CONNECT_WEIGHT)
-    sessions: dict[Connection, Session] = {}
+    sessions: dict[Connection, SpotSession] = {}
 
     def on_open(connection: Connection) -> None:
-        sessions[connection] = Session(
+        sessions[connection] = SpotSession(
             context,
             connection,
             ip,
+            METHODS,
             shows_limits=request.query.get("returnRateLimits") != "false",
             microseconds=request.query.get("timeUnit", "").upper() == "MICROSECOND",
         )
@@ -54,147 +45,18 @@ async def _serve(request: web.Request) -> web.WebSocketResponse:
     async def on_message(connection: Connection, data: bytes) -> None:
         await sessions[connection].answer(data)
 
-    return await context.connections.serve(
-        request, "user", on_message, on_open, context.users.forget
-    )
+    return await context.connections.serve(request, "user", on_message, on_open, context.hub.forget)
 
 
-class Session:
-    """Answers the requests of one connection."""
+class SpotSession(WsSession[SpotContext]):
+    """A session may subscribe to user data of one account or several."""
 
-    def __init__(
-        self,
-        context: ServerContext,
-        connection: Connection,
-        ip: str,
-        *,
-        shows_limits: bool,
-        microseconds: bool,
-    ) -> None:
-        self._context = context
-        self._connection = connection
-        self._ip = ip
-        self._shows_limits = shows_limits
-        self._microseconds = microseconds
-        self._connected_ms = time.time_ns() // 1_000_000
-        self._key: ApiKey | None = None
-        self._authorized_ms = 0
-        self._trades_for: str | None = None
-
-    async def answer(self, data: bytes) -> None:
-        request_id: object = None
-        after_answer: AfterAnswer | None = None
-        raw: dict[str, object] = {}
-        is_order = False
-        try:
-            message = orjson.loads(data)
-            if not isinstance(message, dict) or not isinstance(message.get("method"), str):
-                raise mandatory("method")
-            request_id = message.get("id")
-            if not isinstance(request_id, str | int | None):
-                raise WireError(-1100, "Illegal characters found in parameter 'id'.")
-            sent = message.get("params") or {}
-            if not isinstance(sent, dict):
-                raise WireError(-1100, "Illegal characters found in parameter 'params'.")
-            raw = dict(sent)
-            method = str(message["method"]).removeprefix("v3/")
-            is_order = method.startswith(("order", "openOrders.cancel"))
-            result, after_answer = await self._dispatch(method, raw)
-            result = in_microseconds(result) if self._microseconds else result
-            reply: Json = {"id": request_id, "status": 200, "result": result}
-        except orjson.JSONDecodeError:
-            error = WireError(-1000, "Invalid JSON: expected value at line 1 column 1")
-            reply = {"id": None, "status": 400, "error": error.body()}
-        except (WireError, ExchangeRejection) as failure:
-            refusal = WireError.of(failure) if isinstance(failure, ExchangeRejection) else failure
-            reply = {"id": request_id, "status": refusal.status, "error": _error(refusal)}
-        except Exception:
-            log.exception("unexpected error while answering a WebSocket request")
-            reply = {"id": request_id, "status": 500, "error": UNKNOWN_ERROR.body()}
-        if raw.get("returnRateLimits", self._shows_limits) not in (False, "false"):
-            reply["rateLimits"] = self._rate_limits(is_order=is_order)
-        self._connection.send(reply)
-        if after_answer is not None:
-            after_answer()
-        if reply["status"] == 418:
-            self._connection.close(reason="banned")
-
-    async def _dispatch(
-        self, method: str, raw: dict[str, object]
-    ) -> tuple[Any, AfterAnswer | None]:
-        context, charge = self._context, self._context.limiter.charge
-        params = Params({name: _text(value) for name, value in raw.items()})
-        if method in PUBLIC_METHODS:
-            public = PUBLIC_METHODS[method]
-            charge(self._ip, public.weight(params))
-            return public.answer(context, params), None
-        if method in KEY_METHODS:
-            endpoint = KEY_METHODS[method]
-            if endpoint.is_trade:
-                return await self._trade(endpoint, raw, params)
-            charge(self._ip, endpoint.weight(params))
-            return endpoint.handler(context)(self._verify(raw, params), params), None
-        charge(self._ip, SESSION_WEIGHT)
-        handler = SESSION_METHODS.get(method)
-        if handler is None:
-            raise WireError(-1000, f"Method '{method}' is not available.")
-        return handler(self, raw, params), None
-
-    async def _trade(
-        self, endpoint: KeyEndpoint, raw: dict[str, object], params: Params
-    ) -> tuple[Any, AfterAnswer | None]:
-        context = self._context
-        context.limiter.charge(self._ip, endpoint.good_weight)
-        try:
-            key = self._verify(raw, params)
-            self._trades_for = key.account_id
-            if latency_ms := context.exchange.config.latency_ms:
-                await asyncio.sleep(latency_ms / 1000)
-                context.keys.check_time(params.as_dict())
-            release = context.users.hold(key.account_id)
-            try:
-                result = endpoint.handler(context)(key, params)
-            except BaseException:
-                release()
-                raise
-        except (WireError, ExchangeRejection):
-            context.limiter.charge(self._ip, endpoint.weight(params) - endpoint.good_weight)
-            raise
-        if context.users.sends_before_answer():
-            release()
-            return result, None
-        return result, release
-
-    def _verify(self, raw: dict[str, object], params: Params) -> ApiKey:
-        """The request's own signature, or the session's key with a timestamp."""
-        values = params.as_dict()
-        if self._key is not None and "signature" not in raw:
-            if params.text("apiKey") not in (None, self._key.key):
-                raise mandatory("signature")
-            self._context.keys.check_time(values)
-            return self._key
-        return self._context.keys.verify(params.text("apiKey"), values, ws_payload(raw))
-
-    def logon(self, raw: dict[str, object], params: Params) -> Json:
-        key = self._context.keys.verify(params.text("apiKey"), params.as_dict(), ws_payload(raw))
-        if not key.is_ed25519:
-            raise WireError(-4056, "HMAC_SHA256 API key is not supported.")
-        self._key, self._authorized_ms = key, time.time_ns() // 1_000_000
-        return self.status(raw, params)
-
-    def logout(self, raw: dict[str, object], params: Params) -> Json:
-        self._key, self._authorized_ms = None, 0
-        self._context.users.unsubscribe(self._connection)
-        return self.status(raw, params)
-
-    def status(self, _raw: dict[str, object], _params: Params) -> Json:
-        return {
-            "apiKey": None if self._key is None else self._key.key,
-            "authorizedSince": self._authorized_ms or None,
-            "connectedSince": self._connected_ms,
-            "returnRateLimits": self._shows_limits,
-            "serverTime": time.time_ns() // 1_000_000,
-            "userDataStream": bool(self._context.users.subscriptions(self._connection)),
+    def session_methods(self) -> dict[str, SessionMethod]:
+        return super().session_methods() | {
+            "session.subscriptions": self.subscriptions,
+            "userDataStream.subscribe": self.subscribe,
+            "userDataStream.subscribe.signature": self.subscribe_signed,
+            "userDataStream.unsubscribe": self.unsubscribe,
         }
 
     def subscribe(self, _raw: dict[str, object], _params: Params) -> Json:
@@ -207,57 +69,24 @@ class Session:
         return self._subscription(self._verify(raw, params))
 
     def unsubscribe(self, _raw: dict[str, object], params: Params) -> Json:
-        self._context.users.unsubscribe(self._connection, params.integer("subscriptionId"))
+        self._context.hub.unsubscribe(self._connection, params.integer("subscriptionId"))
         return {}
 
     def subscriptions(self, _raw: dict[str, object], _params: Params) -> list[Json]:
-        found = self._context.users.subscriptions(self._connection)
+        found = self._context.hub.subscriptions(self._connection)
         return [{"subscriptionId": number} for number in found]
 
     def _subscription(self, key: ApiKey) -> Json:
-        number = self._context.users.subscribe(
+        number = self._context.hub.subscribe(
             self._connection, key.account_id, microseconds=self._microseconds
         )
         return {"subscriptionId": number}
 
-    def _rate_limits(self, *, is_order: bool) -> list[Json]:
-        limiter = self._context.limiter
-        rows = exchange_info.rate_limits(self._context.config.rate_limits)
-        shown = [
-            row | {"count": limiter.used_weight(self._ip)}
-            for row in rows
-            if row["rateLimitType"] == "REQUEST_WEIGHT"
-        ]
-        if is_order and self._trades_for is not None:
-            counts = limiter.order_counts(self._trades_for)
-            orders = [row for row in rows if row["rateLimitType"] == "ORDERS"]
-            pairs = zip(orders, counts, strict=True)
-            shown = [*(row | {"count": count} for row, count in pairs), *shown]
-        return shown
+    def _limits(self) -> list[Json]:
+        return exchange_info.rate_limits(self._context.config.rate_limits)
 
+    def _hears_user_data(self) -> bool:
+        return bool(self._context.hub.subscriptions(self._connection))
 
-SESSION_METHODS: dict[str, Callable[[Session, dict[str, object], Params], Any]] = {
-    "session.logon": Session.logon,
-    "session.logout": Session.logout,
-    "session.status": Session.status,
-    "session.subscriptions": Session.subscriptions,
-    "userDataStream.subscribe": Session.subscribe,
-    "userDataStream.subscribe.signature": Session.subscribe_signed,
-    "userDataStream.unsubscribe": Session.unsubscribe,
-}
-
-
-def _error(refusal: WireError) -> dict[str, object]:
-    body = refusal.body()
-    if refusal.retry_after_s is not None:
-        now_ms = time.time_ns() // 1_000_000
-        body["data"] = {"serverTime": now_ms, "retryAfter": now_ms + refusal.retry_after_s * 1000}
-    return body
-
-
-def _text(value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, list):
-        return orjson.dumps(value).decode()
-    return str(value)
+    def _logged_out(self) -> None:
+        self._context.hub.unsubscribe(self._connection)

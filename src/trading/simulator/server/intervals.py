@@ -19,6 +19,7 @@ FIXED_MS = {
 }
 FIRST_MONDAY_MS = 4 * DAY_MS  # the epoch was a Thursday
 INTERVALS = frozenset((*FIXED_MS, "1M"))
+FUTURES_INTERVALS = INTERVALS - {"1s"}
 ZONE = re.compile(r"^([+-]?)(\d{1,2})(?::([0-5]\d))?$")
 ZONE_BOUNDS_MINUTES = (-12 * 60, 14 * 60)
 

@@ -88,7 +88,7 @@ async def test_without_the_guard_the_same_request_leaks() -> None:
         assert await sapi_leaks(UnguardedClient(served.config(), served.credentials), foreign)
 
 
-@pytest.mark.parametrize("venue", ["testnet", "sim"])
+@pytest.mark.parametrize("venue", ["testnet", "demo", "sim"])
 async def test_a_run_on_testnet_or_simulator_cannot_reach_production(venue: str) -> None:
     async with served_exchange() as served:
         endpoints = served.config().endpoints if venue == "sim" else {}
@@ -159,7 +159,7 @@ async def test_a_refused_host_ends_a_supervised_stream_instead_of_being_retried(
         await supervise("feed", FAST_RECONNECT, attempt, lambda _: None)
 
 
-@pytest.mark.parametrize("venue", ["sim", "testnet", "binance"])
+@pytest.mark.parametrize("venue", ["sim", "testnet", "demo", "binance"])
 async def test_every_address_of_the_library_is_the_venues(venue: str) -> None:
     async with served_exchange() as served:
         endpoints = served.config().endpoints if venue == "sim" else {}

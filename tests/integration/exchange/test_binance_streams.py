@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
+import pytest
 from binance import BinanceSocketManager
 from binance.ws.constants import WSListenerState
 from venue_server import (
@@ -17,12 +19,14 @@ from venue_server import (
 )
 
 from trading.clock import SystemClock
+from trading.exchange.binance import supervisor
 from trading.exchange.binance.adapter import BinanceClient
 from trading.exchange.binance.client import VenueClient
 from trading.exchange.binance.feed import BinanceFeed
 from trading.exchange.binance.user_stream import BinanceUserStream
 from trading.exchange.config import ReconnectConfig
 from trading.model.order import OrderReport, OrderStatus
+from trading.simulator.server.faults import Fault, FaultKind
 
 DROPS = 5
 
@@ -51,6 +55,57 @@ async def test_the_feed_comes_back_after_every_drop() -> None:
                 served.server.drop_websockets("market")
             await eventually(lambda: heard.connections == DROPS + 1)
         assert len(heard.lost) == DROPS
+
+
+async def test_a_trade_that_comes_twice_is_delivered_once() -> None:
+    async with served_exchange() as served:
+        heard = TickLog()
+        async with running(BinanceFeed(served.config()).run(("BTCUSDT",), heard)):
+            await eventually(lambda: heard.connections)
+            served.server.faults.plan(Fault(kind=FaultKind.MARKET_REPEATED, duration_ms=60_000))
+            for number in range(5):
+                served.tick(10_000.0 + number)
+            await eventually(lambda: len(heard.ticks) >= 5)
+            await asyncio.sleep(0.05)
+        assert [tick.price for tick in heard.ticks] == [10_000.0 + number for number in range(5)]
+        assert heard.lost == []
+
+
+async def test_trades_left_out_count_as_a_loss_though_the_socket_stays() -> None:
+    async with served_exchange() as served:
+        heard = TickLog()
+        async with running(BinanceFeed(served.config()).run(("BTCUSDT",), heard)):
+            await eventually(lambda: heard.connections)
+            served.tick(10_000.0)
+            await eventually(lambda: heard.ticks)
+            served.server.faults.plan(Fault(kind=FaultKind.MARKET_GAP, duration_ms=60_000))
+            served.tick(10_001.0)
+            served.tick(10_002.0)
+            served.server.faults.end()
+            served.tick(10_003.0)
+            await eventually(lambda: len(heard.ticks) == 2)
+            assert len(served.server.context.connections.open("market")) == 1
+        assert heard.lost == ["2 trades of BTCUSDT were left out"]
+        assert heard.connections == 2
+
+
+async def test_a_connection_that_lasted_makes_the_next_pause_a_short_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(supervisor, "STEADY_S", 0.05)
+    config = ReconnectConfig(first_delay_ms=1, max_delay_ms=60_000)
+    attempts: list[float] = []
+
+    async def attempt(alive: Callable[[], None]) -> str:
+        attempts.append(asyncio.get_running_loop().time())
+        if len(attempts) > 8:  # eight failures have made the pause 256 ms long
+            alive()
+            await asyncio.sleep(0.1)
+        return "over"
+
+    async with running(supervisor.supervise("test", config, attempt, lambda _: None)):
+        await eventually(lambda: len(attempts) == 10)
+    assert attempts[9] - attempts[8] < 0.2
 
 
 async def test_an_outage_is_reported_once_and_survived_however_long_it_is() -> None:

@@ -7,6 +7,7 @@ import json
 
 import pytest
 from futures_server import FuturesServer, forced_order, futures_server, mark_price
+from simulated_venue import running_venue, tick
 from venue_server import FAST_RECONNECT, eventually, running
 
 from trading.clock import SystemClock
@@ -51,6 +52,30 @@ def feed(server: FuturesServer, reconnect: ReconnectConfig = FAST_RECONNECT) -> 
     )
     config = ExchangeConfig(endpoints=endpoints, reconnect=reconnect)
     return BinanceFuturesFeed(config, CLOCK, "USDT")
+
+
+async def test_the_embedded_exchange_tells_of_its_futures_like_the_real_one() -> None:
+    heard = Heard()
+    async with running_venue() as venue:
+        tick(venue, 50_000.0)
+        endpoints = VenueEndpoints(
+            rest_url=venue.rest_url,
+            stream_url=venue.ws_url,
+            ws_api_url=venue.ws_api_url,
+            futures_stream_url=venue.futures_ws_url,
+        )
+        config = ExchangeConfig(endpoints=endpoints, reconnect=FAST_RECONNECT)
+        async with running(BinanceFuturesFeed(config, CLOCK, "USDT").run(heard)):
+            await eventually(lambda: heard.prices)
+            tick(venue, 44_000.0)
+            await eventually(lambda: heard.orders)
+    assert heard.connections == 1
+    assert heard.prices[0].symbol == "BTCUSDT"
+    assert heard.prices[0].price == pytest.approx(50_000.0, rel=0.001)
+    assert heard.rates[0].rate == pytest.approx(0.0001, rel=0.5)
+    [forced] = heard.orders
+    assert (forced.symbol, forced.is_long) == ("BTCUSDT", True)
+    assert forced.notional_usd > 1_000_000  # ten times leveraged longs, among others
 
 
 async def test_prices_funding_and_forced_orders_arrive_as_the_cores_own_values() -> None:

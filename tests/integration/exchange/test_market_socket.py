@@ -14,7 +14,7 @@ from venue_server import eventually
 
 from trading.errors import ExchangeConnectionError, ExchangeError
 from trading.exchange.binance import market_socket
-from trading.exchange.binance.market_socket import connect_streams
+from trading.exchange.binance.market_socket import connect_streams, until_end_or_silence
 from trading.exchange.binance.stream_frames import agg_trade_decoder, check_notice
 from trading.exchange.config import ExchangeConfig, VenueEndpoints
 from trading.model.market import Tick
@@ -142,3 +142,24 @@ async def test_the_venues_goodbye_is_the_reason_of_the_end() -> None:
         socket = await connect_streams(["x@y"], config, lambda _: None)
         assert "too many streams" in await asyncio.wait_for(socket.ended, 5)
         await socket.shut_down()
+
+
+class OpenSocket:
+    """A connection on which nothing ends."""
+
+    def __init__(self) -> None:
+        self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+
+async def test_silence_is_found_within_little_more_than_the_patience() -> None:
+    loop, frames = asyncio.get_running_loop(), 0
+
+    def one_frame() -> None:
+        nonlocal frames
+        frames += 1
+
+    loop.call_later(0.1, one_frame)  # the last thing heard, after the first look
+    started = loop.time()
+    reason = await until_end_or_silence(OpenSocket(), lambda: frames, 1.0)  # type: ignore[arg-type]
+    assert "no message for 1 s" in reason
+    assert 1.0 <= loop.time() - started < 1.8  # two whole waits would be 2

@@ -2,110 +2,40 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote
 
-from trading.clock import Clock
-from trading.errors import (
-    AuthenticationError,
-    ClockSkewError,
-    ConfigurationError,
-    ExchangeError,
-)
+from trading.errors import ExchangeError
 from trading.exchange.binance import convert
-from trading.exchange.binance.client import VenueClient
-from trading.exchange.binance.patience import Patience
-from trading.exchange.binance.restrictions import KeyRestrictions, read_restrictions
-from trading.exchange.binance.translate import translate
-from trading.exchange.config import ApiCredentials, ExchangeConfig
+from trading.exchange.binance.local_book import BookSnapshot
+from trading.exchange.binance.rest_access import RestAccess
 from trading.exchange.intervals import interval_ms
 from trading.model.market import Bar, Book, Instrument
 from trading.model.order import AccountSnapshot, OrderReport, OrderRequest
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
 INVALID_SYMBOL = -1121
 
 
-class BinanceClient:
-    """Orders, account and reference data over REST, through python-binance.
-
-    Without credentials only public data can be asked for. All methods must be called on the loop
-    that called ``connect``. Calls are paced below the venue's limits (``RequestBudget``). A refusal
-    for too many calls is heeded all the same: until the time that the venue named, every call
-    raises RateLimitedError at once and sends nothing.
-    """
-
-    def __init__(
-        self, config: ExchangeConfig, credentials: ApiCredentials | None, clock: Clock
-    ) -> None:
-        self._config = config
-        self._credentials = credentials
-        self._clock = clock
-        self._client: VenueClient | None = None
-        self._patience = Patience()
-        self._resync_at_once = asyncio.Event()
-        self._resync_task: asyncio.Task[None] | None = None
+class BinanceClient(RestAccess):
+    """Orders, account and reference data of spot."""
 
     @property
     def venue(self) -> str:
         return self._config.venue
 
-    @property
-    def clock_offset_ms(self) -> int:
-        """The venue's wall clock minus ours, as last measured; requests are signed with it."""
-        return int(self._open_client.timestamp_offset)
-
-    async def connect(self) -> None:
-        """Reach the venue, measure its clock, check the key.
-
-        Raises:
-            AuthenticationError: the key is refused, or it may withdraw.
-            ConfigurationError: an endpoint is not one of the venue's hosts.
-        """
-        self._client = VenueClient(self._config, self._credentials)
-        try:
-            await self.resync_time()
-            if self._credentials is not None:
-                restrictions = await self.api_restrictions()
-                if restrictions.can_withdraw:
-                    raise AuthenticationError(
-                        "the API key may withdraw funds; use one that may only read and trade"
-                    )
-        except BaseException:
-            await self.close()
-            raise
-        self._resync_task = asyncio.create_task(self._resync_periodically())
-
-    async def close(self) -> None:
-        if self._resync_task is not None:
-            self._resync_task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._resync_task
-            self._resync_task = None
-        if self._client is not None:
-            await self._client.session.close()
-            self._client = None
+    def fail_over(self) -> str | None:
+        """Turn to the venue's next REST host and name it; None where there is no other."""
+        return self._client.next_host() if self._client is not None else None
 
     async def server_time_ms(self) -> int:
         answer = await self._read(self._open_client.get_server_time)
         return int(answer["serverTime"])
-
-    async def resync_time(self) -> int:
-        """Measure the clock offset again and return it (ms)."""
-        return await self._read(self._open_client.resync_time)
-
-    async def api_restrictions(self) -> KeyRestrictions:
-        """What the key may do, so that one that can withdraw is refused."""
-        client = self._open_client
-        return await self._read(lambda: read_restrictions(client, self._config.venue))
 
     async def instruments(self, symbols: tuple[str, ...]) -> dict[str, Instrument]:
         try:
@@ -130,26 +60,13 @@ class BinanceClient:
         return await self._read(read)
 
     async def submit_order(self, request: OrderRequest, on_wire: Callable[[], None]) -> OrderReport:
-        sent = False
-
-        def mark_sent() -> None:
-            nonlocal sent
-            on_wire()
-            sent = True
-
         client = self._open_client
-        self._patience.require()
-        client.budget.take_order(increases_risk=request.purpose.increases_risk)
-        try:
-            return convert.report_from_order(
-                await client.post_order(convert.order_params(request), mark_sent)
-            )
-        except Exception as error:
-            translated = translate(error, is_order=True, sent=sent)
-            self._patience.heed(translated)
-            if isinstance(translated, ClockSkewError):
-                self._resync_at_once.set()
-            raise translated from error
+
+        async def post(mark_sent: Callable[[], None]) -> OrderReport:
+            answer = await client.post_order(convert.order_params(request), mark_sent)
+            return convert.report_from_order(answer)
+
+        return await self._send(post, on_wire, increases_risk=request.purpose.increases_risk)
 
     async def query_order(self, symbol: str, client_order_id: str) -> OrderReport:
         async def read() -> OrderReport:
@@ -199,28 +116,15 @@ class BinanceClient:
 
         return await self._read(read)
 
-    @property
-    def _open_client(self) -> VenueClient:
-        if self._client is None:
-            raise ConfigurationError("the venue is used before connect() or after close()")
-        return self._client
+    async def book_snapshot(self, symbol: str, depth: int) -> BookSnapshot:
+        """A depth snapshot that a local book can begin with. From any event loop."""
 
-    async def _read(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Run a read (or a cancel, which may be repeated); refused for its time, once more."""
-        try:
-            return await self._translated(call)
-        except ClockSkewError:
-            await self._translated(self._open_client.resync_time)
-            return await self._translated(call)
+        async def read() -> BookSnapshot:
+            data = await self._open_client.get_order_book(symbol=symbol, limit=depth)
+            return convert.book_snapshot(data)
 
-    async def _translated(self, call: Callable[[], Awaitable[T]]) -> T:
-        self._patience.require()
-        try:
-            return await call()
-        except Exception as error:
-            translated = translate(error)
-            self._patience.heed(translated)
-            raise translated from error
+        found: BookSnapshot = await self._read_snapshot(read)
+        return found
 
     async def _exchange_info(self, symbols: tuple[str, ...]) -> dict[str, Instrument]:
         names = quote(json.dumps(symbols, separators=(",", ":")))
@@ -237,14 +141,3 @@ class BinanceClient:
             symbol=order["symbol"], orderId=order["orderId"]
         )
         return trades
-
-    async def _resync_periodically(self) -> None:
-        while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._config.time_resync_interval_s):
-                    await self._resync_at_once.wait()
-            self._resync_at_once.clear()
-            try:
-                await self.resync_time()
-            except ExchangeError as error:
-                log.warning("the venue's clock could not be read: %s", error)

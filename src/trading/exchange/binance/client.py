@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -23,13 +24,12 @@ REST_PATHS = {
     "API": "/api",
     "MARGIN_API": "/sapi",
     "WEBSITE": "",
-    "FUTURES": "/fapi",
-    "FUTURES_DATA": "/futures/data",
     "FUTURES_COIN": "/dapi",
     "FUTURES_COIN_DATA": "/futures/data",
     "OPTIONS": "/eapi",
     "PAPI": "/papi",
 }
+FUTURES_PATHS = {"FUTURES": "/fapi", "FUTURES_DATA": "/futures/data"}  # below the futures' host
 
 
 def url_overrides(endpoints: VenueEndpoints) -> dict[str, str]:
@@ -40,6 +40,8 @@ def url_overrides(endpoints: VenueEndpoints) -> dict[str, str]:
     """
     ws_host = urlsplit(endpoints.ws_api_url)
     urls = {family: endpoints.rest_url + path for family, path in REST_PATHS.items()}
+    futures_url = endpoints.futures_rest_url or endpoints.rest_url
+    urls |= {family: futures_url + path for family, path in FUTURES_PATHS.items()}
     urls["WS_API"] = endpoints.ws_api_url
     urls["WS_FUTURES"] = f"{ws_host.scheme}://{ws_host.netloc}/ws-fapi/v1"
     overrides = {}
@@ -65,12 +67,26 @@ class VenueClient(AsyncClient):  # type: ignore[misc]
         self.budget = RequestBudget(patience_s=config.request_timeout_s)
         self.REQUEST_TIMEOUT = config.request_timeout_s
         self.REQUEST_RECVWINDOW = config.recv_window_ms  # the library's own would be 10 s
-        for name, url in url_overrides(endpoints).items():
-            setattr(self, name, url)
+        self._endpoints = endpoints
+        self._hosts = deque((endpoints.rest_url, *endpoints.fallback_rest_urls))
+        self._use_host()
         super().__init__(
             credentials.key.get_secret_value() if credentials else None,
             credentials.secret.get_secret_value() if credentials else None,
         )
+
+    def next_host(self) -> str | None:
+        """Turn to the venue's next REST host and name it; None where there is no other."""
+        if len(self._hosts) < 2:
+            return None
+        self._hosts.rotate(-1)
+        self._use_host()
+        return self._hosts[0]
+
+    def _use_host(self) -> None:
+        endpoints = self._endpoints.model_copy(update={"rest_url": self._hosts[0]})
+        for name, url in url_overrides(endpoints).items():
+            setattr(self, name, url)
 
     def _init_session(self) -> aiohttp.ClientSession:
         # The library's default session has no guard; cookies would only carry state we do not want.
@@ -98,14 +114,20 @@ class VenueClient(AsyncClient):  # type: ignore[misc]
         """
         clock = SystemClock()
         before_ms = clock.now_ms()
-        answer = await self.get_server_time()
+        answer = await self._ask_time()
         middle_ms = (before_ms + clock.now_ms()) // 2
         self.timestamp_offset = int(answer["serverTime"]) - middle_ms
         self.budget.offset_ms = self.timestamp_offset
         return self.timestamp_offset
 
-    async def post_order(self, params: dict[str, Any], on_wire: Callable[[], None]) -> Any:
-        """POST /api/v3/order once, signed by the library; ``on_wire`` right before the write.
+    async def _ask_time(self) -> Any:
+        return await self.get_server_time()
+
+    async def post_order(
+        self, params: dict[str, Any], on_wire: Callable[[], None], uri: str = ""
+    ) -> Any:
+        """POST an order once, to /api/v3/order if no ``uri`` is given, signed by the library;
+        ``on_wire`` right before the write.
 
         Redirects are not followed, so the order cannot be posted a second time.
         """
@@ -113,7 +135,7 @@ class VenueClient(AsyncClient):  # type: ignore[misc]
         body = OrderPayload(urlencode(arguments["data"]).encode(), on_wire)
         try:
             async with self.session.post(
-                URL(self._create_api_uri("order", True), encoded=True),
+                URL(uri or self._create_api_uri("order", True), encoded=True),
                 data=body,
                 headers={"Content-Type": "application/x-www-form-urlencoded"},
                 timeout=aiohttp.ClientTimeout(total=self.REQUEST_TIMEOUT),
@@ -124,6 +146,20 @@ class VenueClient(AsyncClient):  # type: ignore[misc]
             if body.fence is not None:
                 raise body.fence from None
             raise
+
+
+class FuturesVenueClient(VenueClient):
+    """The same for USD-M futures, whose clock is asked for their time."""
+
+    async def _ask_time(self) -> Any:
+        return await self.futures_time()
+
+    async def post_futures_order(
+        self, params: dict[str, Any], on_wire: Callable[[], None], *, is_conditional: bool
+    ) -> Any:
+        """POST /fapi/v1/order, or algoOrder for a conditional one, as ``post_order`` does."""
+        path = "algoOrder" if is_conditional else "order"
+        return await self.post_order(params, on_wire, self._create_futures_api_uri(path))
 
 
 class OrderPayload(aiohttp.BytesPayload):

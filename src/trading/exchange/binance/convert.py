@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from trading.exchange.binance.local_book import BookSnapshot
 from trading.exchange.intervals import interval_ms
 from trading.model.market import Bar, Book, BookLevel, Instrument
 from trading.model.order import (
@@ -222,6 +223,15 @@ def book(symbol: str, data: Json, time_ms: int) -> Book:
         for side in ("bids", "asks")
     )
     return Book(symbol=symbol, time_ms=time_ms, bids=bids, asks=asks)
+
+
+def book_snapshot(data: Json) -> BookSnapshot:
+    """A depth snapshot for a local book, with the id of the last update in it."""
+    bids, asks = (
+        tuple((float(price), float(quantity)) for price, quantity in data[side])
+        for side in ("bids", "asks")
+    )
+    return BookSnapshot(lastUpdateId=int(data["lastUpdateId"]), bids=bids, asks=asks)
 
 
 def _price(text: str | None) -> Decimal | None:

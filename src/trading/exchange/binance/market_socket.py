@@ -36,6 +36,8 @@ MAX_FRAME_BYTES = 16 * 1024 * 1024
 MAX_ADDRESS_CHARS = 4_000
 STREAMS_A_MESSAGE = 200
 MESSAGE_PAUSE_S = 0.25
+# How often within the patience a silent socket is looked at: it is found late by a part of it.
+LOOKS_A_PATIENCE = 10
 
 OnFrame = Callable[[memoryview | bytes], None]
 
@@ -104,11 +106,16 @@ async def until_end_or_silence(
     socket: MarketSocket, frames: Callable[[], int], patience_s: float
 ) -> str:
     """The reason for the connection's end; no frame for ``patience_s`` is one."""
+    loop = asyncio.get_running_loop()
+    heard, heard_at = frames(), loop.time()
     while True:
-        frames_before = frames()
         with contextlib.suppress(TimeoutError):
-            return await asyncio.wait_for(asyncio.shield(socket.ended), patience_s)
-        if frames() == frames_before:
+            return await asyncio.wait_for(
+                asyncio.shield(socket.ended), patience_s / LOOKS_A_PATIENCE
+            )
+        if frames() != heard:
+            heard, heard_at = frames(), loop.time()
+        elif loop.time() - heard_at >= patience_s:
             return f"no message for {patience_s:g} s"
 
 
@@ -123,14 +130,24 @@ async def connect_streams(
         ConfigurationError: the address is not the venue's; nothing was sent.
         Exception: what picows raises when there is no connection; a redirect is refused.
     """
-    endpoints = config.resolved_endpoints()
     lengths = accumulate(len(stream) + 1 for stream in streams)
     fitting = max(1, sum(length <= MAX_ADDRESS_CHARS for length in lengths))
-    url = f"{base_url or endpoints.stream_url}/stream?streams={'/'.join(streams[:fitting])}"
-    HostAllowList(endpoints).check_url(url)
+    host = base_url or config.resolved_endpoints().stream_url
+    url = f"{host}/stream?streams={'/'.join(streams[:fitting])}"
+    return await connect_socket(url, config, on_frame, streams[fitting:])
+
+
+async def connect_socket(
+    url: str, config: ExchangeConfig, on_frame: OnFrame, rest: Sequence[str] = ()
+) -> MarketSocket:
+    """Connect to ``url``; ``rest`` are streams that are still to be asked for.
+
+    Raises as ``connect_streams`` does.
+    """
+    HostAllowList(config.resolved_endpoints()).check_url(url)
     every_s = config.reconnect.ping_interval_s
     _, socket = await ws_connect(
-        lambda: MarketSocket(on_frame, streams[fitting:]),
+        lambda: MarketSocket(on_frame, rest),
         url,
         websocket_handshake_timeout=config.reconnect.connect_timeout_s,
         enable_auto_ping=True,

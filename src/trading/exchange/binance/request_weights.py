@@ -1,4 +1,5 @@
-"""What each request we make weighs. Source: binance-spot-api-docs, rest-api.md.
+"""What each request we make weighs. Sources: binance-spot-api-docs, rest-api.md, and for futures
+the official client binance-sdk-derivatives-trading-usds-futures.
 
 A cancel weighs nothing when it succeeds and 1 when it fails; here it counts as nothing, so that no
 count ever holds one back.
@@ -24,7 +25,39 @@ _BY_PATH: dict[tuple[str, str], int] = {
 }
 _DEPTH_STEPS = ((100, 5), (500, 25), (1000, 50), (5000, 250))  # largest limit, weight
 
-_ESSENTIAL = frozenset({"order", "openOrders", "account", "myTrades", "time"})
+_FUTURES: dict[tuple[str, str], int] = {
+    ("get", "time"): 1,
+    ("get", "exchangeInfo"): 1,
+    ("get", "klines"): 5,
+    ("get", "account"): 5,
+    ("get", "positionRisk"): 5,
+    ("get", "userTrades"): 5,
+    ("get", "dual"): 30,
+    ("get", "order"): 1,
+    ("delete", "order"): 0,
+    ("get", "algoOrder"): 1,
+    ("delete", "algoOrder"): 0,
+    ("post", "leverage"): 1,
+    ("post", "marginType"): 1,
+    ("post", "listenKey"): 1,
+    ("put", "listenKey"): 1,
+}
+_FUTURES_DEPTH_STEPS = ((50, 2), (100, 5), (500, 10), (1000, 20))
+
+_ESSENTIAL = frozenset(
+    {
+        "order",
+        "openOrders",
+        "account",
+        "myTrades",
+        "time",
+        "algoOrder",
+        "openAlgoOrders",
+        "positionRisk",
+        "userTrades",
+        "listenKey",
+    }
+)
 
 
 def is_essential(uri: str) -> bool:
@@ -35,6 +68,8 @@ def is_essential(uri: str) -> bool:
 def weight_of(method: str, uri: str, parameters: Mapping[str, Any]) -> int:
     """Weight of a request by its parameters."""
     name = _endpoint(uri)
+    if "/fapi/" in uri:
+        return _futures_weight(method.lower(), name, parameters)
     if name == "openOrders":
         return 6 if parameters.get("symbol") else 80
     if name == "myTrades":
@@ -43,6 +78,16 @@ def weight_of(method: str, uri: str, parameters: Mapping[str, Any]) -> int:
         limit = int(parameters.get("limit") or 100)
         return next((weight for most, weight in _DEPTH_STEPS if limit <= most), UNKNOWN_WEIGHT)
     return _BY_PATH.get((method.lower(), name), UNKNOWN_WEIGHT)
+
+
+def _futures_weight(method: str, name: str, parameters: Mapping[str, Any]) -> int:
+    if name in ("openOrders", "openAlgoOrders"):
+        return 1 if parameters.get("symbol") else 40
+    if name == "depth":
+        limit = int(parameters.get("limit") or 500)
+        steps = _FUTURES_DEPTH_STEPS
+        return next((weight for most, weight in steps if limit <= most), UNKNOWN_WEIGHT)
+    return _FUTURES.get((method, name), UNKNOWN_WEIGHT)
 
 
 def _endpoint(uri: str) -> str:

@@ -21,10 +21,10 @@ class KeyRestrictions(ValueModel):
 async def read_restrictions(client: VenueClient, venue: VenueName) -> KeyRestrictions:
     """Ask the venue for the rights of the client's key.
 
-    The testnet has no /sapi and its /account reports the right to withdraw for every key, though
-    nothing can be withdrawn there; so only the right to trade is read from it.
+    Testnet and demo mode have no /sapi, and /account reports the right to withdraw for every key,
+    though nothing can be withdrawn there; so only the right to trade is read from it.
     """
-    if venue == "testnet":
+    if venue in ("testnet", "demo"):
         account: dict[str, Any] = await client.get_account(omitZeroBalances="true")
         return KeyRestrictions(
             can_trade=bool(account["canTrade"]), can_withdraw=False, source="/api/v3/account"

@@ -18,17 +18,22 @@ _AGG_TRADE_NAMES = {
     "quantity": "q",
     "time_ms": "T",
     "is_seller_aggressor": "m",
+    "aggregate_id": "a",
 }
 
 
 class AggTrade(Tick, frozen=True, gc=False, rename=_AGG_TRADE_NAMES):
-    """A ``Tick`` as the aggTrade streams of spot and futures spell it."""
+    """A ``Tick`` as the aggTrade streams of spot and futures spell it.
+
+    ``aggregate_id`` rises by one with each of a pair's trades.
+    """
 
     symbol: str
     price: float
     quantity: float
     time_ms: int
     is_seller_aggressor: bool = False
+    aggregate_id: int = 0
 
 
 class AggTradeFrame(msgspec.Struct, frozen=True, gc=False):

@@ -14,6 +14,10 @@ from trading.exchange.config import ReconnectConfig
 
 log = logging.getLogger(__name__)
 
+# Two streams that break every two seconds for ever make 300 connections in five minutes, which is
+# what the venue allows.
+STEADY_S = 2.0
+
 # One connection from beginning to end: calls its argument once the stream works, returns why it
 # ended. An exception is an end too.
 Attempt = Callable[[Callable[[], None]], Awaitable[str]]
@@ -25,12 +29,14 @@ async def supervise(
     """Run ``attempt`` again and again until cancelled.
 
     ``on_lost`` is told the reason once for each outage, however many attempts it takes. The pause
-    between attempts doubles, and starts afresh after a connection that outlived the longest pause.
+    between attempts doubles, and starts afresh after a connection that lasted ``STEADY_S``, or the
+    longest pause if that is shorter.
 
     Raises:
         ConfigurationError: no attempt can ever succeed (a host that is not the venue's).
     """
     pause_ms = config.first_delay_ms
+    steady_s = min(STEADY_S, config.max_delay_ms / 1000)
     is_down = False
     alive_since: float | None = None
 
@@ -52,7 +58,7 @@ async def supervise(
             is_down = True
             log.warning("%s is lost: %s", name, reason)
             on_lost(reason)
-        if alive_since is not None and time.monotonic() - alive_since > config.max_delay_ms / 1000:
+        if alive_since is not None and time.monotonic() - alive_since > steady_s:
             pause_ms = config.first_delay_ms
         await asyncio.sleep(pause_ms / 1000)
         pause_ms = min(2 * pause_ms, config.max_delay_ms)

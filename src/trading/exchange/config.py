@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from trading.errors import ConfigurationError
 from trading.model.base import ConfigModel
 
-VenueName = Literal["sim", "testnet", "binance"]
+VenueName = Literal["sim", "testnet", "demo", "binance"]
 
 # Loopback is allowed beside these: the embedded exchange, and local recording proxies.
 VENUE_HOSTS: dict[VenueName, frozenset[str]] = {
@@ -19,9 +19,19 @@ VENUE_HOSTS: dict[VenueName, frozenset[str]] = {
     "testnet": frozenset(
         {
             "testnet.binance.vision",
+            "testnet.binancefuture.com",
             "stream.testnet.binance.vision",
             "fstream.binancefuture.com",
             "ws-api.testnet.binance.vision",
+        }
+    ),
+    "demo": frozenset(
+        {
+            "demo-api.binance.com",
+            "demo-fapi.binance.com",
+            "demo-stream.binance.com",
+            "demo-ws-api.binance.com",
+            "demo-fstream.binance.com",
         }
     ),
     "binance": frozenset(
@@ -33,6 +43,7 @@ VENUE_HOSTS: dict[VenueName, frozenset[str]] = {
             "api3.binance.com",
             "api4.binance.com",
             "data-api.binance.vision",
+            "fapi.binance.com",
             "stream.binance.com",
             "data-stream.binance.vision",
             "fstream.binance.com",
@@ -45,6 +56,7 @@ VENUE_HOSTS: dict[VenueName, frozenset[str]] = {
 CREDENTIAL_NAMES: dict[VenueName, tuple[str, str]] = {
     "sim": ("BINANCE_SIM_API_KEY", "BINANCE_SIM_API_SECRET"),
     "testnet": ("BINANCE_TESTNET_API_KEY", "BINANCE_TESTNET_API_SECRET"),
+    "demo": ("BINANCE_DEMO_API_KEY", "BINANCE_DEMO_API_SECRET"),
     "binance": ("BINANCE_API_KEY", "BINANCE_API_SECRET"),
 }
 
@@ -76,19 +88,32 @@ class VenueEndpoints(ConfigModel):
         pattern=r"^(wss?://[^\s?#]+)?$",
         description="WebSocket API with its path (…/ws-api/v3); empty: the venue's.",
     )
+    futures_rest_url: str = Field(
+        default="",
+        pattern=r"^(https?://[^/\s?#]+)?$",
+        description="REST host of the USD-M futures, e.g. https://fapi.binance.com; empty: the"
+        " venue's.",
+    )
+    fallback_rest_urls: tuple[Annotated[str, Field(pattern=r"^https?://[^/\s?#]+$")], ...] = Field(
+        default=(),
+        description="Other REST hosts of the venue, tried in turn when the one in use does not "
+        "answer; empty: the venue's own (api1 to api4.binance.com for venue binance).",
+    )
     futures_stream_url: str = Field(
         default="",
         pattern=r"^(wss?://[^/\s?#]+)?$",
         description="Host of the USD-M futures' market streams, e.g. wss://fstream.binance.com;"
-        " empty: the venue's. Only venue binance has one of its own: the embedded exchange serves"
-        " no futures, and the testnets of spot and futures are two separate markets.",
+        " empty: the venue's. The embedded exchange has one, too; of the others only venues binance"
+        " and demo: the testnets of spot and futures are two separate markets.",
     )
 
     @property
     def urls(self) -> tuple[str, ...]:
         """All that are known."""
         spot = (self.rest_url, self.stream_url, self.ws_api_url)
-        return tuple(url for url in (*spot, self.futures_stream_url) if url)
+        futures = (self.futures_rest_url, self.futures_stream_url)
+        every = (*spot, *self.fallback_rest_urls, *futures)
+        return tuple(url for url in every if url)
 
 
 DEFAULT_ENDPOINTS: dict[VenueName, VenueEndpoints] = {
@@ -97,24 +122,80 @@ DEFAULT_ENDPOINTS: dict[VenueName, VenueEndpoints] = {
         rest_url="https://testnet.binance.vision",
         stream_url="wss://stream.testnet.binance.vision",
         ws_api_url="wss://ws-api.testnet.binance.vision/ws-api/v3",
+        futures_rest_url="https://testnet.binancefuture.com",
+    ),
+    "demo": VenueEndpoints(
+        rest_url="https://demo-api.binance.com",
+        stream_url="wss://demo-stream.binance.com",
+        ws_api_url="wss://demo-ws-api.binance.com/ws-api/v3",
+        futures_rest_url="https://demo-fapi.binance.com",
+        futures_stream_url="wss://demo-fstream.binance.com",
     ),
     "binance": VenueEndpoints(
         rest_url="https://api.binance.com",
+        fallback_rest_urls=tuple(f"https://api{number}.binance.com" for number in range(1, 5)),
         stream_url="wss://stream.binance.com:9443",
         ws_api_url="wss://ws-api.binance.com/ws-api/v3",
+        futures_rest_url="https://fapi.binance.com",
         futures_stream_url="wss://fstream.binance.com",
     ),
 }
+# The testnet's futures streams are not heard as signals for its spot market, but traded by.
+FUTURES_TRADING_STREAMS: dict[VenueName, str] = {"testnet": "wss://fstream.binancefuture.com"}
+
+
+class RetryConfig(ConfigModel):
+    """How reads that fail are repeated. Orders are sent once, whatever becomes of them."""
+
+    attempts: int = Field(
+        default=5, ge=1, le=20, description="How often a read is tried at most, the first included."
+    )
+    timeout_s: float = Field(
+        default=8.0, gt=0, le=120, description="No repetition begins later than this, in seconds."
+    )
+    first_wait_s: float = Field(
+        default=0.1,
+        gt=0,
+        le=10,
+        description="Pause before the first repetition, in seconds; it doubles, and up to as much "
+        "is added by chance.",
+    )
+    max_wait_s: float = Field(
+        default=2.0, gt=0, le=60, description="Longest pause between repetitions, in seconds."
+    )
+    failures_in_a_row: int = Field(
+        default=8,
+        ge=2,
+        le=1_000,
+        description="So many failures in a row, and the venue's REST interface counts as down: no "
+        "entries, and no calls but one now and then, until one succeeds.",
+    )
+    pause_s: float = Field(
+        default=1.0,
+        gt=0,
+        le=60,
+        description="Pause before the first such call, in seconds; it doubles up to max_pause_s.",
+    )
+    max_pause_s: float = Field(
+        default=5.0, gt=0, le=600, description="Longest pause before such a call, in seconds."
+    )
+
+    @model_validator(mode="after")
+    def _pauses_grow(self) -> RetryConfig:
+        if self.max_wait_s < self.first_wait_s or self.max_pause_s < self.pause_s:
+            raise ValueError("max_wait_s and max_pause_s must not be below the first ones")
+        return self
 
 
 class ReconnectConfig(ConfigModel):
     """How streams are watched and brought back. Retries never end."""
 
     stale_after_ms: int = Field(
-        default=10_000,
+        default=5_000,
         ge=500,
         le=600_000,
-        description="Silence on the market stream after which its socket is replaced (ms).",
+        description="Silence on the market stream after which its socket is replaced (ms). Well"
+        " below crash_detection.stale_after_ms, a silent socket is replaced before it is a halt.",
     )
     first_delay_ms: int = Field(
         default=100, ge=1, le=60_000, description="Pause before the first reconnection (ms)."
@@ -145,12 +226,32 @@ class ReconnectConfig(ConfigModel):
         return self
 
 
+class FuturesConfig(ConfigModel):
+    """Trading of USD-M perpetuals in place of spot pairs: long only, in one-way mode."""
+
+    enabled: bool = Field(
+        default=False,
+        description="Send orders to the USD-M perpetuals of the pairs instead of spot.",
+    )
+    leverage: int = Field(
+        default=1,
+        ge=1,
+        le=20,
+        description="Leverage set for every traded contract; what may be risked is limited in"
+        " section risk, whatever the leverage.",
+    )
+    margin_type: Literal["ISOLATED", "CROSSED"] = Field(
+        default="ISOLATED", description="Margin type set for every traded contract."
+    )
+
+
 class ExchangeConfig(ConfigModel):
     """Which venue is traded, how, and with which patience."""
 
     venue: VenueName = Field(
         default="sim",
-        description="sim: embedded exchange; testnet: Binance testnet; binance: real money.",
+        description="sim: embedded exchange; testnet: Binance testnet; demo: Binance demo mode, its"
+        " market with play money; binance: real money.",
     )
     dry_run: bool = Field(
         default=False,
@@ -159,6 +260,9 @@ class ExchangeConfig(ConfigModel):
     i_understand_this_trades_real_money: bool = Field(
         default=False,
         description="Must be true before venue binance sends a real order.",
+    )
+    futures: FuturesConfig = Field(
+        default_factory=FuturesConfig, description="Trading of USD-M perpetuals; off by default."
     )
     futures_signals: bool = Field(
         default=True,
@@ -187,6 +291,9 @@ class ExchangeConfig(ConfigModel):
         default_factory=VenueEndpoints,
         description="Other addresses than the venue's own; only its own hosts and loopback pass.",
     )
+    retry: RetryConfig = Field(
+        default_factory=RetryConfig, description="Repeating reads that fail."
+    )
     reconnect: ReconnectConfig = Field(
         default_factory=ReconnectConfig, description="Watchdog and back-off of the streams."
     )
@@ -198,6 +305,14 @@ class ExchangeConfig(ConfigModel):
             if not (is_loopback(host) or host in VENUE_HOSTS[self.venue]):
                 allowed = ", ".join(("loopback", *sorted(VENUE_HOSTS[self.venue])))
                 raise ValueError(f"{url} is no host of venue {self.venue}; allowed: {allowed}")
+            if urlsplit(url).scheme in ("http", "ws") and not is_loopback(host):
+                raise ValueError(f"{url} would send keys in clear text: use https or wss")
+        return self
+
+    @model_validator(mode="after")
+    def _paper_is_spot(self) -> ExchangeConfig:
+        if self.dry_run and self.futures.enabled:
+            raise ValueError("there is no paper trading of futures: set dry_run or futures.enabled")
         return self
 
     def resolved_endpoints(self) -> VenueEndpoints:
@@ -211,13 +326,30 @@ class ExchangeConfig(ConfigModel):
             rest_url=self.endpoints.rest_url or defaults.rest_url,
             stream_url=self.endpoints.stream_url or defaults.stream_url,
             ws_api_url=self.endpoints.ws_api_url or defaults.ws_api_url,
-            futures_stream_url=self.endpoints.futures_stream_url or defaults.futures_stream_url,
+            futures_rest_url=self.endpoints.futures_rest_url or defaults.futures_rest_url,
+            futures_stream_url=self._futures_stream_url(),
+            # A host of one's own is not left for the venue's.
+            fallback_rest_urls=self.endpoints.fallback_rest_urls
+            or (() if self.endpoints.rest_url else defaults.fallback_rest_urls),
         )
         if not (endpoints.rest_url and endpoints.stream_url and endpoints.ws_api_url):
             raise ConfigurationError(
                 f"exchange.endpoints: venue {self.venue} needs rest_url, stream_url and ws_api_url"
             )
+        if self.futures.enabled and not (
+            endpoints.futures_rest_url and endpoints.futures_stream_url
+        ):
+            raise ConfigurationError(
+                f"exchange.endpoints: venue {self.venue} needs futures_rest_url and"
+                " futures_stream_url where exchange.futures.enabled is true"
+            )
         return endpoints
+
+    def _futures_stream_url(self) -> str:
+        own = DEFAULT_ENDPOINTS[self.venue].futures_stream_url
+        if self.futures.enabled:
+            own = own or FUTURES_TRADING_STREAMS.get(self.venue, "")
+        return self.endpoints.futures_stream_url or own
 
     @property
     def hears_futures(self) -> bool:

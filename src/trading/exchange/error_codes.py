@@ -1,7 +1,8 @@
 """What the venue's error numbers mean for us.
 
 Binance's numbers are also spoken by the embedded exchange, so the real adapter, the paper venue
-and the in-process venue share this table. Source of the codes: binance-spot-api-docs, errors.md.
+and the in-process venue share this table. Sources of the codes: binance-spot-api-docs, errors.md;
+for USD-M futures the error codes of their documentation.
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ from trading.errors import (
 DEFAULT_RETRY_AFTER_S = 60.0  # limits are counted in windows of one minute
 
 RATE_LIMIT_CODES = frozenset({-1003, -1015, -1034})
-CLOCK_CODES = frozenset({-1021})
+CLOCK_CODES = frozenset({-1021, -5028})
 AUTHENTICATION_CODES = frozenset({-1002, -1022, -2014, -2015})
 NOT_FOUND_CODES = frozenset({-2011, -2013, -2026})
 # The venue itself says that it does not know, or that its inside broke while it worked on it.
 UNKNOWN_STATE_CODES = frozenset({-1000, -1001, -1006, -1007, -1008})
 DUPLICATE_ORDER = "Duplicate order sent."
+DUPLICATE_CODES = frozenset({-4116})  # futures; spot says it in words
 
 
 def error_for_code(
@@ -53,7 +55,7 @@ def error_for_code(
     if status == 401 or code in AUTHENTICATION_CODES:
         return AuthenticationError(text, code=code or None)
     if is_order:
-        if code == 0 or DUPLICATE_ORDER in message:
+        if code == 0 or code in DUPLICATE_CODES or DUPLICATE_ORDER in message:
             return UnknownOutcomeError(text, code=code or None)
         return OrderRejectedError(text, code=code)
     if code in NOT_FOUND_CODES:

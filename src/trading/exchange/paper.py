@@ -1,7 +1,8 @@
 """Dry runs: live data, paper fills, no signed request.
 
-Orders go to a ``SimulatedExchange`` in this process whose tape is the venue's live stream; data
-is asked of the venue's public endpoints without a key.
+Orders go to a ``SimulatedExchange`` in this process whose tape is the venue's live stream and whose
+book is the venue's own: an order that takes liquidity walks the live levels, one that rests waits
+behind what rests there. Data is asked of the venue's public endpoints without a key.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
+from typing import Protocol
 
 from trading.clock import Clock
 from trading.errors import ExchangeError
@@ -16,11 +19,14 @@ from trading.exchange.protocols import ExchangeClient, FeedListener, MarketFeed
 from trading.exchange.simulated import SimulatedAccountClient
 from trading.model.market import Bar, Book, Instrument, Tick
 from trading.model.order import OrderReport
+from trading.model.signals import BookTop
 from trading.simulator.config import SimulatorConfig
 from trading.simulator.exchange import SimulatedExchange
+from trading.simulator.live_book import LiveBook
 
 log = logging.getLogger(__name__)
 
+BOOK_LEVELS = 100  # of the live book that a paper order may walk
 HISTORY_BARS = 60  # enough for a last price and the 5 min average that limit prices are held to
 
 
@@ -73,15 +79,33 @@ class PaperClient(SimulatedAccountClient):
         self.exchange.load_history(symbol, bars)
 
 
-class PaperFeed:
-    """The venue's feed, shown to the paper market before anybody else sees it."""
+class LiveBooks(Protocol):
+    """Order books of a venue, kept up to date; asked from any thread."""
 
-    def __init__(self, live: MarketFeed, client: PaperClient) -> None:
+    async def run(self, symbols: tuple[str, ...], on_lost: Callable[[str], None]) -> None: ...
+
+    def top(self, symbol: str, levels: int) -> BookTop | None: ...
+
+
+class PaperFeed:
+    """The venue's feed, shown to the paper market before anybody else sees it, and its books."""
+
+    def __init__(self, live: MarketFeed, client: PaperClient, books: LiveBooks) -> None:
         self._live = live
         self._client = client
+        self._books = books
 
     async def run(self, symbols: tuple[str, ...], listener: FeedListener) -> None:
-        await self._live.run(symbols, _Tee(self._client, listener))
+        books = asyncio.create_task(self._books.run(symbols, _note_lost_books))
+        try:
+            await self._live.run(symbols, _Tee(self._client, listener))
+        finally:
+            books.cancel()
+            await asyncio.gather(books, return_exceptions=True)
+
+
+def _note_lost_books(reason: str) -> None:
+    log.warning("the paper market's books are gone until their stream is back: %s", reason)
 
 
 class _Tee:
@@ -125,10 +149,14 @@ class PaperVenue:
         feed: MarketFeed,
         clock: Clock,
         simulator: SimulatorConfig,
+        books: LiveBooks,
     ) -> None:
-        exchange = SimulatedExchange(simulator, (), clock)
+        def live_book(instrument: Instrument) -> LiveBook:
+            return LiveBook(instrument, partial(books.top, instrument.symbol, BOOK_LEVELS))
+
+        exchange = SimulatedExchange(simulator, (), clock, live_book)
         self._client = PaperClient(public, exchange, clock)
-        self._feed = PaperFeed(feed, self._client)
+        self._feed = PaperFeed(feed, self._client, books)
         self._user_stream = PaperUserStream(self._client)
 
     @property

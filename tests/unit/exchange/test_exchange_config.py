@@ -19,6 +19,21 @@ def config(**values: object) -> ExchangeConfig:
 
 
 @pytest.mark.parametrize(
+    "endpoints",
+    [{"rest_url": "http://api.binance.com"}, {"stream_url": "ws://stream.binance.com"}],
+)
+def test_nothing_is_sent_in_clear_text_but_to_this_machine(endpoints: dict[str, str]) -> None:
+    with pytest.raises(ValidationError, match="clear text"):
+        config(venue="binance", endpoints=endpoints)
+    config(venue="binance", endpoints={"rest_url": "http://127.0.0.1:1"})
+
+
+def test_a_dry_run_of_futures_is_refused_with_the_settings() -> None:
+    with pytest.raises(ValidationError, match="no paper trading of futures"):
+        config(dry_run=True, futures={"enabled": True})
+
+
+@pytest.mark.parametrize(
     ("venue", "url"),
     [
         ("sim", "https://api.binance.com"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from decimal import Decimal
 
@@ -23,6 +23,7 @@ from venue_server import (
 from trading.clock import SystemClock
 from trading.exchange.factory import create_venue
 from trading.exchange.protocols import Venue
+from trading.model.market import Book
 from trading.model.order import OrderReport, OrderStatus
 
 SECRETS_ON_THE_WIRE = (b"signature=", b"x-mbx-apikey", b"/ws-api", b"post ", b"delete ", b"/sapi")
@@ -134,5 +135,59 @@ async def test_paper_reports_reach_the_loop_that_runs_the_user_stream() -> None:
 async def test_the_paper_market_is_open_before_the_first_live_tick() -> None:
     async with venue_behind_a_recorder(dry_run=True) as (_, venue, _):
         await venue.client.instruments(("BTCUSDT",))
-        report = await venue.client.submit_order(market_buy("sg-1"), unfenced)
+        report = await venue.client.submit_order(limit_buy("sg-1"), unfenced)
+        assert report.status is OrderStatus.NEW
+
+
+@asynccontextmanager
+async def paper_market(
+    served: ServedExchange, venue: Venue
+) -> AsyncIterator[Callable[[], Awaitable[Book]]]:
+    """The dry run's feed runs; yields what asks the venue itself for its book."""
+    heard = TickLog()
+    await venue.client.instruments(("BTCUSDT",))
+    async with running(venue.feed.run(("BTCUSDT",), heard)):
+        books = venue.feed._books
+        await eventually(lambda: books.top("BTCUSDT", 1))
+        yield lambda: venue.client.order_book("BTCUSDT", 100)
+
+
+async def test_a_large_paper_order_pays_level_by_level_what_the_live_book_asks() -> None:
+    async with (
+        venue_behind_a_recorder(dry_run=True) as (served, venue, _),
+        paper_market(served, venue) as live_book,
+    ):
+        first, second, *_ = (await live_book()).asks
+        quantity = first.quantity + second.quantity / 2
+        venue.client.exchange.open_account("paper", {"USDT": Decimal(1_000_000)})
+        report = await venue.client.submit_order(market_buy("sg-1", str(quantity)), unfenced)
         assert report.status is OrderStatus.FILLED
+        assert [(fill.price, fill.quantity) for fill in report.fills] == [
+            (first.price, first.quantity),
+            (second.price, second.quantity / 2),
+        ]
+        fees = sum(fill.fee for fill in report.fills)
+        assert fees == quantity * Decimal("0.001")
+
+
+async def test_a_resting_paper_order_waits_behind_all_that_rests_at_its_price() -> None:
+    async with (
+        venue_behind_a_recorder(dry_run=True) as (served, venue, _),
+        paper_market(served, venue) as live_book,
+    ):
+        best, *_ = (await live_book()).bids
+        order = limit_buy("sg-1", str(best.price), "0.01")
+        await venue.client.submit_order(order, unfenced)
+        for quantity, filled in ((float(best.quantity), Decimal(0)), (0.02, Decimal("0.01"))):
+            served.tick(float(best.price), quantity)
+            await eventually(lambda: venue.client.exchange.last_price("BTCUSDT") == best.price)
+            await asyncio.sleep(0.05)
+            report = await venue.client.query_order("BTCUSDT", "sg-1")
+            assert report.filled_quantity == filled
+
+
+async def test_no_paper_order_takes_from_a_book_that_is_not_known() -> None:
+    async with venue_behind_a_recorder(dry_run=True) as (_, venue, _):
+        await venue.client.instruments(("BTCUSDT",))
+        report = await venue.client.submit_order(market_buy("sg-1"), unfenced)
+        assert (report.status, report.filled_quantity) == (OrderStatus.EXPIRED, Decimal(0))

@@ -24,7 +24,7 @@ async def storm(served: ServedExchange) -> tuple[Counter[str], Counter[int]]:
     left_s = 60 - time.time() % 60
     if left_s < 8:  # a storm over two of the venue's minutes would prove less
         await asyncio.sleep(left_s + 0.1)
-    client = BinanceClient(served.config(request_timeout_s=3.0), served.credentials, SystemClock())
+    client = BinanceClient(served.config(request_timeout_s=30.0), served.credentials, SystemClock())
     await client.connect()
     await client.instruments(("BTCUSDT",))
     given: Counter[int] = Counter()

@@ -1,59 +1,74 @@
-"""Portfolio limits, checked and reserved in one step."""
+"""The risk engine's second half: rules for sized entries, checked and reserved in one step."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 
-from trading.clock import MINUTE_MS
+from trading.clock import HOUR_MS, MINUTE_MS
 from trading.errors import RiskLimitError
-from trading.model.order import ZERO
+from trading.risk.approvals import ApprovalLedger
+from trading.risk.entry_facts import (
+    AccountView,
+    EntryFacts,
+    EntryOrder,
+    MarketConditions,
+    SentEntry,
+    TradeHistory,
+)
+from trading.risk.entry_rules import ENTRY_RULES
 from trading.risk.reservations import Reservation, ReservationBook
 from trading.risk.risk_config import RiskConfig
-from trading.risk.sizing import HUNDRED, percent
-
-
-@dataclass(frozen=True, slots=True)
-class AccountView:
-    """The account at one moment, in the quote asset.
-
-    ``cash`` is what is held of the quote asset, locked or not; ``open_notional`` is the positions'
-    value by symbol.
-    """
-
-    equity: Decimal
-    cash: Decimal
-    day_start_equity: Decimal
-    open_notional: Mapping[str, Decimal]
-
-    @property
-    def daily_loss_pct(self) -> Decimal:
-        """Loss since the start of the UTC day in % of the equity then; negative for a gain."""
-        if self.day_start_equity <= 0:
-            return ZERO
-        return (self.day_start_equity - self.equity) / self.day_start_equity * HUNDRED
+from trading.risk.rule import Rule, first_breach
+from trading.risk.sizing import percent
 
 
 class RiskLimits:
-    """Checks an entry against every limit and reserves its exposure atomically. Thread-safe."""
+    """Asks every rule about an entry, and reserves its exposure atomically. Thread-safe.
 
-    def __init__(self, config: RiskConfig, reservations: ReservationBook) -> None:
+    ``approvals`` learns what passed; an entry that is not in there cannot be sent.
+    """
+
+    def __init__(
+        self,
+        config: RiskConfig,
+        reservations: ReservationBook,
+        *,
+        approvals: ApprovalLedger | None = None,
+        rules: Iterable[Rule[EntryFacts]] = ENTRY_RULES,
+    ) -> None:
         self._config = config
         self._reservations = reservations
-        self._sent_at_ms: deque[int] = deque()  # guarded by the reservation book's lock
+        self.approvals = approvals or ApprovalLedger()
+        self._rules = tuple(rules)
+        self._sent: deque[SentEntry] = deque()  # guarded by the reservation book's lock
+        self._proposed_at_ms: deque[int] = deque()
+
+    def note_proposal(self, now_ms: int) -> None:
+        """Count a proposal, whatever becomes of it. On the order loop.
+
+        Raises:
+            RiskLimitError: there were too many; this one is not to be looked at.
+        """
+        while self._proposed_at_ms and self._proposed_at_ms[0] <= now_ms - MINUTE_MS:
+            self._proposed_at_ms.popleft()
+        limit = self._config.max_proposals_per_minute
+        if len(self._proposed_at_ms) >= limit:
+            raise RiskLimitError("max_proposals_per_minute", limit=str(limit), value=str(limit + 1))
+        self._proposed_at_ms.append(now_ms)
 
     def reserve(
         self,
         order_id: str,
-        symbol: str,
-        notional: Decimal,
+        order: EntryOrder,
         *,
         account: Callable[[], AccountView],
+        market: MarketConditions,
+        history: TradeHistory,
         now_ms: int,
     ) -> None:
-        """Reserve ``notional`` for one entry.
+        """Approve one entry and reserve what it costs.
 
         ``account`` is read under the lock, so that no other reservation comes between.
 
@@ -62,76 +77,65 @@ class RiskLimits:
         """
 
         def check(reserved: Mapping[str, Decimal]) -> None:
-            self._check(symbol, notional, account(), reserved, now_ms)
-            self._sent_at_ms.append(now_ms)
+            self._check(self._facts(order, account(), reserved, market, history, now_ms))
+            self._sent.append(SentEntry(now_ms, order.symbol))
+            self.approvals.approve(order_id, order.notional)
 
-        self._reservations.reserve(order_id, Reservation(symbol, notional), check)
+        self._reservations.reserve(order_id, Reservation(order.symbol, order.notional), check)
 
-    def check(self, symbol: str, notional: Decimal, account: AccountView, now_ms: int) -> None:
+    def release(self, order_id: str) -> None:
+        """The entry was not sent, and will not be: its room and its approval are free again."""
+        self.approvals.withdraw(order_id)
+        self._reservations.release(order_id)
+
+    def check(
+        self,
+        order: EntryOrder,
+        account: AccountView,
+        market: MarketConditions,
+        history: TradeHistory,
+        now_ms: int,
+    ) -> None:
         """The same checks without reserving.
 
         Raises:
             RiskLimitError: as ``reserve`` would.
         """
-        self._check(symbol, notional, account, self._reservations.by_symbol(), now_ms)
+        reserved = self._reservations.by_symbol()
+        self._check(self._facts(order, account, reserved, market, history, now_ms))
 
-    def restore_sent(self, times_ms: list[int]) -> None:
-        """Entries of the last minute from before a restart count too."""
-        self._sent_at_ms.extend(sorted(times_ms))
+    def restore_sent(self, entries: Iterable[SentEntry]) -> None:
+        """Entries of the last hour from before a restart count too."""
+        self._sent.extend(sorted(entries, key=lambda entry: entry.time_ms))
 
     def max_exposure(self, equity: Decimal) -> Decimal:
         return equity * percent(self._config.max_portfolio_exposure_pct)
 
-    def _check(
+    def _facts(
         self,
-        symbol: str,
-        notional: Decimal,
+        order: EntryOrder,
         account: AccountView,
         reserved: Mapping[str, Decimal],
+        market: MarketConditions,
+        history: TradeHistory,
         now_ms: int,
-    ) -> None:
-        config = self._config
-        if account.daily_loss_pct >= Decimal(str(config.max_daily_loss_pct)):
-            raise RiskLimitError(
-                "max_daily_loss_pct",
-                limit=str(config.max_daily_loss_pct),
-                value=f"{account.daily_loss_pct:.2f}",
-            )
-        busy = {*account.open_notional, *reserved}
-        if symbol in busy:
-            raise RiskLimitError(
-                "one_position_per_symbol", limit="1", value="2", message=f"{symbol} is under way"
-            )
-        if len(busy) >= config.max_concurrent_positions:
-            raise RiskLimitError(
-                "max_concurrent_positions",
-                limit=str(config.max_concurrent_positions),
-                value=str(len(busy) + 1),
-            )
-        max_position = account.equity * percent(config.max_position_pct)
-        if notional > max_position:
-            raise RiskLimitError(
-                "max_position_pct", limit=f"{max_position:.2f}", value=f"{notional:.2f}"
-            )
-        promised = sum(reserved.values(), ZERO)
-        exposure = sum(account.open_notional.values(), ZERO) + promised + notional
-        max_exposure = self.max_exposure(account.equity)
-        if exposure > max_exposure:
-            raise RiskLimitError(
-                "max_portfolio_exposure_pct", limit=f"{max_exposure:.2f}", value=f"{exposure:.2f}"
-            )
-        if promised + notional > account.cash:
-            raise RiskLimitError(
-                "cash", limit=f"{account.cash:.2f}", value=f"{promised + notional:.2f}"
-            )
-        self._forget_before(now_ms - MINUTE_MS)
-        if len(self._sent_at_ms) >= config.max_orders_per_minute:
-            raise RiskLimitError(
-                "max_orders_per_minute",
-                limit=str(config.max_orders_per_minute),
-                value=str(len(self._sent_at_ms) + 1),
-            )
+    ) -> EntryFacts:
+        while self._sent and self._sent[0].time_ms <= now_ms - HOUR_MS:
+            self._sent.popleft()
+        return EntryFacts(
+            now_ms=now_ms,
+            order=order,
+            account=account,
+            reserved=reserved,
+            history=history,
+            market=market,
+            sent=tuple(self._sent),
+        )
 
-    def _forget_before(self, time_ms: int) -> None:
-        while self._sent_at_ms and self._sent_at_ms[0] <= time_ms:
-            self._sent_at_ms.popleft()
+    def _check(self, facts: EntryFacts) -> None:
+        found = first_breach(self._rules, facts, self._config)
+        if found is not None:
+            rule, breach = found
+            raise RiskLimitError(
+                rule, limit=breach.limit, value=breach.value, message=breach.message
+            )

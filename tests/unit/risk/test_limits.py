@@ -7,11 +7,13 @@ import time
 from decimal import Decimal
 
 import pytest
+from calm_market import UNHURRIED, market
 from hypothesis import given
 from hypothesis import strategies as st
 
 from trading.errors import RiskLimitError
-from trading.risk.limits import AccountView, RiskLimits
+from trading.risk.entry_facts import AccountView, EntryOrder, TradeHistory
+from trading.risk.limits import RiskLimits
 from trading.risk.reservations import Reservation, ReservationBook
 from trading.risk.risk_config import RiskConfig
 
@@ -29,11 +31,32 @@ def account(**changes: Decimal | dict[str, Decimal]) -> AccountView:
     return AccountView(**{**values, **changes})  # type: ignore[arg-type]
 
 
+def reserve(
+    limits: RiskLimits,
+    order_id: str,
+    symbol: str,
+    notional: Decimal,
+    view: AccountView | None = None,
+    now_ms: int = 0,
+) -> None:
+    """An entry of ``notional`` that rests in a calm market with a book."""
+    order = EntryOrder(symbol, notional, Decimal(1), Decimal(1), takes_liquidity=False)
+    limits.reserve(
+        order_id,
+        order,
+        account=lambda: view or account(),
+        market=market(symbol),
+        history=TradeHistory(),
+        now_ms=now_ms,
+    )
+
+
 def config(**changes: object) -> RiskConfig:
     values = {
         "max_position_pct": 100,
         "max_portfolio_exposure_pct": 50,
         "max_orders_per_minute": 99,
+        **UNHURRIED,
     }
     return RiskConfig(**{**values, **changes})  # type: ignore[arg-type]
 
@@ -41,10 +64,10 @@ def config(**changes: object) -> RiskConfig:
 class CheckThenAct(RiskLimits):
     """The mutant: checks first and books afterwards."""
 
-    def reserve(self, order_id, symbol, notional, *, account, now_ms):  # type: ignore[no-untyped-def]
-        self.check(symbol, notional, account(), now_ms)
+    def reserve(self, order_id, order, *, account, market, history, now_ms):  # type: ignore[no-untyped-def]
+        self.check(order, account(), market, history, now_ms)
         time.sleep(0)
-        self._reservations.restore(order_id, Reservation(symbol, notional))
+        self._reservations.restore(order_id, Reservation(order.symbol, order.notional))
 
 
 def passes_at_once(kind: type[RiskLimits], orders: int = 8) -> int:
@@ -57,7 +80,7 @@ def passes_at_once(kind: type[RiskLimits], orders: int = 8) -> int:
     def send(number: int) -> None:
         barrier.wait()
         try:
-            limits.reserve(f"o{number}", f"C{number}USDT", notional, account=account, now_ms=0)
+            reserve(limits, f"o{number}", f"C{number}USDT", notional)
         except RiskLimitError:
             return
         passed.append(number)
@@ -84,9 +107,7 @@ def test_exposure_never_exceeds_its_limit(orders: list[tuple[int, int]]) -> None
     limits = RiskLimits(config(max_concurrent_positions=100), book)
     for number, (symbol, notional) in enumerate(orders):
         try:
-            limits.reserve(
-                str(number), f"C{symbol}USDT", Decimal(notional), account=account, now_ms=0
-            )
+            reserve(limits, str(number), f"C{symbol}USDT", Decimal(notional))
         except RiskLimitError:
             continue
         if number % 3 == 0:
@@ -115,7 +136,7 @@ def test_each_limit_refuses_with_rule_limit_and_value(
 ) -> None:
     limits = RiskLimits(config(**settings), ReservationBook())
     with pytest.raises(RiskLimitError) as refusal:
-        limits.reserve("o", "AAAUSDT", Decimal(1_000), account=lambda: account(**view), now_ms=0)
+        reserve(limits, "o", "AAAUSDT", Decimal(1_000), account(**view))
     assert refusal.value.rule == rule
     assert refusal.value.limit
     assert refusal.value.value
@@ -125,11 +146,11 @@ def test_entries_are_limited_in_any_sixty_seconds() -> None:
     book = ReservationBook()
     limits = RiskLimits(config(max_orders_per_minute=2), book)
     for number, now_ms in enumerate((0, 30_000)):
-        limits.reserve(str(number), "AAAUSDT", Decimal(1), account=account, now_ms=now_ms)
+        reserve(limits, str(number), "AAAUSDT", Decimal(1), now_ms=now_ms)
         book.release(str(number))
     with pytest.raises(RiskLimitError, match="max_orders_per_minute"):
-        limits.reserve("2", "AAAUSDT", Decimal(1), account=account, now_ms=59_999)
-    limits.reserve("3", "AAAUSDT", Decimal(1), account=account, now_ms=60_001)
+        reserve(limits, "2", "AAAUSDT", Decimal(1), now_ms=59_999)
+    reserve(limits, "3", "AAAUSDT", Decimal(1), now_ms=60_001)
 
 
 def test_a_reservation_only_ever_shrinks() -> None:

@@ -14,9 +14,11 @@ from trading.errors import DecisionRejectedError, RiskLimitError
 from trading.model.decision import TradeProposal
 from trading.model.market import Instrument
 from trading.model.order import OrderType, Side
-from trading.risk.decision_validation import ProposalFacts, SpikeFacts, validate_proposal
-from trading.risk.risk_config import RiskConfig
-from trading.risk.sizing import SizedEntry, size_entry
+from trading.risk.decision_validation import validate_proposal
+from trading.risk.entry_facts import TradeHistory
+from trading.risk.proposal_rules import ProposalFacts, SpikeFacts
+from trading.risk.risk_config import RiskConfig, SizingConfig, SizingMethod
+from trading.risk.sizing import SizedEntry, size_entry, size_multiplier_now
 
 INSTRUMENT = Instrument(
     symbol="ABCUSDT",
@@ -113,13 +115,14 @@ PROPOSAL = TradeProposal(
     deadline_ms=31_000,
     reasoning="",
 )
+SPIKE = SpikeFacts("ABCUSDT", 500, Decimal("9.5"), Decimal(10))
 FACTS = ProposalFacts(
     now_ms=2_000,
     epoch=3,
     data_fresh=True,
     last_price=10.0,
     instrument=INSTRUMENT,
-    spike=SpikeFacts("ABCUSDT", 500),
+    spike=SPIKE,
 )
 
 
@@ -144,9 +147,9 @@ def test_a_sound_proposal_passes() -> None:
         ({"notional": Decimal("NaN")}, "not_finite"),
         ({"notional": Decimal(-1)}, "notional"),
         ({"confidence": 0.1}, "min_confidence"),
-        ({"stop_loss_pct": 0.1}, "stop_loss"),
-        ({"stop_loss_pct": 11.0}, "stop_loss"),
-        ({"take_profit_pct": 0.1}, "take_profit"),
+        ({"stop_loss_pct": 0.1}, "min_stop_loss_pct"),
+        ({"stop_loss_pct": 11.0}, "max_stop_loss_pct"),
+        ({"take_profit_pct": 0.1}, "min_take_profit_pct"),
         ({"epoch": 2}, "epoch"),
         ({"epoch": 4}, "epoch"),
         ({"deadline_ms": 2_000}, "deadline"),
@@ -171,8 +174,9 @@ def test_a_proposal_built_around_its_models_bounds_is_refused(
         ({"last_price": None}, "no_price"),
         ({"last_price": float("nan")}, "no_price"),
         ({"spike": None}, "spike_unknown"),
-        ({"spike": SpikeFacts("OTHERUSDT", 500)}, "spike_symbol"),
-        ({"spike": SpikeFacts("ABCUSDT", -200_000)}, "spike_stale"),
+        ({"spike": replace(SPIKE, symbol="OTHERUSDT")}, "spike_symbol"),
+        ({"spike": replace(SPIKE, detected_at_ms=-200_000)}, "spike_stale"),
+        ({"spike": replace(SPIKE, price_to=Decimal(12))}, "max_resolved_share"),
     ],
 )
 def test_facts_against_a_proposal_refuse_it(changes: dict[str, Any], rule: str) -> None:
@@ -197,3 +201,71 @@ def test_limits_that_contradict_each_other_are_refused() -> None:
         RiskConfig(min_stop_loss_pct=5, max_stop_loss_pct=4)
     with pytest.raises(ValueError, match="allowed and blocked"):
         RiskConfig(allowed_symbols=("ABCUSDT",), blocked_symbols=("ABCUSDT",))
+
+
+def settings(method: str, **sizing: Any) -> RiskConfig:
+    return RiskConfig(
+        risk_per_trade_pct=1.0,
+        max_position_pct=20.0,
+        sizing=SizingConfig(method=SizingMethod(method), **sizing),
+    )
+
+
+@pytest.mark.parametrize(
+    ("volatility_pct", "notional"), [(0.05, 1_000), (0.2, 1_000), (0.4, 500), (2.0, 100)]
+)
+def test_a_pair_twice_as_wild_gets_half_the_size(volatility_pct: float, notional: int) -> None:
+    config = settings("volatility", target_volatility_pct=0.2)
+    assert size(config=config, volatility_pct=volatility_pct).notional == notional
+
+
+def test_volatility_sizing_without_a_volatility_makes_no_order() -> None:
+    with pytest.raises(RiskLimitError) as refusal:
+        size(config=settings("volatility"))
+    assert refusal.value.rule == "sizing"
+
+
+def trades(wins: int, losses: int, win: int = 1, loss: int = 1) -> TradeHistory:
+    return TradeHistory((*[Decimal(win)] * wins, *[Decimal(-loss)] * losses), 0)
+
+
+def test_the_kelly_bet_is_taken_in_part_and_never_beyond_the_fixed_fraction() -> None:
+    # 52 % winners that win as much as losers lose: Kelly bets 4 %, a twentieth of it is 0.2 %.
+    config = settings("kelly", kelly_fraction=0.05, kelly_min_trades=20)
+    assert size(config=config, history=trades(26, 24)).notional == 200
+    assert size(config=config, history=trades(45, 5)).notional == 1_000
+
+
+def test_kelly_sizing_risks_half_until_enough_trades_are_known() -> None:
+    config = settings("kelly", kelly_min_trades=20)
+    assert size(config=config, history=trades(19, 0)).notional == 500
+
+
+def test_kelly_sizing_refuses_without_an_edge() -> None:
+    with pytest.raises(RiskLimitError) as refusal:
+        size(config=settings("kelly"), history=trades(20, 30))
+    assert refusal.value.rule == "kelly"
+
+
+def test_a_pair_of_its_own_limit_gets_no_more_than_that() -> None:
+    config = RiskConfig(
+        risk_per_trade_pct=1.0, max_position_pct=20.0, symbol_limits_pct={"ABCUSDT": 3}
+    )
+    assert size(config=config).notional == 300
+
+
+@pytest.mark.parametrize(
+    ("breaker", "minutes_ago", "multiplier"),
+    [(1.0, None, 1.0), (1.0, 0, 0.5), (1.0, 59.99, 0.5), (1.0, 60, 1.0), (0.25, 1, 0.25)],
+)
+def test_sizes_are_halved_for_an_hour_after_a_recovery(
+    breaker: float, minutes_ago: float | None, multiplier: float
+) -> None:
+    now_ms = 100_000_000
+    recovered = None if minutes_ago is None else now_ms - round(minutes_ago * 60_000)
+    assert size_multiplier_now(breaker, recovered, now_ms, SizingConfig()) == multiplier
+
+
+def test_a_pair_in_two_sectors_is_refused() -> None:
+    with pytest.raises(ValueError, match="more than one sector: AAAUSDT"):
+        RiskConfig(sectors={"one": ("AAAUSDT",), "two": ("AAAUSDT", "BBBUSDT")})

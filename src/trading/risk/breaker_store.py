@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from trading.clock import Clock, iso
-from trading.errors import StoreCorruptError
+from trading.errors import StoreCorruptError, StoreError
 from trading.model.breaker import Actor, BreakerStatus, Latch
 from trading.model.metrics import MarketSnapshot
 from trading.risk.breaker_config import CircuitBreakerConfig
 from trading.risk.breaker_state import BreakerState, EventKind, Transition, initial_state
+from trading.storage.audit_anchor import AuditAnchor
+from trading.storage.audit_chain import AuditHead
+from trading.storage.audit_log import append_audit
 from trading.storage.breaker_event_repository import (
     TRIP_KINDS,
     BreakerEventRepository,
@@ -60,13 +63,23 @@ ON CONFLICT (id) DO UPDATE SET revision = excluded.revision, status = excluded.s
 
 
 def create_store(config: StorageConfig, clock: Clock) -> bool:
-    """Create an empty store whose breaker is SAFE; False when there is one already."""
+    """Create an empty store whose breaker is SAFE; False when there is one already.
+
+    The head record of a store that was there before goes into the new one's audit log.
+    """
     state = initial_state(clock.now_ms())
+    anchor = AuditAnchor(config.path)
+    heads: list[AuditHead] = []
 
     def seed(connection: sqlite3.Connection) -> None:
         _write_state(connection, state, CircuitBreakerConfig())
+        payload = {"head_record_before": _noted_before(anchor)}
+        heads.append(append_audit(connection, "store", "created", payload, state.changed_at_ms))
 
-    return create_database(config, seed)
+    created = create_database(config, seed)
+    if created:
+        anchor.write(heads[-1])
+    return created
 
 
 class BreakerStore:
@@ -236,6 +249,13 @@ class BreakerStore:
             )
         except (ValueError, TypeError) as error:
             raise StoreCorruptError(f"the stored breaker state makes no sense: {error}") from error
+
+
+def _noted_before(anchor: AuditAnchor) -> str | None:
+    try:
+        return str(anchor.read() or "") or None
+    except StoreError as error:
+        return str(error)
 
 
 def _as_stored(transition: Transition, stored: BreakerState | None) -> Transition:

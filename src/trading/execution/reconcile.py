@@ -18,21 +18,26 @@ from trading.execution.desk import OrderDesk
 from trading.execution.positions import PositionBook
 from trading.model.market import Instrument
 from trading.model.order import ZERO, AccountSnapshot, Balance, OrderReport
+from trading.model.reconciliation import AssetComparison
 
 logger = logging.getLogger(__name__)
 
 LIST_RATHER_THAN_ASK = 15  # a query weighs 4, a list of all open orders 80
+FEE_TOLERANCE = Decimal("0.004")  # assumed fees may be off by the whole fee; twice that
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Result of one comparison. ``differences`` is by base asset: venue less ours."""
+    """Result of one comparison. ``differences`` is by asset: venue less ours; ``assets`` are all
+    that were compared, ``differing`` those whose difference matters."""
 
     complete: bool  # False: something moved meanwhile or could not be asked; nothing is concluded
     differences: dict[str, Decimal]
     external_orders: tuple[OrderReport, ...] = ()
     problem: str = ""
     balances: Mapping[str, Balance] = field(default_factory=dict)  # of the assets we trade
+    assets: tuple[AssetComparison, ...] = ()
+    differing: tuple[AssetComparison, ...] = ()
 
     @property
     def is_clean(self) -> bool:
@@ -50,18 +55,21 @@ class Reconciler:
         positions: PositionBook,
         account: AccountBook,
         instruments: Mapping[str, Instrument],
+        dust_value: float,
     ) -> None:
         self._client = client
         self._desk = desk
         self._positions = positions
         self._account = account
         self._instruments = instruments
+        self._dust_value = Decimal(str(dust_value))
         self._based: set[str] = set()
 
     async def compare(self) -> Comparison:
         """Bring our orders up to date, then compare balances. Never raises ExchangeError."""
         try:
             external, followed = await self._follow_orders()
+            await self._desk.look_again_at_ended()
             changes = self._desk.changes
             snapshot = await self._client.account()
             await self._look_again()
@@ -73,15 +81,20 @@ class Reconciler:
             return Comparison(False, {}, external, "orders moved during the comparison")
         if not self._is_believable(snapshot):
             return Comparison(False, {}, external, "the venue reports an empty account")
-        differences = self._differences(snapshot)
-        if not differences:
+        assets = self._examine(snapshot)
+        differing = tuple(one for one in assets if self._matters(one))
+        if not differing:
             # A fill that we have not heard of would pass for a loss of what it cost.
             self._account.take(snapshot)
-        return Comparison(True, differences, external, balances=self._ours(snapshot))
-
-    def accept(self) -> None:
-        """Take the venue's balances as the truth at the next comparison (an operator's word)."""
-        self._based.clear()
+            self._desk.balance_taken()
+        return Comparison(
+            True,
+            {one.asset: one.difference for one in differing},
+            external,
+            balances=self._ours(snapshot),
+            assets=assets,
+            differing=differing,
+        )
 
     async def _follow_orders(self) -> tuple[tuple[OrderReport, ...], bool]:
         """Fold the venue's open orders into ours, and query those of ours it does not list.
@@ -121,23 +134,58 @@ class Reconciler:
         assets.update(instrument.quote_asset for instrument in self._instruments.values())
         return {asset: held for asset, held in snapshot.balances.items() if asset in assets}
 
-    def _differences(self, snapshot: AccountSnapshot) -> dict[str, Decimal]:
-        differences: dict[str, Decimal] = {}
-        for instrument in self._instruments.values():
-            base = instrument.base_asset
-            held = self._positions.get(instrument.symbol)
-            ours = held.quantity if held else ZERO
-            balance = snapshot.balances.get(base)
-            total = balance.total if balance is not None else ZERO
-            tolerance = instrument.step_size
-            if held is not None:
-                # Assumed fees may be off by the whole fee; give them twice that.
-                tolerance += held.uncertain_quantity * Decimal("0.004")
-            if base not in self._based:
-                self._based.add(base)
-                self._account.external[base] = max(total - ours, ZERO)
-                self._positions.forget_dust(base)
-            expected = ours + self._account.external[base] + self._positions.dust(base)
-            if abs(total - expected) > tolerance:
-                differences[base] = total - expected
-        return differences
+    def _examine(self, snapshot: AccountSnapshot) -> tuple[AssetComparison, ...]:
+        """Every asset we trade in, as we have it and as the venue does."""
+        return (
+            self._examine_cash(snapshot),
+            *(self._examine_base(pair, snapshot) for pair in self._instruments.values()),
+        )
+
+    def _examine_cash(self, snapshot: AccountSnapshot) -> AssetComparison:
+        total = _total(snapshot, self._account.quote_asset)
+        return AssetComparison(
+            asset=self._account.quote_asset,
+            ours=self._account.cash if self._account.known else total,
+            external=ZERO,
+            dust=ZERO,
+            venue=total,
+            tolerance=self._desk.uncertain_notional * FEE_TOLERANCE,
+            price=Decimal(1),
+        )
+
+    def _examine_base(self, instrument: Instrument, snapshot: AccountSnapshot) -> AssetComparison:
+        base = instrument.base_asset
+        held = self._positions.get(instrument.symbol)
+        ours = held.quantity if held else ZERO
+        total = _total(snapshot, base)
+        tolerance = instrument.step_size
+        if held is not None:
+            tolerance += held.uncertain_quantity * FEE_TOLERANCE
+            if not held.uncertain_quantity and total < self._positions.sellable(held):
+                tolerance = ZERO  # less than a lot step is enough for its stop to be refused
+        if base not in self._based:
+            self._based.add(base)
+            self._account.external[base] = max(total - ours, ZERO)
+            self._positions.forget_dust(base)
+        return AssetComparison(
+            asset=base,
+            ours=ours,
+            external=self._account.external[base],
+            dust=self._positions.dust(base),
+            venue=total,
+            tolerance=tolerance,
+            price=self._account.value_of(base),
+        )
+
+    def _matters(self, one: AssetComparison) -> bool:
+        if abs(one.difference) <= one.tolerance:
+            return False
+        is_cash = one.asset == self._account.quote_asset
+        if one.difference < 0 and one.ours > 0 and not is_cash:
+            return True  # the whole position could not be sold any more
+        return one.value is None or one.value > self._dust_value
+
+
+def _total(snapshot: AccountSnapshot, asset: str) -> Decimal:
+    balance = snapshot.balances.get(asset)
+    return balance.total if balance is not None else ZERO

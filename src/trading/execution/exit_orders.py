@@ -26,12 +26,14 @@ class ExitOrders:
         config: ExecutionConfig,
         clock: Clock,
         epoch: Callable[[], int],
+        price: Callable[[str], Decimal | None],
     ) -> None:
         self._journal = journal
         self._instruments = instruments
         self._offset = percent(config.stop_limit_offset_pct)
         self._clock = clock
         self._epoch = epoch
+        self._price = price
 
     def stop(self, held: HeldPosition, quantity: Decimal, kind: OrderType) -> OrderRecord:
         """A protective stop of ``kind`` at the position's stop price."""
@@ -110,4 +112,6 @@ class ExitOrders:
             spike_id=held.spike_id,
             parent_id=held.entry_id,
             reason=reason,
+            # A stop is decided on at its trigger, everything else now.
+            decision_price=trigger_price or self._price(held.symbol),
         )

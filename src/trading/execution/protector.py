@@ -12,7 +12,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
 
 from trading.clock import Clock
 from trading.errors import DecisionRejectedError, ExchangeError, StoreError, TradingHaltedError
@@ -20,15 +21,17 @@ from trading.execution.books import Books, Effects
 from trading.execution.config import ExecutionConfig
 from trading.execution.desk import OrderDesk
 from trading.execution.exit_orders import ExitOrders
+from trading.execution.exit_rules import ExitRules
 from trading.execution.journal import Journal
 from trading.execution.positions import HeldPosition
-from trading.model.order import OrderPurpose, OrderStatus, OrderType
+from trading.model.order import ZERO, OrderPurpose, OrderStatus, OrderType
 from trading.risk.sizing import percent
 from trading.storage.order_repository import OrderRecord
 
 logger = logging.getLogger(__name__)
 
 MAX_STOP_REFUSALS = 3  # then the position is sold: an entry without a stop is not kept
+NextSlice = Callable[[Decimal, int], Awaitable[Decimal]]
 _SENDING_ERRORS = (TradingHaltedError, DecisionRejectedError, StoreError)
 
 
@@ -42,6 +45,7 @@ class Protector:
         books: Books,
         journal: Journal,
         orders: ExitOrders,
+        rules: ExitRules,
         config: ExecutionConfig,
         max_slippage_pct: float,
         wait_clock: Clock,
@@ -51,6 +55,7 @@ class Protector:
         self._books = books
         self._journal = journal
         self._orders = orders
+        self._rules = rules
         self._config = config
         self._slippage = percent(max_slippage_pct)
         self._wait_clock = wait_clock
@@ -78,33 +83,48 @@ class Protector:
             TradingHaltedError: the gate refuses; the stop stays in place.
         """
         async with self._locks[symbol]:
-            held = self._books.positions.get(symbol)
-            if held is None:
+            if self._books.positions.get(symbol) is None:
                 return None
-            self._desk.check_reduction(
-                OrderPurpose.EXIT, symbol
-            )  # before the stop is given up for it
-            if self._desk.is_live(held.entry_id):
-                await self._desk.cancel(held.entry_id, reason)
-            if not await self._clear_exits(symbol, reason):
-                raise ExchangeError(f"the exits of {symbol} could not be cancelled yet")
+            await self._give_up_stop(symbol, reason)
             try:
                 return await self._sell(symbol, OrderPurpose.EXIT, reason)
             finally:
                 await self._ensure(symbol)
 
+    async def close_in_slices(self, symbol: str, reason: str, next_slice: NextSlice) -> None:
+        """Sell the whole position at market, in orders of what ``next_slice`` says.
+
+        It is told what is left and how many orders there were. Zero means not now. What is left
+        after an error has its stop again. Raises as ``close`` does, and what ``next_slice`` raises.
+        """
+        async with self._locks[symbol]:
+            if self._books.positions.get(symbol) is None:
+                return
+            await self._give_up_stop(symbol, reason)
+            try:
+                number = 0
+                while (left := self._sellable(symbol)) > 0:
+                    at_most = await next_slice(left, number)
+                    sold = await self._sell(symbol, OrderPurpose.EXIT, reason, at_most=at_most)
+                    if sold is None or sold.status is not OrderStatus.FILLED:
+                        return
+                    number += 1
+            finally:
+                await self._ensure(symbol)
+
     async def take_profit(self, symbol: str) -> None:
-        """Sell at the reached take-profit price, or leave everything as it was."""
+        """Sell what the reached profit levels call for, or leave everything as it was."""
         async with self._locks[symbol]:
             held = self._books.positions.get(symbol)
-            if held is None or not self.is_profit_reached(held):
+            quantity = self._profit_quantity(held) if held is not None else ZERO
+            if quantity <= 0:
                 return
             self._profit_again_ms[symbol] = self._pause_end()
             try:
                 self._desk.check_reduction(OrderPurpose.TAKE_PROFIT, symbol)
                 if not await self._clear_exits(symbol, "take profit"):
                     return
-                await self._sell(symbol, OrderPurpose.TAKE_PROFIT, "take_profit")
+                await self._sell(symbol, OrderPurpose.TAKE_PROFIT, "take_profit", at_most=quantity)
             except _SENDING_ERRORS as error:
                 logger.warning("take profit of %s refused: %s", symbol, error)
             except ExchangeError as error:
@@ -113,15 +133,18 @@ class Protector:
                 await self._ensure(symbol)
 
     def is_profit_reached(self, held: HeldPosition) -> bool:
+        return self._profit_quantity(held) > 0
+
+    def _profit_quantity(self, held: HeldPosition) -> Decimal:
         price = self._books.account.price_of(held.symbol)
-        return (
-            self._config.take_profit_enabled
-            and held.take_profit_price is not None
-            and price is not None
-            and price >= held.take_profit_price
-            and self._data_fresh()
-            and self._wait_clock.now_ms() >= self._profit_again_ms.get(held.symbol, 0)
-        )
+        if (
+            not self._config.take_profit_enabled
+            or price is None
+            or not self._data_fresh()
+            or self._wait_clock.now_ms() < self._profit_again_ms.get(held.symbol, 0)
+        ):
+            return ZERO
+        return self._rules.profit_quantity(held, price)
 
     def tighten(self, symbol: str, distance_pct: float) -> bool:
         """Move the stop's price up to ``distance_pct`` below the last price; never down.
@@ -132,16 +155,23 @@ class Protector:
         price = self._books.account.price_of(symbol)
         if held is None or price is None:
             return False
-        tight = self._orders.round_price(symbol, price * (1 - percent(distance_pct)))
-        if held.stop_price is not None and tight <= held.stop_price:
+        return self.raise_stop(held, price * (1 - percent(distance_pct)))
+
+    def raise_stop(self, held: HeldPosition, price: Decimal) -> bool:
+        """Move the stop's price up to ``price``, never down; ``ensure`` then moves the order.
+
+        Returns whether it changed.
+        """
+        stop = self._orders.round_price(held.symbol, price)
+        if held.stop_price is not None and stop <= held.stop_price:
             return False
-        held.stop_price = tight
+        held.stop_price = stop
         self._save(held)
         return True
 
     def needs_care(self, held: HeldPosition) -> bool:
         """Whether ``ensure`` has something to do and its pause after a failure is over."""
-        if self._is_pausing(held.symbol):
+        if self.is_pausing(held.symbol):
             return False
         try:
             self._desk.check_reduction(OrderPurpose.PROTECTIVE_STOP, held.symbol)
@@ -161,7 +191,7 @@ class Protector:
 
     async def check_stop(self, symbol: str) -> None:
         """The price is below the stop and it still rests: ask the venue what became of it."""
-        if self._is_pausing(symbol):
+        if self.is_pausing(symbol):
             return
         self._retry_later(symbol)
         for stop in self._stops(symbol):
@@ -193,7 +223,7 @@ class Protector:
             return None  # once it is resolved, the change brings us here again
         if len(stops) == 1 and self._fits(stops[0], held):
             return stops[0]
-        if self._is_pausing(symbol):
+        if self.is_pausing(symbol):
             return None
         if not await self._clear_exits(symbol, "replaced by a fitting stop"):
             self._retry_later(symbol)
@@ -238,12 +268,33 @@ class Protector:
         price = self._books.account.price_of(held.symbol)
         return price is not None and held.stop_price is not None and price <= held.stop_price
 
-    async def _sell(self, symbol: str, purpose: OrderPurpose, reason: str) -> OrderRecord | None:
-        """Send one sell of all that can be sold. The caller holds the lock; no exit is open."""
+    async def _give_up_stop(self, symbol: str, reason: str) -> None:
+        """Make room for a sale of all: no exit and no entry of ``symbol`` is open after it."""
+        held = self._books.positions.get(symbol)
+        assert held is not None
+        self._desk.check_reduction(OrderPurpose.EXIT, symbol)  # before the stop is given up for it
+        if self._desk.is_live(held.entry_id):
+            await self._desk.cancel(held.entry_id, reason)
+        if not await self._clear_exits(symbol, reason):
+            raise ExchangeError(f"the exits of {symbol} could not be cancelled yet")
+
+    def _sellable(self, symbol: str) -> Decimal:
+        held = self._books.positions.get(symbol)
+        return self._books.positions.sellable(held) if held is not None else ZERO
+
+    async def _sell(
+        self, symbol: str, purpose: OrderPurpose, reason: str, at_most: Decimal | None = None
+    ) -> OrderRecord | None:
+        """Send one sell of what can be sold. The caller holds the lock; no exit is open.
+
+        One of ``at_most`` is for all, where less or what it leaves could not be sold by itself.
+        """
         held = self._books.positions.get(symbol)
         if held is None:
             return None
         quantity = self._books.positions.sellable(held)
+        if at_most is not None:
+            quantity = self._books.positions.part(held, at_most)
         if quantity <= 0:
             return None
         price = self._books.account.price_of(symbol)
@@ -275,7 +326,8 @@ class Protector:
     def _stops(self, symbol: str) -> list[OrderRecord]:
         return [r for r in self._exits(symbol) if r.purpose is OrderPurpose.PROTECTIVE_STOP]
 
-    def _is_pausing(self, symbol: str) -> bool:
+    def is_pausing(self, symbol: str) -> bool:
+        """Whether an order failed, or the venue asked for time, so recently that none is due."""
         retry_at_ms = max(self._retry_at_ms.get(symbol, 0), self._desk.refused_until_ms)
         return self._wait_clock.now_ms() < retry_at_ms
 

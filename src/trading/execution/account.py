@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 
-from trading.clock import DAY_MS
 from trading.errors import MarketDataError
+from trading.execution.equity_marks import EquityMarks
 from trading.execution.positions import PositionBook
 from trading.model.market import Instrument
 from trading.model.order import ZERO, AccountSnapshot, Balance, OrderPurpose, Side
 from trading.model.portfolio import Portfolio
-from trading.risk.limits import AccountView
+from trading.risk.entry_facts import AccountView
 from trading.risk.reservations import ReservationBook
 from trading.storage.order_repository import OrderRecord
 
@@ -31,15 +31,15 @@ class AccountBook:
         positions: PositionBook,
         reservations: ReservationBook,
         price: Callable[[str], float | None],
+        marks: EquityMarks,
     ) -> None:
         self.quote_asset = quote_asset
         self._instruments = instruments
         self._positions = positions
         self._reservations = reservations
         self._price = price
+        self.marks = marks
         self._cash: Decimal | None = None
-        self._day: int | None = None
-        self._day_start_equity = ZERO
         self.external: dict[str, Decimal] = {}
         self.realized_pnl = ZERO
 
@@ -94,21 +94,11 @@ class AccountBook:
         return AccountView(
             equity=equity,
             cash=self.cash,
-            day_start_equity=self._day_start_equity or equity,
+            day_start_equity=self.marks.equity("day") or equity,
             open_notional=values,
+            week_start_equity=self.marks.equity("week"),
+            peak_equity=self.marks.equity("peak"),
         )
-
-    def start_day(self, now_ms: int) -> Decimal | None:
-        """On the first call of a UTC day, fix the day's opening equity and return it."""
-        day = now_ms // DAY_MS
-        if day == self._day or self._cash is None:
-            return None
-        self._day, self._day_start_equity = day, self.equity
-        return self._day_start_equity
-
-    def restore_day(self, now_ms: int, equity: Decimal) -> None:
-        """The day's opening equity from before a restart."""
-        self._day, self._day_start_equity = now_ms // DAY_MS, equity
 
     def portfolio(self, live_orders: Iterable[OrderRecord]) -> Portfolio:
         """Raises MarketDataError before the first snapshot."""

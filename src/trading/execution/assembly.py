@@ -12,14 +12,23 @@ from trading.events import EventBus
 from trading.exchange.protocols import ExchangeClient
 from trading.execution.account import AccountBook
 from trading.execution.books import Books
+from trading.execution.compliance import ComplianceDesk
 from trading.execution.config import ExecutionConfig
+from trading.execution.controls import OperatingControls
+from trading.execution.corrections import Corrections
 from trading.execution.desk import OrderDesk
+from trading.execution.entry_sizing import EntrySizer
+from trading.execution.equity_marks import EquityMarks
+from trading.execution.equity_meter import EquityMeter
 from trading.execution.exit_orders import ExitOrders
+from trading.execution.exit_rules import ExitRules
 from trading.execution.gate import Gate
 from trading.execution.gateway import OrderGateway
 from trading.execution.halt import HaltResponse
 from trading.execution.jobs import Jobs
 from trading.execution.journal import Journal
+from trading.execution.liquidation import Liquidator
+from trading.execution.position_watch import PositionWatch
 from trading.execution.positions import PositionBook
 from trading.execution.protector import Protector
 from trading.execution.quiescence import Quiescence
@@ -32,6 +41,8 @@ from trading.model.breaker import Actor, BreakerStatus, Latch
 from trading.model.market import Instrument
 from trading.risk.breaker_config import CircuitBreakerConfig
 from trading.risk.circuit_breaker import CircuitBreaker
+from trading.risk.compliance_config import ComplianceConfig
+from trading.risk.entry_facts import ReadConditions
 from trading.risk.limits import RiskLimits
 from trading.risk.reservations import ReservationBook
 from trading.risk.risk_config import RiskConfig
@@ -52,11 +63,13 @@ class Surroundings:
     bus: EventBus
     risk: RiskConfig
     execution: ExecutionConfig
+    compliance: ComplianceConfig
     storage: StorageConfig
     price: Callable[[str], float | None]
     entry_price: Callable[[str], float | None]
     instruments: Mapping[str, Instrument]
     data_fresh: Callable[[], bool]
+    conditions: ReadConditions
     clearance: Clearance
     quote_asset: str
 
@@ -71,6 +84,7 @@ class Parts:
     gate: Gate
     books: Books
     desk: OrderDesk
+    sizer: EntrySizer
     gateway: OrderGateway
     protector: Protector
     sweep: Sweep
@@ -79,6 +93,22 @@ class Parts:
     trust: BookTrust
     watch: Watch
     limits: RiskLimits
+    controls: OperatingControls
+    compliance: ComplianceDesk
+    liquidator: Liquidator
+    equity_meter: EquityMeter
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """What was counted since the start, by name."""
+        return {
+            "entries sent": self.gateway.sent,
+            "entries refused": self.gateway.refused,
+            "entries cancelled": self.sweep.entries_cancelled,
+            "entries fenced": self.gate.fenced,
+            "stops placed": self.protector.stops_placed,
+            "trades closed": self.books.trades_closed,
+        }
 
 
 def assemble(around: Surroundings, connection: sqlite3.Connection) -> Parts:
@@ -89,7 +119,6 @@ def assemble(around: Surroundings, connection: sqlite3.Connection) -> Parts:
         around.execution,
         around.breaker,
     )
-    venue = around.client.venue
     jobs = Jobs()
 
     def store_failed(error: StoreError) -> None:
@@ -100,9 +129,12 @@ def assemble(around: Surroundings, connection: sqlite3.Connection) -> Parts:
             f"the order journal failed: {error}", actor=Actor.SYSTEM, rule="store", latch=True
         )
 
-    journal = Journal(connection, venue, on_failure=store_failed, obey_breaker=breaker.enforcing)
+    journal = Journal(
+        connection, around.client.venue, on_failure=store_failed, obey_breaker=breaker.enforcing
+    )
     risk_events = RiskEventRepository(connection)
     reservations = ReservationBook()
+    limits = RiskLimits(around.risk, reservations)
     positions = PositionBook(around.instruments)
     account = AccountBook(
         quote_asset=around.quote_asset,
@@ -110,6 +142,7 @@ def assemble(around: Surroundings, connection: sqlite3.Connection) -> Parts:
         positions=positions,
         reservations=reservations,
         price=around.price,
+        marks=EquityMarks(journal),
     )
     fee_rate = percent(config.fee_estimate_pct)
     books = Books(
@@ -121,6 +154,7 @@ def assemble(around: Surroundings, connection: sqlite3.Connection) -> Parts:
         clock=clock,
         fee_rate=fee_rate,
     )
+    controls = OperatingControls(connection)
     trust: BookTrust
     gate = Gate(
         entries_blocked=lambda: breaker.entries_blocked,
@@ -128,6 +162,7 @@ def assemble(around: Surroundings, connection: sqlite3.Connection) -> Parts:
         now_ms=clock.now_ms,
         data_fresh=around.data_fresh,
         positions_trusted=lambda symbol: trust.is_trusted(symbol),
+        entries_halted=lambda: controls.entries_halted,
         elsewhere=SharedHalt(journal, breaker.send_fence, around.clearance),
     )
 
@@ -141,6 +176,13 @@ def assemble(around: Surroundings, connection: sqlite3.Connection) -> Parts:
         wait_clock=wait_clock,
         config=config,
         on_store_failure=store_failed,
+        approvals=limits.approvals,
+    )
+    exit_rules = ExitRules(
+        config.exits,
+        positions,
+        resolved_share=around.risk.max_resolved_share,
+        find_spike=journal.spike,
     )
     protector = Protector(
         desk=desk,
@@ -152,7 +194,9 @@ def assemble(around: Surroundings, connection: sqlite3.Connection) -> Parts:
             config=config,
             clock=clock,
             epoch=lambda: breaker.snapshot.epoch,
+            price=account.price_of,
         ),
+        rules=exit_rules,
         config=config,
         max_slippage_pct=around.risk.max_slippage_pct,
         wait_clock=wait_clock,
@@ -182,7 +226,12 @@ def assemble(around: Surroundings, connection: sqlite3.Connection) -> Parts:
             positions=positions,
             account=account,
             instruments=around.instruments,
+            dust_value=config.reconciliation.dust_value,
         ),
+        corrections=Corrections(
+            books=books, desk=desk, journal=journal, clock=clock, config=config.reconciliation
+        ),
+        journal=journal,
         books=books,
         desk=desk,
         quiescence=quiescence,
@@ -193,7 +242,63 @@ def assemble(around: Surroundings, connection: sqlite3.Connection) -> Parts:
         wait_clock=wait_clock,
         config=config,
     )
-    limits = RiskLimits(around.risk, reservations)
+    compliance = ComplianceDesk(
+        config=around.compliance,
+        risk=around.risk,
+        journal=journal,
+        controls=controls,
+        account=account,
+        clock=clock,
+        bus=around.bus,
+    )
+    sizer = EntrySizer(
+        journal=journal,
+        account=account,
+        reservations=reservations,
+        clock=clock,
+        config=around.risk,
+        instruments=around.instruments,
+        price=around.entry_price,
+        data_fresh=around.data_fresh,
+        conditions=around.conditions,
+        order_book=around.client.order_book,
+        snapshot=lambda: breaker.snapshot,
+        entries_blocked=lambda: breaker.entries_blocked,
+        clearance=around.clearance,
+    )
+    watch = Watch(
+        desk=desk,
+        position_watch=PositionWatch(
+            positions=positions,
+            protector=protector,
+            rules=exit_rules,
+            account=account,
+            jobs=jobs,
+            wait_clock=wait_clock,
+            data_fresh=around.data_fresh,
+            retry_ms=config.stop_retry_ms,
+        ),
+        account=account,
+        breaker=breaker,
+        jobs=jobs,
+        clock=clock,
+        wait_clock=wait_clock,
+        config=config,
+        risk=around.risk,
+    )
+    halt = HaltResponse(
+        breaker=breaker,
+        sweep=sweep,
+        jobs=jobs,
+        account=account,
+        positions=positions,
+        desk=desk,
+        clock=clock,
+        entry_time_to_live_ms=config.entry_time_to_live_ms,
+        fee_rate=fee_rate,
+        trust=trust,
+        watch=watch,
+    )
     return Parts(
         jobs=jobs,
         journal=journal,
@@ -207,46 +312,32 @@ def assemble(around: Surroundings, connection: sqlite3.Connection) -> Parts:
             account=account,
             limits=limits,
             reservations=reservations,
+            sizer=sizer,
             risk_events=risk_events,
             bus=around.bus,
             clock=clock,
-            config=around.risk,
-            instruments=around.instruments,
-            price=around.entry_price,
-            data_fresh=around.data_fresh,
             snapshot=lambda: breaker.snapshot,
-            entries_blocked=lambda: breaker.entries_blocked,
-            clearance=around.clearance,
+            compliance=compliance,
         ),
+        sizer=sizer,
         protector=protector,
         sweep=sweep,
-        halt=HaltResponse(
-            breaker=breaker,
-            sweep=sweep,
-            jobs=jobs,
-            account=account,
-            positions=positions,
-            desk=desk,
-            clock=clock,
-            entry_time_to_live_ms=config.entry_time_to_live_ms,
-            fee_rate=fee_rate,
-            trust=trust,
-        ),
+        halt=halt,
+        equity_meter=EquityMeter(account, halt, around.bus),
         quiescence=quiescence,
         trust=trust,
-        watch=Watch(
+        watch=watch,
+        limits=limits,
+        controls=controls,
+        compliance=compliance,
+        liquidator=Liquidator(
+            client=around.client,
             desk=desk,
+            journal=journal,
             positions=positions,
             protector=protector,
-            account=account,
-            breaker=breaker,
-            risk_events=risk_events,
-            jobs=jobs,
+            trust=trust,
             clock=clock,
-            wait_clock=wait_clock,
-            config=config,
-            risk=around.risk,
-            venue=venue,
+            config=config.liquidation,
         ),
-        limits=limits,
     )

@@ -6,6 +6,9 @@ from typing import Literal
 
 from pydantic import Field
 
+from trading.execution.exit_config import ExitConfig
+from trading.execution.liquidation_config import LiquidationConfig
+from trading.execution.reconcile_config import ReconcileConfig
 from trading.model.base import ConfigModel
 
 
@@ -68,6 +71,10 @@ class ExecutionConfig(ConfigModel):
         default=True,
         description="Sell when the take-profit price is reached; False leaves exits to the stop.",
     )
+    exits: ExitConfig = Field(
+        default_factory=ExitConfig,
+        description="How positions are left, beside the protective stop.",
+    )
     fee_estimate_pct: float = Field(
         default=0.1,
         ge=0,
@@ -75,7 +82,7 @@ class ExecutionConfig(ConfigModel):
         description="Fee assumed for a fill whose fee the venue has not reported yet, in %.",
     )
     reconcile_interval_ms: int = Field(
-        default=60_000,
+        default=300_000,
         ge=1_000,
         le=3_600_000,
         description="Pause between comparisons of our orders and positions with the venue's.",
@@ -86,10 +93,17 @@ class ExecutionConfig(ConfigModel):
         le=60_000,
         description="Pause before a failed or differing comparison is repeated.",
     )
+    reconciliation: ReconcileConfig = Field(
+        default_factory=ReconcileConfig,
+        description="What a difference between our books and the venue's account means.",
+    )
     difference_confirmations: int = Field(
         default=2,
         ge=1,
         le=10,
-        description="Comparisons in a row that must show the same unexplained difference before "
-        "it trips the breaker.",
+        description="Comparisons in a row that must show the same difference before it is set "
+        "right or trips the breaker.",
+    )
+    liquidation: LiquidationConfig = Field(
+        default_factory=LiquidationConfig, description="Selling everything on an operator's word."
     )

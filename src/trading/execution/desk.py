@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
 from trading.clock import DAY_MS, Clock
 from trading.errors import (
@@ -17,6 +18,7 @@ from trading.errors import (
     OrderNotFoundError,
     OrderRejectedError,
     RateLimitedError,
+    RiskLimitError,
     StoreError,
     TradingHaltedError,
     UnknownOutcomeError,
@@ -29,11 +31,13 @@ from trading.execution.fill_gaps import FillGaps
 from trading.execution.gate import Gate, GateIntent, SendPermit
 from trading.execution.journal import Journal
 from trading.execution.ledger import fold
-from trading.model.order import Fill, OrderPurpose, OrderReport, OrderStatus
+from trading.model.order import Fill, OrderPurpose, OrderReport, OrderRequest, OrderStatus
+from trading.risk.approvals import ApprovalLedger
 from trading.storage.order_repository import OrderRecord
 
 logger = logging.getLogger(__name__)
 
+LOOK_AGAIN_AT_MOST = 20  # ended orders at one comparison: each weighs a query
 ABSENT_ANSWERS = 2  # one lagging replica of the venue must not free an order's exposure
 
 # The venue refused the request before it looked at the order.
@@ -69,6 +73,7 @@ class OrderDesk:
         wait_clock: Clock,
         config: ExecutionConfig,
         on_store_failure: Callable[[StoreError], None],
+        approvals: ApprovalLedger,
     ) -> None:
         self._client = client
         self._journal = journal
@@ -79,11 +84,13 @@ class OrderDesk:
         self._wait_clock = wait_clock
         self._config = config
         self._on_store_failure = on_store_failure
+        self._approvals = approvals
         self._live: dict[str, OrderRecord] = {}
         self._fills: dict[str, dict[str, Fill]] = {}
         self._sending: set[str] = set()
         self._searches: dict[str, _Search] = {}
         self._gaps = FillGaps(wait_clock, config)
+        self._looked_ms = clock.now_ms() - DAY_MS
         self.refused_until_ms = 0  # the venue takes no order before that; on the wait clock
         self.changes = 0  # rises with every change of any order
         self.on_change: Callable[[OrderRecord], None] = lambda _: None
@@ -135,12 +142,14 @@ class OrderDesk:
         """Send a journalled order, once; returns its record as far as the outcome is known.
 
         Raises:
+            RiskLimitError: an entry that the risk engine did not approve; nothing was sent.
             TradingHaltedError, DecisionRejectedError: the gate refused; nothing was sent.
         """
         self._live[record.id] = record
         self._sending.add(record.id)
         try:
             try:
+                self._spend_approval(record.request)
                 permit = self._gate.enter(
                     GateIntent(
                         record.id,
@@ -150,7 +159,7 @@ class OrderDesk:
                         record.deadline_ms,
                     )
                 )
-            except (TradingHaltedError, DecisionRejectedError) as error:
+            except (TradingHaltedError, DecisionRejectedError, RiskLimitError) as error:
                 self._conclude(record.id, OrderStatus.REJECTED, str(error))
                 raise
             try:
@@ -214,6 +223,23 @@ class OrderDesk:
         return self.absorb(report.model_copy(update={"reason": report.reason or reason})) or record
 
     @property
+    def uncertain_notional(self) -> Decimal:
+        """What was executed at fees that are assumed; quote asset."""
+        return self._gaps.uncertain_notional
+
+    def balance_taken(self) -> None:
+        """The venue's balance is ours now, whatever was assumed."""
+        self._gaps.accept()
+
+    async def look_again_at_ended(self) -> None:
+        """Ask once more for orders that came to their end since the last time: the venue may
+        have executed more of one than it said at first. Raises ExchangeError."""
+        now_ms = self._clock.now_ms()
+        for order_id in self._journal.orders.finished_since(self._looked_ms, LOOK_AGAIN_AT_MOST):
+            await self.refresh(order_id)
+        self._looked_ms = now_ms
+
+    @property
     def has_questions(self) -> bool:
         """Whether ``resolve_due`` may have something to ask."""
         return bool(self._gaps) or self.unknown > 0
@@ -249,6 +275,12 @@ class OrderDesk:
         for event in effects.events:
             self._bus.publish(event)
         self._books.finish(effects)
+
+    def _spend_approval(self, request: OrderRequest) -> None:
+        if request.purpose.increases_risk:
+            # An entry without a limit price could cost anything, so that nothing covers it.
+            price = request.limit_price or Decimal("Infinity")
+            self._approvals.spend(request.client_order_id, request.quantity * price)
 
     async def _submit(self, record: OrderRecord, permit: SendPermit) -> None:
         self._live[record.id] = replace(record, sent_at_ms=self._clock.now_ms())

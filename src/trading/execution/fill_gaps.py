@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 
 from trading.clock import Clock
 from trading.execution.config import ExecutionConfig
@@ -36,6 +37,7 @@ class FillGaps:
         self._wait_clock = wait_clock
         self._config = config
         self._gaps: dict[str, _Gap] = {}
+        self._uncertain: dict[str, Decimal] = {}  # notional by order
 
     def __bool__(self) -> bool:
         return bool(self._gaps)
@@ -44,10 +46,22 @@ class FillGaps:
         """``record`` has changed; ``fills`` are all that are known of it."""
         if sum((fill.quantity for fill in fills), ZERO) >= record.filled_quantity:
             self._gaps.pop(record.id, None)
-        elif record.id not in self._gaps:
+            self._uncertain.pop(record.id, None)
+            return
+        self._uncertain[record.id] = record.filled_notional
+        if record.id not in self._gaps:
             pause_ms = self._config.unknown_query_interval_ms
             # Mostly the fills are on their way: an answer has overtaken its events.
             self._gaps[record.id] = _Gap(self._wait_clock.now_ms() + pause_ms, pause_ms)
+
+    @property
+    def uncertain_notional(self) -> Decimal:
+        """What was executed at fees, and perhaps prices, that are assumed; quote asset."""
+        return sum(self._uncertain.values(), ZERO)
+
+    def accept(self) -> None:
+        """The venue's balance has been taken over: estimates given up on are in it."""
+        self._uncertain = {key: self._uncertain[key] for key in self._gaps}
 
     def due(self) -> list[str]:
         """Orders to ask for now; each is then left alone for a growing pause."""

@@ -120,9 +120,9 @@ class SendPermit:
 class Gate:
     """Admits orders to the wire. Thread-safe.
 
-    ``entries_blocked``, ``epoch``, ``data_fresh`` and ``positions_trusted`` are read under the
-    gate's lock at every admission, so they must be cheap and must not block; the last takes a
-    symbol.
+    ``entries_blocked`` (by the breaker), ``entries_halted`` (by an operator), ``epoch``,
+    ``data_fresh`` and ``positions_trusted`` are read under the gate's lock at every admission, so
+    they must be cheap and must not block; the last takes a symbol.
     """
 
     def __init__(
@@ -133,10 +133,12 @@ class Gate:
         now_ms: Callable[[], int],
         data_fresh: Callable[[], bool],
         positions_trusted: Callable[[str], bool],
+        entries_halted: Callable[[], bool] = lambda: False,
         elsewhere: WireFence | None = None,
     ) -> None:
         self._elsewhere = elsewhere or NobodyElse()
         self._entries_blocked = entries_blocked
+        self._entries_halted = entries_halted
         self._epoch = epoch
         self._now_ms = now_ms
         self._data_fresh = data_fresh
@@ -247,6 +249,8 @@ class Gate:
     def _check_entry(self, intent: GateIntent) -> None:
         if self._entries_blocked():
             raise TradingHaltedError("the breaker blocks entries")
+        if self._entries_halted():
+            raise TradingHaltedError("an operator halted entries")
         self._check_decision(intent)
 
     def _check_still_valid(self, permit: SendPermit) -> None:
@@ -272,12 +276,23 @@ class Gate:
         epoch = self._epoch()
         if intent.epoch != epoch:
             raise DecisionRejectedError(
-                "epoch", f"decided under epoch {intent.epoch}, the current one is {epoch}"
+                "epoch",
+                f"decided under epoch {intent.epoch}, the current one is {epoch}",
+                limit=str(epoch),
+                value=str(intent.epoch),
             )
-        if intent.deadline_ms is not None and self._now_ms() >= intent.deadline_ms:
-            raise DecisionRejectedError("deadline", "the decision expired before it was sent")
+        now_ms = self._now_ms()
+        if intent.deadline_ms is not None and now_ms >= intent.deadline_ms:
+            raise DecisionRejectedError(
+                "deadline",
+                "the decision expired before it was sent",
+                limit=str(intent.deadline_ms),
+                value=str(now_ms),
+            )
         if not self._data_fresh():
-            raise DecisionRejectedError("data_stale", "market data is not fresh")
+            raise DecisionRejectedError(
+                "data_stale", "market data is not fresh", limit="fresh", value="stale"
+            )
 
     def check_reduction(self, purpose: OrderPurpose, symbol: str) -> None:
         """Raise what ``enter`` would raise for a reducing order; admits nothing."""

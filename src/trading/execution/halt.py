@@ -14,6 +14,7 @@ from trading.execution.positions import PositionBook
 from trading.execution.shadow import ShadowAccount
 from trading.execution.sweep import Sweep
 from trading.execution.trust import BookTrust
+from trading.execution.watch import Watch
 from trading.model.breaker import BreakerSnapshot, BreakerStatus, Latch
 from trading.model.order import OrderPurpose
 from trading.risk.circuit_breaker import CircuitBreaker
@@ -37,6 +38,7 @@ class HaltResponse:
         entry_time_to_live_ms: int,
         fee_rate: Decimal,
         trust: BookTrust,
+        watch: Watch,
     ) -> None:
         self._breaker = breaker
         self._sweep = sweep
@@ -48,6 +50,7 @@ class HaltResponse:
         self._entry_time_to_live_ms = entry_time_to_live_ms
         self._fee_rate = fee_rate
         self._trust = trust
+        self._watch = watch
         self._shadow: ShadowAccount | None = None
         self._final_saving: Decimal | None = None
 
@@ -64,6 +67,7 @@ class HaltResponse:
             self._shadow = None
         if previous.latch is Latch.MANUAL and current.latch is Latch.NONE:
             self._trust.accept()
+            self._watch.accept_losses()
 
     def begin(self, snapshot: BreakerSnapshot, *, new_halt: bool) -> None:
         """Sweep for ``snapshot``'s trip; a new halt also starts a new shadow."""
@@ -86,6 +90,13 @@ class HaltResponse:
         if self._shadow is None:
             return self._final_saving
         return self._account.equity - self._shadow.equity(self._account.price_of)
+
+    @property
+    def equity_without_breaker(self) -> Decimal | None:
+        """The shadow's equity while a halt lasts."""
+        if self._shadow is None:
+            return None
+        return self._shadow.equity(self._account.price_of)
 
     def end(self) -> None:
         """The program ends: note what the halt that still stands has been worth so far."""

@@ -10,9 +10,15 @@ from contextlib import contextmanager
 
 from trading.errors import DecisionRejectedError, StoreError, TradingHaltedError
 from trading.model.breaker import BreakerStatus
+from trading.model.operations import ENTRIES
+from trading.risk.entry_facts import TradeHistory
+from trading.risk.proposal_rules import SpikeFacts
+from trading.storage.approval_repository import ApprovalRepository
 from trading.storage.database import transaction, translated_errors
+from trading.storage.equity_repository import EquityMarkRepository
 from trading.storage.order_repository import FillRepository, OrderRecord, OrderRepository
 from trading.storage.position_repository import PositionRepository, SpikeLookup, TradeRepository
+from trading.storage.reconciliation_repository import ReconciliationRepository
 from trading.storage.simulation_repository import SimulationRepository
 
 PREFIX = "sg-"
@@ -72,6 +78,9 @@ class Journal:
         self.trades = TradeRepository(connection, venue)
         self.spikes = SpikeLookup(connection)
         self.simulations = SimulationRepository(connection)
+        self.approvals = ApprovalRepository(connection, venue)
+        self.equity_marks = EquityMarkRepository(connection, venue)
+        self.reconciliations = ReconciliationRepository(connection, venue)
         self._allowed: tuple[int, int] | None = None  # data version and epoch of the last check
 
     def open_entry(self, record: OrderRecord) -> None:
@@ -81,34 +90,38 @@ class Journal:
         transaction, which then refuses, or after it, and then it finds this order to resolve.
 
         Raises:
-            TradingHaltedError: the stored breaker blocks entries.
+            TradingHaltedError: the stored breaker, or an operator, blocks entries.
             DecisionRejectedError: the stored epoch is another, or the intent is journalled already.
             StoreError: not durable; nothing may be sent.
         """
         with self._opening("journalling an entry"):
+            self._check_operators_halt()
             if self._obey_breaker:
                 self._check_breaker_row(record.epoch)
             if self.orders.by_intent(record.intent_hash) is not None:
-                raise DecisionRejectedError("duplicate_intent", f"{record.id} was made before")
+                raise DecisionRejectedError(
+                    "duplicate_intent", f"{record.id} was made before", limit="1", value="2"
+                )
             self.orders.insert(record)
 
     def check_breaker(self, epoch: int) -> None:
-        """Raise unless the stored breaker still allows an entry that was decided under ``epoch``.
+        """Raise unless the store still allows an entry that was decided under ``epoch``.
 
         Costs one PRAGMA while nobody else has written to the store since the last check.
 
         Raises:
-            TradingHaltedError: the stored breaker blocks entries, or cannot be read.
+            TradingHaltedError: the stored breaker or an operator blocks entries, or they cannot
+                be read.
             DecisionRejectedError: the stored epoch is another.
         """
-        if not self._obey_breaker:
-            return
         try:
             with translated_errors("reading the breaker's row"):
                 version = self._connection.execute("PRAGMA data_version").fetchone()[0]
                 if self._allowed != (version, epoch):
                     self._allowed = None
-                    self._check_breaker_row(epoch)
+                    self._check_operators_halt()
+                    if self._obey_breaker:
+                        self._check_breaker_row(epoch)
         except StoreError as error:
             raise TradingHaltedError(str(error)) from error
         self._allowed = (version, epoch)
@@ -123,6 +136,27 @@ class Journal:
         with transaction(self._connection, what):
             for write in writes:
                 write()
+
+    def spike(self, spike_id: str) -> SpikeFacts | None:
+        """A recorded spike; None when there is none of that id."""
+        found = self.spikes.find(spike_id)
+        return SpikeFacts(*found) if found is not None else None
+
+    def history(self, trades: int, since_ms: int) -> TradeHistory:
+        """The newest closed trades, at most so many, of those closed since."""
+        newest = self.trades.newest(trades, since_ms)
+        return TradeHistory(
+            profits=tuple(profit for profit, _ in newest),
+            last_closed_at_ms=newest[0][1] if newest else None,
+        )
+
+    def recovered_at_ms(self) -> int | None:
+        """When the last halt was over, by rule or by an operator's override; None: never."""
+        with translated_errors("reading the last recovery"):
+            row = self._connection.execute(
+                "SELECT max(triggered_at_ms) FROM circuit_breaker_events WHERE kind = 'clear'"
+            ).fetchone()
+        return None if row[0] is None else int(row[0])
 
     def next_exit_number(self, entry_id: str) -> int:
         return self.orders.children(entry_id) + 1
@@ -139,6 +173,13 @@ class Journal:
             self._on_failure(error)
             raise
 
+    def _check_operators_halt(self) -> None:
+        row = self._connection.execute(
+            "SELECT reason FROM operating_controls WHERE name = ?", (ENTRIES,)
+        ).fetchone()
+        if row is not None:
+            raise TradingHaltedError(f"an operator halted entries: {row['reason']}")
+
     def _check_breaker_row(self, epoch: int) -> None:
         row = self._connection.execute(
             "SELECT status, epoch, size_multiplier FROM breaker_state WHERE id = 1"
@@ -149,5 +190,8 @@ class Journal:
             raise TradingHaltedError(f"the stored breaker is {row['status']}")
         if row["epoch"] != epoch:
             raise DecisionRejectedError(
-                "epoch", f"decided under epoch {epoch}, the stored one is {row['epoch']}"
+                "epoch",
+                f"decided under epoch {epoch}, the stored one is {row['epoch']}",
+                limit=str(row["epoch"]),
+                value=str(epoch),
             )

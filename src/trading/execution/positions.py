@@ -25,6 +25,7 @@ EXIT_REASONS = {
     OrderPurpose.TAKE_PROFIT: "take_profit",
 }
 WRITTEN_OFF = "unexplained_difference"
+RECONCILED = "reconciled"  # too little to ask about
 
 
 @dataclass(slots=True)
@@ -42,10 +43,13 @@ class HeldPosition:
     exit_reason: str = "dust"
     shares: dict[str, Share] = field(default_factory=dict)
     written_off: Decimal = ZERO
+    profit_shares: dict[str, Decimal] = field(default_factory=dict)  # sold for profit, by order
 
     def add(self, record: OrderRecord, share: Share) -> None:
         """Account for ``record``'s share so far; the last sale names the exit's reason."""
         self.shares[record.id] = share
+        if record.purpose is OrderPurpose.TAKE_PROFIT:
+            self.profit_shares[record.id] = share.quantity
         if share.side is Side.SELL and share.quantity > 0:
             self.exit_reason = EXIT_REASONS.get(record.purpose) or record.reason or "exit"
 
@@ -64,6 +68,11 @@ class HeldPosition:
     @property
     def sold_notional(self) -> Decimal:
         return _sum(s.notional for s in self._side(Side.SELL))
+
+    @property
+    def taken(self) -> Decimal:
+        """Base asset sold by take-profit orders."""
+        return _sum(self.profit_shares.values())
 
     @property
     def quantity(self) -> Decimal:
@@ -213,6 +222,20 @@ class PositionBook:
         if quantity < instrument.min_quantity or worth < instrument.min_notional:
             return ZERO
         return quantity
+
+    def part(self, held: HeldPosition, at_most: Decimal) -> Decimal:
+        """A sale of at most so much, or of all where a part or its rest is too small to sell."""
+        whole = self.sellable(held)
+        if at_most <= 0:
+            return ZERO
+        instrument = self._instruments[held.symbol]
+        least = max(
+            instrument.min_quantity,
+            # At half the entry price a slice still has to be worth the minimum notional.
+            2 * instrument.min_notional / held.average_entry_price,
+        )
+        quantity = instrument.round_quantity_down(max(at_most, least))
+        return whole if whole - quantity < least else quantity
 
     def _open(self, record: OrderRecord, share: Share, now_ms: int) -> HeldPosition:
         instrument = self._instruments[record.symbol]

@@ -14,7 +14,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, TypeVar
 
-from trading.clock import MINUTE_MS, Clock
+from trading.clock import HOUR_MS, Clock
 from trading.errors import (
     ExchangeError,
     MarketDataError,
@@ -27,20 +27,24 @@ from trading.execution.assembly import Parts, Surroundings, assemble
 from trading.execution.books import TradeClosedHook
 from trading.execution.config import ExecutionConfig
 from trading.execution.gateway import rule_of
+from trading.execution.operations import OrderOperations
 from trading.execution.shared_halt import Clearance, always_clear
 from trading.execution.simulation import SimulationRecord
-from trading.execution.watch import ACCOUNT_FORGOTTEN
 from trading.model.breaker import BreakerSnapshot, BreakerStatus, Quiet
 from trading.model.decision import ProposalOutcome, ProposalResult, RiskPreview, TradeProposal
 from trading.model.market import Instrument
+from trading.model.operations import Approval
 from trading.model.order import OrderPurpose, OrderReport, OrderStatus
 from trading.model.portfolio import Portfolio
 from trading.risk.breaker_config import CircuitBreakerConfig
 from trading.risk.circuit_breaker import CircuitBreaker
+from trading.risk.compliance_config import ComplianceConfig
+from trading.risk.entry_facts import ReadConditions, SentEntry
 from trading.risk.risk_config import RiskConfig
 from trading.storage.config import StorageConfig
 from trading.storage.database import open_database
 from trading.storage.order_repository import OrderRecord
+from trading.storage.risk_event_repository import ACCOUNT_FORGOTTEN
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +57,8 @@ class ExecutionService:
 
     ``price`` gives a symbol's last traded price or None, ``entry_price`` the same while it is
     recent enough to enter by (``price`` by default); ``data_fresh`` says whether market data may
-    be acted on. ``clearance`` gives a reason why no entry may leave this process just now, or None.
+    be acted on; ``conditions`` reads the market of a pair that is to be entered.
+    ``clearance`` gives a reason why no entry may leave this process just now, or None.
     ``wait_clock`` measures waits for the venue (unknown outcomes, retries): real time
     on a venue whose market time runs faster; the market clock by default.
     """
@@ -69,10 +74,12 @@ class ExecutionService:
         risk: RiskConfig,
         execution: ExecutionConfig,
         storage: StorageConfig,
+        compliance: ComplianceConfig | None = None,
         price: Callable[[str], float | None],
         entry_price: Callable[[str], float | None] | None = None,
         instruments: Mapping[str, Instrument],
         data_fresh: Callable[[], bool],
+        conditions: ReadConditions,
         clearance: Clearance = always_clear,
         quote_asset: str = "USDT",
         wait_clock: Clock | None = None,
@@ -86,11 +93,13 @@ class ExecutionService:
             bus=bus,
             risk=risk,
             execution=execution,
+            compliance=compliance or ComplianceConfig(),
             storage=storage,
             price=price,
             entry_price=entry_price or price,
             instruments=instruments,
             data_fresh=data_fresh,
+            conditions=conditions,
             clearance=clearance,
             quote_asset=quote_asset,
         )
@@ -101,6 +110,7 @@ class ExecutionService:
         self._ending = False
         self._simulation: SimulationRecord | None = None
         self._sends: set[asyncio.Task[Any]] = set()
+        self.operations = OrderOperations(self._around, lambda: self._parts, self._propose_whole)
 
     # Life ----------------------------------------------------------------------------------
 
@@ -114,11 +124,13 @@ class ExecutionService:
         """
         parts = self._open()
         parts.books.restore(self._account_since_ms)
+        parts.sizer.trades_since_ms = self._account_since_ms
         parts.desk.restore()
         parts.desk.on_change = self._on_order_change
         now_ms = self._around.clock.now_ms()
-        parts.limits.restore_sent(parts.journal.orders.entry_times_since(now_ms - MINUTE_MS))
-        parts.watch.restore_day()
+        sent = parts.journal.orders.entries_since(now_ms - HOUR_MS)
+        parts.limits.restore_sent(SentEntry(*entry) for entry in sent)
+        parts.books.account.marks.restore()
         self._loop = asyncio.get_running_loop()
         self._breaker.add_trip_listener(self._barrier)
         self._breaker.subscribe(self._on_breaker_change)
@@ -128,6 +140,7 @@ class ExecutionService:
         for held in parts.books.positions.all():
             self._protect(held.symbol)
         await parts.jobs.settle()
+        self.operations.resume_liquidation()
 
     async def stop(self, *, cancel_entries: bool = True) -> None:
         """Cancel open entries (protective stops stay), finish what runs, close the store."""
@@ -146,6 +159,7 @@ class ExecutionService:
         self._loop = None
         await parts.jobs.cancel()
         parts.halt.end()
+        parts.equity_meter.measure(self._around.clock.now_ms())
         if self._simulation is not None:
             self._simulation.end()
         parts.journal.close()
@@ -164,9 +178,9 @@ class ExecutionService:
             writes.append(partial(parts.journal.orders.update, gone))
         for row in parts.journal.positions.open():
             writes.append(partial(parts.journal.positions.remove, row.entry_id))
-        writes.append(
-            lambda: parts.risk_events.record(ACCOUNT_FORGOTTEN, reason, now_ms, severity="info")
-        )
+        note = partial(parts.risk_events.record, ACCOUNT_FORGOTTEN, reason, now_ms, severity="info")
+        writes.append(note)
+        writes.append(parts.journal.equity_marks.forget)
         parts.journal.write("forgetting the old account", *writes)
         self._account_since_ms = now_ms
 
@@ -192,14 +206,14 @@ class ExecutionService:
 
         A caller that goes away does not interrupt the send.
         """
-        return await self._uninterrupted(self._propose(proposal))
+        return await self._propose_whole(proposal)
 
     async def preview(self, proposal: TradeProposal) -> RiskPreview:
         """What ``propose`` would say now, without reserving anything.
 
         Raises MarketDataError before the account's balances are known.
         """
-        return self._parts.gateway.preview(proposal)
+        return await self._parts.gateway.preview(proposal)
 
     async def close_position(self, symbol: str, reason: str) -> ProposalResult:
         """Sell the whole position at market. Refusals come back as a result."""
@@ -237,8 +251,6 @@ class ExecutionService:
         """The user stream may have missed something: reconcile. From any thread."""
         self._on_loop(lambda: self._parts.trust.doubt(reason))
 
-    # Duties --------------------------------------------------------------------------------
-
     async def advance(self, now_ms: int) -> None:
         """Start what is due: expiries, unknown outcomes, exits, the sweep, reconciliation.
 
@@ -248,6 +260,9 @@ class ExecutionService:
             return
         parts = self._parts
         parts.watch.advance(now_ms)
+        parts.equity_meter.advance(now_ms)
+        parts.controls.follow()
+        parts.compliance.expire(now_ms)
         parts.halt.advance(now_ms)
         parts.trust.advance()
 
@@ -278,17 +293,7 @@ class ExecutionService:
 
     @property
     def counters(self) -> dict[str, int]:
-        parts = self._opened
-        if parts is None:
-            return {}
-        return {
-            "entries sent": parts.gateway.sent,
-            "entries refused": parts.gateway.refused,
-            "entries cancelled": parts.sweep.entries_cancelled,
-            "entries fenced": parts.gate.fenced,
-            "stops placed": parts.protector.stops_placed,
-            "trades closed": parts.books.trades_closed,
-        }
+        return self._opened.counters if self._opened else {}
 
     async def capital_saved(self) -> Decimal | None:
         """Actual minus shadow equity of the current or latest halt; None before the first."""
@@ -308,12 +313,17 @@ class ExecutionService:
             self._opened = assemble(self._around, connection)
         return self._opened
 
-    async def _propose(self, proposal: TradeProposal) -> ProposalResult:
+    async def _propose_whole(
+        self, proposal: TradeProposal, consent: Approval | None = None
+    ) -> ProposalResult:
+        return await self._uninterrupted(self._propose(proposal, consent))
+
+    async def _propose(self, proposal: TradeProposal, consent: Approval | None) -> ProposalResult:
         if self._ending:
             reason = "the program is ending"
             return ProposalResult(outcome=ProposalOutcome.REFUSED, rule="ending", reason=reason)
         parts = self._parts
-        result = await parts.gateway.submit_entry(proposal)
+        result = await parts.gateway.submit_entry(proposal, consent)
         if result.filled_quantity > 0:
             stop = await parts.protector.ensure(proposal.symbol)
             if stop is not None:

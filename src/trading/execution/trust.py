@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from decimal import Decimal
 
 from trading.clock import Clock
 from trading.errors import StoreError
 from trading.execution.books import Books
 from trading.execution.config import ExecutionConfig
+from trading.execution.corrections import Corrections
 from trading.execution.desk import OrderDesk
 from trading.execution.jobs import Jobs
-from trading.execution.positions import WRITTEN_OFF
+from trading.execution.journal import Journal
 from trading.execution.quiescence import Quiescence
 from trading.execution.reconcile import Comparison, Reconciler
 from trading.model.breaker import Actor, BreakerSnapshot
-from trading.model.order import OrderReport
+from trading.model.order import ZERO, OrderReport
+from trading.model.reconciliation import ReconciliationOutcome, ReconciliationReport
 from trading.risk.circuit_breaker import CircuitBreaker
 from trading.storage.risk_event_repository import RiskEventRepository
 
 logger = logging.getLogger(__name__)
 
 RULE = "reconciliation"
+SCHEDULED, AT_START = "schedule", "start"
 
 
 class BookTrust:
-    """Runs comparisons on time; a confirmed, unexplained difference trips and latches.
+    """Runs comparisons on time; a confirmed difference is set right, or trips and latches.
 
     After a trip they follow one another quickly, until it has come to rest.
     """
@@ -34,6 +38,8 @@ class BookTrust:
         self,
         *,
         reconciler: Reconciler,
+        corrections: Corrections,
+        journal: Journal,
         books: Books,
         desk: OrderDesk,
         quiescence: Quiescence,
@@ -45,6 +51,8 @@ class BookTrust:
         config: ExecutionConfig,
     ) -> None:
         self._reconciler = reconciler
+        self._corrections = corrections
+        self._journal = journal
         self._books = books
         self._desk = desk
         self._quiescence = quiescence
@@ -61,6 +69,8 @@ class BookTrust:
         self._repeats = 0
         self._seen_ms = 0
         self._accepting = False
+        self._cause = AT_START
+        self._last_said: object = None
         self._reported_orders: set[str] = set()
         self._distrusted: frozenset[str] = frozenset()  # base assets
 
@@ -77,6 +87,7 @@ class BookTrust:
         """Something may have been missed: not reconciled until a comparison has been clean."""
         logger.info("reconciling: %s", reason)
         self._clean = False
+        self._cause = reason
         self._jobs.start("reconcile", self.compare)
 
     def advance(self) -> None:
@@ -88,6 +99,7 @@ class BookTrust:
         """A trip, or a further one: compare at once, until it has come to rest."""
         self._quiescence.begin(trip, new_halt=new_halt)
         self._next_ms = 0
+        self._cause = "trip"
 
     def resumed(self) -> None:
         """The halt is over."""
@@ -98,11 +110,13 @@ class BookTrust:
         if not self._distrusted:
             return
         self._accepting = True
-        self._reconciler.accept()
+        self._cause = "an operator released the latch"
         self._jobs.start("reconcile", self.compare)
 
     async def compare(self) -> None:
         """One comparison and its consequences."""
+        cause, self._cause = self._cause, SCHEDULED
+        began_ms = self._wait_clock.now_ms()
         calm = self._quiescence.calm()
         self._too_early = calm is None and self._quiescence.awaited
         result = await self._reconciler.compare()
@@ -113,54 +127,86 @@ class BookTrust:
         )
         self._next_ms = self._wait_clock.now_ms() + pause_ms
         self._report_external(result.external_orders)
+        outcome, fixed_value = self._conclude(result)
+        held = {self._books.base_asset(one.symbol) for one in self._books.positions.all()}
+        report = ReconciliationReport(
+            time_ms=self._clock.now_ms(),
+            cause=cause,
+            outcome=outcome,
+            problem=result.problem or _listed(result.differences),
+            assets=tuple(
+                one for one in result.assets if one in result.differing or one.asset in held
+            ),
+            external_orders=tuple(order.client_order_id for order in result.external_orders),
+            fixed_value=fixed_value,
+            duration_ms=self._wait_clock.now_ms() - began_ms,
+        )
+        self._record(report)
+
+    def _conclude(self, result: Comparison) -> tuple[ReconciliationOutcome, Decimal]:
+        """What follows of ``result``, and what was set right by rule, in the quote asset."""
         if not result.complete:
             logger.info("comparison not concluded: %s", result.problem)
-            return
+            return ReconciliationOutcome.INCOMPLETE, ZERO
+        outcome, fixed_value = ReconciliationOutcome.CLEAN, ZERO
         if result.differences and self._accepting:
-            self._write_off(result.differences)
+            self._corrections.accept(result.differing)
+            outcome = ReconciliationOutcome.ACCEPTED
         elif result.differences:
-            self._weigh(result)
-            return
+            if not self._is_confirmed(result):
+                self._clean = False
+                return ReconciliationOutcome.DIFFERS, ZERO
+            if not self._corrections.may_fix(result.differing):
+                self._clean = False
+                self._trip(result)
+                return ReconciliationOutcome.LATCHED, ZERO
+            fixed_value = self._corrections.fix(result.differing)
+            outcome = ReconciliationOutcome.FIXED
+            logger.warning("set right: %s", _listed(result.differences))
         self._accepting = False
         self._distrusted = frozenset()
         self._clean = True
         self._seen, self._repeats = {}, 0
+        return outcome, fixed_value
 
-    def _weigh(self, result: Comparison) -> None:
-        """Count how often the same difference showed; a confirmed one is a reason to halt.
+    def _is_confirmed(self, result: Comparison) -> bool:
+        """Whether the same difference showed often enough to be real.
 
         Looks in quick succession count as one: the venue's account may lag behind its orders.
         """
-        self._clean = False
         now_ms = self._wait_clock.now_ms()
         if result.differences != self._seen:
             self._repeats, self._seen = 0, result.differences
         elif now_ms - self._seen_ms < self._config.reconcile_retry_ms:
-            return
+            return False
         self._repeats += 1
         self._seen_ms = now_ms
-        known = self._distrusted >= result.differences.keys()
-        if self._repeats < self._config.difference_confirmations or known:
-            return
+        return self._repeats >= self._config.difference_confirmations
+
+    def _trip(self, result: Comparison) -> None:
+        if self._distrusted >= result.differences.keys():
+            return  # it stands already, and every look would raise the epoch
         self._distrusted |= result.differences.keys()
-        listed = ", ".join(
-            f"{asset} {change:+f}" for asset, change in sorted(result.differences.items())
-        )
         self._breaker.trigger(
-            f"the venue's balances differ from our positions: {listed}",
+            f"the venue's balances differ from our books: {_listed(result.differences)}",
             {"differences": {asset: str(value) for asset, value in result.differences.items()}},
             actor=Actor.SYSTEM,
             rule=RULE,
             latch=True,
         )
 
-    def _write_off(self, differences: dict[str, Decimal]) -> None:
-        """An operator accepted the venue's word: give up what it does not have."""
-        for held in self._books.positions.all():
-            missing = -differences.get(self._books.base_asset(held.symbol), Decimal(0))
-            if missing > 0:
-                effects = self._books.write_off(held, missing, WRITTEN_OFF)
-                self._desk.apply(effects, f"writing off {missing} of {held.symbol}")
+    def _record(self, report: ReconciliationReport) -> None:
+        """Store the report; of a row of failures, or of looks at a known difference, the first."""
+        said = (report.outcome, report.problem, report.external_orders)
+        repeated = said == self._last_said
+        self._last_said = said
+        if repeated and report.outcome is not ReconciliationOutcome.CLEAN:
+            return
+        reconciliations = self._journal.reconciliations
+        try:
+            self._journal.write("a reconciliation", lambda: reconciliations.record(report))
+        except StoreError:
+            logger.exception("a reconciliation could not be recorded")
 
     def _report_external(self, orders: tuple[OrderReport, ...]) -> None:
         for order in orders:
@@ -179,3 +225,7 @@ class BookTrust:
                 )
             except StoreError:
                 logger.exception("an external order could not be recorded")
+
+
+def _listed(differences: Mapping[str, Decimal]) -> str:
+    return ", ".join(f"{asset} {change:+f}" for asset, change in sorted(differences.items()))

@@ -1,31 +1,31 @@
-"""Duties of the clock: expiries, exits that the price has reached, the daily loss."""
+"""Duties of the clock: expiries, exits that the price has reached, loss limits."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from functools import partial
 
-from trading.clock import DAY_MS, Clock, iso
-from trading.errors import ExchangeError, StoreError
+from trading.clock import Clock
+from trading.errors import ExchangeError
 from trading.execution.account import AccountBook
 from trading.execution.config import ExecutionConfig
 from trading.execution.desk import OrderDesk
 from trading.execution.jobs import Jobs
-from trading.execution.positions import PositionBook
-from trading.execution.protector import Protector
+from trading.execution.position_watch import PositionWatch
 from trading.model.breaker import Actor
 from trading.model.order import OrderPurpose
 from trading.risk.circuit_breaker import CircuitBreaker
 from trading.risk.risk_config import RiskConfig
-from trading.storage.risk_event_repository import RiskEventRepository
+from trading.storage.equity_repository import MarkKind
 
 logger = logging.getLogger(__name__)
 
-DAY_START = "equity_day_start"
-ACCOUNT_FORGOTTEN = "account_forgotten"
-DAILY_LOSS = "max_daily_loss_pct"
+LOSS_RULES: dict[MarkKind, str] = {
+    "day": "max_daily_loss_pct",
+    "week": "max_weekly_loss_pct",
+    "peak": "max_drawdown_pct",
+}
 
 
 class Watch:
@@ -35,52 +35,33 @@ class Watch:
         self,
         *,
         desk: OrderDesk,
-        positions: PositionBook,
-        protector: Protector,
+        position_watch: PositionWatch,
         account: AccountBook,
         breaker: CircuitBreaker,
-        risk_events: RiskEventRepository,
         jobs: Jobs,
         clock: Clock,
         wait_clock: Clock,
         config: ExecutionConfig,
         risk: RiskConfig,
-        venue: str,
     ) -> None:
         self._desk = desk
-        self._positions = positions
-        self._protector = protector
+        self._position_watch = position_watch
         self._account = account
         self._breaker = breaker
-        self._risk_events = risk_events
         self._jobs = jobs
         self._clock = clock
         self._wait_clock = wait_clock
         self._config = config
         self._risk = risk
-        self._venue = venue
         self._cancel_again_ms: dict[str, int] = {}
-        self._loss_tripped_on: int | None = None
-
-    def restore_day(self) -> None:
-        """Today's opening equity from before a restart, unless the account is a new one."""
-        now_ms = self._clock.now_ms()
-        today = self._today(now_ms)
-        starts = (r for r in self._risk_events.latest(10, DAY_START) if r["message"] == today)
-        start = next(starts, None)
-        if start is None:
-            return
-        forgotten = self._risk_events.latest(1, ACCOUNT_FORGOTTEN)
-        if not forgotten or forgotten[0]["id"] < start["id"]:
-            self._account.restore_day(now_ms, Decimal(start["value"]))
 
     def advance(self, now_ms: int) -> None:
         """Start whatever is due; waits for nothing."""
         if self._desk.has_questions:
             self._jobs.start("resolve", self._desk.resolve_due, again=False)
         self._expire_entries(now_ms)
-        self._watch_positions()
-        self._watch_daily_loss(now_ms)
+        self._position_watch.advance(now_ms)
+        self._watch_losses(now_ms)
 
     def _expire_entries(self, now_ms: int) -> None:
         for record in self._desk.live(purpose=OrderPurpose.ENTRY):
@@ -102,46 +83,29 @@ class Watch:
         else:
             self._cancel_again_ms.pop(order_id, None)
 
-    def _watch_positions(self) -> None:
-        for held in self._positions.all():
-            symbol = held.symbol
-            if self._protector.is_profit_reached(held):
-                self._start("profit", symbol, self._protector.take_profit)
-            elif self._protector.needs_care(held):
-                self._start("protect", symbol, self._protector.ensure)
-            elif self._protector.is_overrun(held):
-                self._start("check", symbol, self._protector.check_stop)
+    def accept_losses(self) -> None:
+        """An operator released the latch: go on from here, whatever the drawdown was."""
+        if self._account.known:
+            self._account.marks.accept_drawdown(self._clock.now_ms(), self._account.equity)
 
-    def _start(self, what: str, symbol: str, duty: Callable[[str], Awaitable[object]]) -> None:
-        self._jobs.start(f"{what} {symbol}", partial(duty, symbol), again=False)
-
-    def _watch_daily_loss(self, now_ms: int) -> None:
-        """The daily-loss floor: a trip with the MANUAL latch, once a day."""
+    def _watch_losses(self, now_ms: int) -> None:
+        """The loss limits: each is a trip with the MANUAL latch, once a day, a week, a peak."""
         if not self._account.known:
             return
-        start = self._account.start_day(now_ms)
-        if start is not None:
-            self._note_day(now_ms, start)
-        loss_pct = self._account.view().daily_loss_pct
-        day = now_ms // DAY_MS
-        if loss_pct < Decimal(str(self._risk.max_daily_loss_pct)) or self._loss_tripped_on == day:
+        self._account.marks.advance(now_ms, self._account.equity)
+        view, risk = self._account.view(), self._risk
+        self._judge("day", view.daily_loss_pct, risk.max_daily_loss_pct, "today")
+        self._judge("week", view.weekly_loss_pct, risk.max_weekly_loss_pct, "this week")
+        self._judge("peak", view.drawdown_pct, risk.max_drawdown_pct, "since the peak")
+
+    def _judge(self, kind: MarkKind, loss_pct: Decimal, limit: float, since: str) -> None:
+        if loss_pct < Decimal(str(limit)) or not self._account.marks.may_trip(kind):
             return
-        self._loss_tripped_on = day
+        self._account.marks.note_trip(kind)
         self._breaker.trigger(
-            f"lost {loss_pct:.2f} % of equity today, {self._risk.max_daily_loss_pct} % allowed",
+            f"lost {loss_pct:.2f} % of equity {since}, {limit} % allowed",
             {"loss_pct": f"{loss_pct:.4f}"},
             actor=Actor.RULE,
-            rule=DAILY_LOSS,
+            rule=LOSS_RULES[kind],
             latch=True,
         )
-
-    def _note_day(self, now_ms: int, equity: Decimal) -> None:
-        try:
-            self._risk_events.record(
-                DAY_START, self._today(now_ms), now_ms, severity="info", value=str(equity)
-            )
-        except StoreError:
-            logger.exception("the day's opening equity could not be recorded")
-
-    def _today(self, now_ms: int) -> str:
-        return f"{self._venue} {iso(now_ms)[:10]}"

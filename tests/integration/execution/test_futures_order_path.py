@@ -1,0 +1,185 @@
+"""The order path over USD-M perpetuals: it need not know that they are not spot."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from pathlib import Path
+
+from calm_market import UNHURRIED, calm
+from simulated_venue import running_venue, tick
+from venue_server import FAST_RECONNECT, eventually, running
+
+from trading.clock import SystemClock
+from trading.events import EventBus
+from trading.exchange.binance.futures_client import BinanceFuturesClient
+from trading.exchange.config import ApiCredentials, ExchangeConfig, VenueEndpoints
+from trading.exchange.factory import create_venue
+from trading.exchange.recovering_client import RecoveringClient
+from trading.execution.config import ExecutionConfig
+from trading.execution.service import ExecutionService
+from trading.model.breaker import BreakerStatus
+from trading.model.decision import ProposalOutcome, TradeProposal
+from trading.model.order import OrderType
+from trading.model.spike import Spike, SpikeDirection, SpikeType
+from trading.risk.breaker_config import CircuitBreakerConfig
+from trading.risk.breaker_store import create_store
+from trading.risk.circuit_breaker import CircuitBreaker
+from trading.risk.risk_config import RiskConfig
+from trading.simulator.server import RunningServer
+from trading.simulator.server.faults import Fault, FaultKind
+from trading.storage.config import StorageConfig
+from trading.storage.database import open_database
+from trading.storage.spike_repository import SpikeRepository
+
+SYMBOL = "BTCUSDT"
+PRICE = 50_000.0
+
+
+def config_of(server: RunningServer) -> ExchangeConfig:
+    return ExchangeConfig.model_validate(
+        {
+            "endpoints": VenueEndpoints(
+                rest_url=server.rest_url,
+                stream_url=server.ws_url,
+                ws_api_url=server.ws_api_url,
+                futures_rest_url=server.futures_rest_url,
+                futures_stream_url=server.futures_ws_url,
+            ),
+            "reconnect": FAST_RECONNECT,
+            "futures": {"enabled": True},
+        }
+    )
+
+
+@asynccontextmanager
+async def order_path(
+    folder: Path,
+) -> AsyncIterator[tuple[RunningServer, ExecutionService, BinanceFuturesClient, TradeProposal]]:
+    """A service on the venue that the configuration makes; and a proposal that it accepts."""
+    clock = SystemClock()
+    storage = StorageConfig(path=folder / "store.sqlite3")
+    async with running_venue() as server:
+        tick(server, PRICE)
+        key = server.keys[0]
+        credentials = ApiCredentials.model_validate({"key": key.key, "secret": key.secret})
+        venue = create_venue(config_of(server), credentials, clock)
+        assert isinstance(venue.client, RecoveringClient)
+        client = venue.client.inner
+        assert isinstance(client, BinanceFuturesClient)
+        await client.connect()
+        instruments = await client.instruments((SYMBOL,))
+        create_store(storage, clock)
+        breaker = CircuitBreaker.open(CircuitBreakerConfig(), clock, storage)
+        service = ExecutionService(
+            client=venue.client,
+            breaker=breaker,
+            breaker_config=CircuitBreakerConfig(),
+            clock=clock,
+            bus=EventBus(),
+            risk=RiskConfig(risk_per_trade_pct=1.0, max_position_pct=20.0, **UNHURRIED),
+            execution=ExecutionConfig(reconcile_retry_ms=100, unknown_query_interval_ms=100),
+            storage=storage,
+            price=lambda _: PRICE,
+            instruments=instruments,
+            data_fresh=lambda: True,
+            conditions=calm,
+        )
+        await service.start()
+
+        async def duties() -> None:
+            while True:
+                await service.advance(clock.now_ms())
+                await asyncio.sleep(0.02)
+
+        try:
+            async with (
+                running(duties()),
+                running(venue.user_stream.run(service.on_report, service.on_gap)),
+            ):
+                await eventually(lambda: service.reconciled)
+                yield server, service, client, _proposal(storage, clock, breaker)
+                assert breaker.snapshot.status is BreakerStatus.SAFE, breaker.snapshot.reason
+        finally:
+            await service.stop(cancel_entries=False)
+            breaker.close()
+            await client.close()
+
+
+def _proposal(storage: StorageConfig, clock: SystemClock, breaker: CircuitBreaker) -> TradeProposal:
+    now_ms = clock.now_ms()
+    spike = Spike(
+        id="spk-1",
+        symbol=SYMBOL,
+        type=SpikeType.PRICE,
+        direction=SpikeDirection.UP,
+        detected_at_ms=now_ms,
+        magnitude_pct=4.0,
+        timeframe_minutes=5,
+        volume_multiple=5.0,
+        z_score=6.0,
+        price_from=PRICE / 1.04,
+        price_to=PRICE,
+        confidence=0.9,
+        detection_latency_ms=1.0,
+    )
+    connection = open_database(storage, durable=False, check=False)
+    SpikeRepository(connection).insert(spike)
+    connection.close()
+    return TradeProposal(
+        spike_id=spike.id,
+        symbol=SYMBOL,
+        notional=Decimal(1_000),
+        stop_loss_pct=2.0,
+        take_profit_pct=4.0,
+        confidence=0.9,
+        epoch=breaker.snapshot.epoch,
+        decided_at_ms=now_ms,
+        deadline_ms=now_ms + 30_000,
+        reasoning="test",
+    )
+
+
+async def test_an_entry_is_protected_by_an_algo_order_and_closed_by_it(tmp_path: Path) -> None:
+    async with order_path(tmp_path) as (server, service, client, proposal):
+        result = await service.propose(proposal)
+        assert result.outcome is ProposalOutcome.ACCEPTED, result
+        (position,) = await client.positions()
+        held = (await service.portfolio()).positions[0]
+        assert held.quantity == position.quantity == result.filled_quantity
+        (stop,) = await client.open_orders()
+        assert (stop.client_order_id, stop.type) == (
+            result.stop_client_order_id,
+            OrderType.STOP_LOSS,
+        )
+        service.on_gap("test")
+        await eventually(lambda: service.reconciled)
+        tick(server, 48_500.0)
+        await eventually(lambda: not service._parts.books.positions.all())
+        assert await client.positions() == ()
+        service.on_gap("test")
+        await eventually(lambda: service.reconciled)
+        portfolio = await service.portfolio()
+        account = await client.account()
+        assert portfolio.balances[0].total == account.balances["USDT"].total
+        # 2 % of the position, and what the stop slipped and both sides' fees cost.
+        assert Decimal(15) < 10_000 - portfolio.equity < Decimal(40)
+
+
+async def test_a_lost_answer_and_a_lost_event_leave_one_order_and_the_venues_position(
+    tmp_path: Path,
+) -> None:
+    async with order_path(tmp_path) as (server, service, client, proposal):
+        server.faults.plan(
+            Fault(kind=FaultKind.USER_GAP, duration_ms=500), Fault(kind=FaultKind.RESET_READING)
+        )
+        result = await service.propose(proposal)
+        assert result.outcome is ProposalOutcome.UNKNOWN
+        await eventually(lambda: service.unknown_orders == 0)
+        await eventually(lambda: service._parts.books.positions.all())
+        (position,) = await client.positions()
+        assert (await service.portfolio()).positions[0].quantity == position.quantity
+        service.on_gap("test")
+        await eventually(lambda: service.reconciled)

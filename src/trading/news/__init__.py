@@ -1,0 +1,1 @@
+"""News and social posts: fetched, cleaned, deduplicated, matched to pairs, scored. No LLM here."""

@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from trading.clock import Clock
+from trading.clock import Clock, iso
 from trading.events import (
+    ApprovalRequested,
     BreakerChanged,
     EntryRefused,
     EventBus,
     FillReceived,
+    LiquidationEnded,
     OrderUpdated,
     PositionChanged,
 )
 from trading.exchange.protocols import ExchangeClient
+from trading.exchange.recovery import RecoveryLog
 from trading.execution.service import ExecutionService
-from trading.execution.shared_halt import always_clear
+from trading.execution.shared_halt import Clearance, always_clear
 from trading.market.engine import MarketEngine
+from trading.market.futures_board import FuturesBoard
 from trading.model.breaker import BreakerSnapshot, BreakerStatus
 from trading.model.market import Instrument
+from trading.model.operations import LiquidationStatus
+from trading.node.audit import CoreAudit
 from trading.node.board import Board
+from trading.node.conditions import EntryConditions
 from trading.node.config import NodeConfig
 from trading.node.core import CoreParts, TradingCore
+from trading.node.equity import EquityRecorder
 from trading.node.guard import Guard
+from trading.node.news_desk import NewsDesk
+from trading.node.notifier import Notifier
 from trading.node.order_thread import OrderLoop
 from trading.node.performance import PerformanceRollUp
 from trading.node.records import Records
@@ -60,6 +70,8 @@ class Surroundings:
     inline_records: bool
     record: SharedRecordWriter | None
     redis_password: str | None = None
+    recovery: RecoveryLog | None = None  # failures of the venue; None: it cannot fail
+    notifier: Notifier = field(default_factory=lambda: Notifier(()))
 
 
 def assemble(config: NodeConfig, around: Surroundings) -> TradingCore:
@@ -82,6 +94,13 @@ def assemble(config: NodeConfig, around: Surroundings) -> TradingCore:
         bus,
         tick_gap_ms=around.tick_gap_ms,
     )
+    futures = FuturesBoard(
+        config.market.symbols,
+        config.crash_detection,
+        clock,
+        spot=market.entry_price,
+        total_1h_usd=market.liquidations_1h_usd,
+    )
     board = Board(clock)
     records = Records(config.storage, inline=around.inline_records)
     guard: Guard
@@ -95,12 +114,14 @@ def assemble(config: NodeConfig, around: Surroundings) -> TradingCore:
         bus=bus,
         risk=config.risk,
         execution=config.execution,
+        compliance=config.compliance,
         storage=config.storage,
         price=market.last_price,
         entry_price=market.entry_price,
         instruments=around.instruments,
         data_fresh=lambda: guard.data_is_fresh(),
-        clearance=fleet.clearance if fleet else always_clear,
+        conditions=EntryConditions(market, around.orders, config.risk.correlation_minutes),
+        clearance=_clearance(fleet, around.recovery),
         quote_asset=config.market.quote_asset,
     )
     guard = Guard(
@@ -124,11 +145,18 @@ def assemble(config: NodeConfig, around: Surroundings) -> TradingCore:
         crews_expected=config.crews_expected,
     )
     _tell(board, bus, breaker, spikes)
+    EquityRecorder(
+        records,
+        bus,
+        around.client.venue,
+        lambda: market.last_price(config.market.btc_symbol),
+    )
     return TradingCore(
         CoreParts(
             config=config,
             clock=clock,
             market=market,
+            futures=futures,
             breaker=breaker,
             fleet=fleet,
             guard=guard,
@@ -139,8 +167,37 @@ def assemble(config: NodeConfig, around: Surroundings) -> TradingCore:
             spikes=spikes,
             board=board,
             performance=PerformanceRollUp(records, clock, bus),
+            recovery=around.recovery,
+            audit=CoreAudit(records, config.storage.path, breaker, board),
+            notifier=around.notifier,
+            news=NewsDesk(
+                clock,
+                records,
+                say=board.say,
+                on_headline=market.on_headline,
+                price=market.last_price,
+                quote_asset=config.market.quote_asset,
+                min_headline_relevance=config.min_headline_relevance,
+            ),
         )
     )
+
+
+def _clearance(fleet: FleetHalt | None, recovery: RecoveryLog | None) -> Clearance:
+    """Why no entry may leave just now: another machine's halt, or a venue that does not answer."""
+    objections = [
+        source
+        for source in (
+            fleet.clearance if fleet is not None else None,
+            recovery.objection if recovery is not None else None,
+        )
+        if source is not None
+    ]
+
+    def clearance() -> str | None:
+        return next((text for ask in objections if (text := ask()) is not None), None)
+
+    return clearance if objections else always_clear
 
 
 def _fleet(config: NodeConfig, around: Surroundings, breaker: CircuitBreaker) -> FleetHalt | None:
@@ -204,7 +261,28 @@ def _tell(board: Board, bus: EventBus, breaker: CircuitBreaker, spikes: SpikeDes
     def entry_refused(event: EntryRefused) -> None:
         board.say("risk", f"{event.symbol} refused by {event.rule}: {event.reason}", "notice")
 
+    def approval_requested(event: ApprovalRequested) -> None:
+        approval = event.approval
+        board.say(
+            "approvals",
+            f"{approval.id} waits for you until {iso(approval.expires_at_ms)}: buy "
+            f"{approval.quantity.normalize():f} {approval.symbol} at most at "
+            f"{approval.limit_price:.6g}",
+            "warning",
+        )
+
+    def liquidation_ended(event: LiquidationEnded) -> None:
+        report = event.report
+        board.say(
+            "liquidation",
+            f"{report.status}, slippage {report.slippage_cost:.2f}"
+            + "".join(f"; {problem}" for problem in report.problems),
+            "warning" if report.status is LiquidationStatus.FLAT else "critical",
+        )
+
     breaker.subscribe(breaker_changed)
+    bus.subscribe(ApprovalRequested, approval_requested)
+    bus.subscribe(LiquidationEnded, liquidation_ended)
     bus.subscribe(OrderUpdated, order_updated)
     bus.subscribe(PositionChanged, position_changed)
     bus.subscribe(FillReceived, fill_received)

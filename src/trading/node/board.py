@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, OrderedDict, deque
+from collections.abc import Callable
 
 from trading.api.schemas import ActivityEntry, ComponentHealth, SpikeView
 from trading.clock import Clock
@@ -23,6 +24,7 @@ class Board:
         self._activity: deque[ActivityEntry] = deque(maxlen=SHOWN_ACTIVITY)
         self._workers: dict[str, tuple[int, str]] = {}
         self._counters: Counter[str] = Counter()
+        self._listeners: tuple[Callable[[ActivityEntry], None], ...] = ()
 
     def say(self, source: str, text: str, level: str = "info") -> None:
         """Add one line of activity, stamped with market time."""
@@ -31,6 +33,12 @@ class Board:
     def add(self, entry: ActivityEntry) -> None:
         with self._lock:
             self._activity.append(entry)
+        for listener in self._listeners:
+            listener(entry)
+
+    def on_entry(self, listener: Callable[[ActivityEntry], None]) -> None:
+        """Have ``listener`` called with every line, on the thread that adds it."""
+        self._listeners = (*self._listeners, listener)
 
     def count(self, name: str, amount: int = 1) -> None:
         with self._lock:

@@ -8,9 +8,11 @@ from trading.api.config import ApiConfig
 from trading.exchange.config import ExchangeConfig
 from trading.execution.config import ExecutionConfig
 from trading.market.config import CrashDetectionConfig, MarketConfig, SpikeDetectionConfig
-from trading.model.base import ValueModel
+from trading.model.base import Fraction, ValueModel
 from trading.node.logs import LoggingConfig
+from trading.node.notify_config import NotificationsConfig
 from trading.risk.breaker_config import CircuitBreakerConfig
+from trading.risk.compliance_config import ComplianceConfig
 from trading.risk.redis_config import RedisConfig
 from trading.risk.risk_config import RiskConfig
 from trading.simulator.config import SimulatorConfig
@@ -42,14 +44,17 @@ class NodeConfig(ValueModel):
     circuit_breaker: CircuitBreakerConfig
     risk: RiskConfig
     execution: ExecutionConfig
+    compliance: ComplianceConfig
     exchange: ExchangeConfig
     simulator: SimulatorConfig
     storage: StorageConfig
     api: ApiConfig
     redis: RedisConfig
     logging: LoggingConfig
+    notifications: NotificationsConfig
     spike_queue: SpikeQueueSettings
     crews_expected: bool
+    min_headline_relevance: Fraction
 
 
 class CoreLaunch(ValueModel):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from dataclasses import dataclass
@@ -14,7 +15,6 @@ from trading.api.schemas import (
     BreakerView,
     ClearCommand,
     CommandResult,
-    ComponentHealth,
     CoreStatus,
     Portfolio,
     RecoverCommand,
@@ -26,9 +26,11 @@ from trading.api.schemas import (
 from trading.clock import Clock
 from trading.errors import CoreTimeoutError, MarketDataError
 from trading.exchange.protocols import ExchangeClient
+from trading.exchange.recovery import RecoveryLog
 from trading.execution.service import ExecutionService
 from trading.market.engine import MarketEngine
-from trading.model.breaker import BreakerSnapshot
+from trading.market.futures_board import FuturesBoard
+from trading.model.breaker import Actor, BreakerSnapshot
 from trading.model.decision import (
     AgentDecision,
     ProposalOutcome,
@@ -38,13 +40,28 @@ from trading.model.decision import (
     ToolExecution,
     TradeProposal,
 )
+from trading.model.derivatives import FuturesView, LiquidationsView
+from trading.model.history import PastSpikes, SpikePattern
 from trading.model.market import Bar, Book
-from trading.model.metrics import MarketSnapshot, SymbolStats
+from trading.model.metrics import MarketSnapshot, PumpView, SymbolStats
+from trading.model.model_call import ModelCall, ModelUsage
+from trading.model.news import NewsBatch, NewsKind, NewsView, TransfersView
+from trading.model.operations import Controls
 from trading.model.order import OrderReport
+from trading.model.recovery import RecoveryStatus
+from trading.model.review import TradeReview, TradeToReview
+from trading.node.audit import CoreAudit
 from trading.node.board import Board
 from trading.node.config import NodeConfig
+from trading.node.crew_records import CrewRecords
 from trading.node.guard import Guard
+from trading.node.health import components_of
+from trading.node.level import service_level
+from trading.node.news_desk import NewsDesk
+from trading.node.notifier import Notifier
+from trading.node.operations import Operations
 from trading.node.order_thread import OrderLoop
+from trading.node.past_spikes import COMPARED, nearest
 from trading.node.performance import PerformanceRollUp
 from trading.node.records import Records
 from trading.node.spikes import SpikeDesk
@@ -53,7 +70,12 @@ from trading.risk.circuit_breaker import CircuitBreaker
 if TYPE_CHECKING:
     from trading.risk.redis_fleet import FleetHalt
 
-WORKER_LOST_AFTER_MS = 5_000
+LOOK_FOR_RESUMED_AGENTS_S = 0.1
+
+_COUNTED_AS = {
+    ProposalOutcome.REFUSED: "refusals",
+    ProposalOutcome.AWAITING_APPROVAL: "approvals asked",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +85,7 @@ class CoreParts:
     config: NodeConfig
     clock: Clock
     market: MarketEngine
+    futures: FuturesBoard
     breaker: CircuitBreaker
     fleet: FleetHalt | None  # with gateways on other machines, through Redis
     guard: Guard
@@ -73,6 +96,10 @@ class CoreParts:
     spikes: SpikeDesk
     board: Board
     performance: PerformanceRollUp
+    recovery: RecoveryLog | None  # failures of the venue; None: it cannot fail
+    audit: CoreAudit
+    notifier: Notifier
+    news: NewsDesk
 
 
 class TradingCore:
@@ -84,10 +111,26 @@ class TradingCore:
         self._board = parts.board
         self._started_at_ms = parts.clock.now_ms()
         self._shown_event_id: int | None = None
+        self._crew_records = CrewRecords(parts.records, parts.board, parts.performance, parts.clock)
+        self._operations = Operations(
+            execution=parts.execution,
+            orders=parts.orders,
+            audit=parts.audit,
+            records=parts.records,
+            board=parts.board,
+            clock=parts.clock,
+        )
 
     @property
     def parts(self) -> CoreParts:
         return self._parts
+
+    @property
+    def operations(self) -> Operations:
+        return self._operations
+
+    async def controls(self) -> Controls:
+        return self._parts.execution.operations.controls()
 
     def breaker_snapshot(self) -> BreakerSnapshot:
         return self._breaker.snapshot
@@ -114,11 +157,13 @@ class TradingCore:
             actor=command.actor,
             rule=command.rule,
         )
+        self._note(command.actor, "breaker trip", reason=command.reason, epoch=receipt.epoch)
         if not self._breaker.enforcing:
             return self._result(NOT_ENFORCED, applied=False)
         return self._result("halted", applied=True, in_flight=receipt.in_flight)
 
     async def warn(self, command: WarnCommand) -> CommandResult:
+        self._note(command.actor, "breaker warn", reason=command.reason)
         before = self._breaker.snapshot
         self._breaker.set_warning(
             command.reason,
@@ -130,12 +175,21 @@ class TradingCore:
         return self._result("WARNING set" if applied else "a warning stands already", applied)
 
     async def recover(self, command: RecoverCommand) -> CommandResult:
+        self._note(command.actor, "breaker recover", reason=command.reason, epoch=command.epoch)
         self._breaker.start_recovery(
             actor=command.actor, reason=command.reason, epoch=command.epoch
         )
         return self._result("recovery started at stage 0", applied=True)
 
     async def clear(self, command: ClearCommand) -> CommandResult:
+        self._note(
+            command.actor,
+            "breaker clear",
+            reason=command.reason,
+            epoch=command.epoch,
+            force=command.force,
+            false_alarm=command.false_alarm,
+        )
         # Positions and prices of the order path belong to its own loop.
         saved = await self._parts.orders.call(self._parts.execution.capital_saved())
         self._breaker.clear(
@@ -147,6 +201,11 @@ class TradingCore:
             false_alarm=command.false_alarm,
         )
         return self._result("cleared" if command.force else "latch released", applied=True)
+
+    def _note(self, actor: Actor, command: str, **details: object) -> None:
+        """An operator's command goes on record whatever comes of it."""
+        if actor is Actor.OPERATOR:
+            self._parts.audit.operator(command, details, self.now_ms())
 
     def _result(
         self, message: str, applied: bool, in_flight: tuple[str, ...] = ()
@@ -178,7 +237,49 @@ class TradingCore:
     async def bars(self, symbol: str, limit: int) -> tuple[Bar, ...]:
         return self._parts.market.bars(symbol, limit)
 
+    async def history(self, symbols: tuple[str, ...], limit: int) -> dict[str, tuple[Bar, ...]]:
+        return {symbol: self._parts.market.bars(symbol, limit) for symbol in symbols}
+
+    async def futures(self, symbol: str) -> FuturesView:
+        self._require_watched(symbol)
+        return self._parts.futures.futures(symbol)
+
+    async def liquidations(self) -> LiquidationsView:
+        return self._parts.futures.liquidations()
+
+    async def pump(self, symbol: str) -> PumpView:
+        return self._parts.market.pump_now(symbol)
+
+    async def past_spikes(self, pattern: SpikePattern) -> PastSpikes:
+        rows = await self._parts.records.call(
+            lambda tables: tables.spikes.of_kind(
+                pattern.type.value, pattern.direction.value, pattern.before_ms, COMPARED
+            )
+        )
+        return nearest(rows, pattern)
+
+    async def news(self, symbol: str, kind: NewsKind, hours: float, limit: int) -> NewsView:
+        self._require_watched(symbol)
+        return self._parts.news.news(symbol, kind, hours, limit)
+
+    async def transfers(self, asset: str, hours: float) -> TransfersView:
+        self._require_watched(asset + self._parts.config.market.quote_asset)
+        return self._parts.news.transfers(asset, hours)
+
+    async def record_news(self, batch: NewsBatch) -> int:
+        await self._parts.news.restore()
+        new = self._parts.news.take(batch)
+        if new:
+            self._board.count("articles", new)
+        return new
+
+    def _require_watched(self, symbol: str) -> None:
+        """Nobody gets the venue asked about pairs that are not ours to trade."""
+        if symbol not in self._parts.market.symbols:
+            raise MarketDataError(f"{symbol} is not watched; market.symbols names the pairs")
+
     async def order_book(self, symbol: str, depth: int) -> Book:
+        self._require_watched(symbol)
         return await self._parts.orders.call(self._parts.client.order_book(symbol, depth))
 
     # Trading -------------------------------------------------------------------------------
@@ -191,7 +292,7 @@ class TradingCore:
 
     async def propose_trade(self, proposal: TradeProposal) -> ProposalResult:
         result = await self._parts.orders.call(self._parts.execution.propose(proposal))
-        self._board.count("refusals" if result.outcome is ProposalOutcome.REFUSED else "entries")
+        self._board.count(_COUNTED_AS.get(result.outcome, "entries"))
         return result
 
     async def cancel_order(self, client_order_id: str, reason: str) -> OrderReport:
@@ -203,7 +304,13 @@ class TradingCore:
     # Crews ---------------------------------------------------------------------------------
 
     async def claim_spike(self, worker: str, timeout_s: float) -> SpikeClaim | None:
-        spike = await self._parts.spikes.claim(timeout_s)
+        loop = asyncio.get_running_loop()
+        ends_s = loop.time() + timeout_s
+        while (await self.controls()).paused_agents:  # every agent is a link of the crew's chain
+            if loop.time() >= ends_s:
+                return None
+            await asyncio.sleep(LOOK_FOR_RESUMED_AGENTS_S)
+        spike = await self._parts.spikes.claim(max(ends_s - loop.time(), 0.0))
         if spike is None:
             return None
         now_ms = self.now_ms()
@@ -213,7 +320,7 @@ class TradingCore:
         )
         return SpikeClaim(
             spike=spike,
-            deadline_ms=now_ms + self._parts.config.spike_queue.run_deadline_ms,
+            deadline_ms=spike.detected_at_ms + self._parts.config.spike_queue.run_deadline_ms,
             epoch=self._breaker.snapshot.epoch,
             now_ms=now_ms,
         )
@@ -222,17 +329,22 @@ class TradingCore:
         await self._parts.spikes.finish(report)
 
     async def record_decision(self, decision: AgentDecision) -> int:
-        now_ms = self.now_ms()
-        self._board.count("decisions")
-        self._parts.performance.decided()
-        return await self._parts.records.call(
-            lambda tables: tables.decisions.record(decision, now_ms)
-        )
+        return await self._crew_records.record_decision(decision)
 
     async def record_tool_execution(self, execution: ToolExecution) -> None:
-        now_ms = self.now_ms()
-        self._board.count("tool calls")
-        self._parts.records.write(lambda tables: tables.tools.record(execution, now_ms))
+        await self._crew_records.record_tool_execution(execution)
+
+    async def model_usage(self) -> ModelUsage:
+        return await self._crew_records.model_usage()
+
+    async def record_model_call(self, call: ModelCall) -> ModelUsage:
+        return await self._crew_records.record_model_call(call)
+
+    async def trade_to_review(self) -> TradeToReview | None:
+        return await self._crew_records.trade_to_review()
+
+    async def finish_review(self, review: TradeReview) -> None:
+        await self._crew_records.finish_review(review)
 
     async def record_activity(self, entry: ActivityEntry) -> None:
         self._board.add(entry)
@@ -254,6 +366,7 @@ class TradingCore:
 
     async def status(self) -> CoreStatus:
         exchange = self._parts.config.exchange
+        level, reason = service_level(self._parts)
         return CoreStatus(
             time_ms=self.now_ms(),
             venue=exchange.venue,
@@ -265,8 +378,11 @@ class TradingCore:
             portfolio=await self._portfolio_or_none(),
             spikes=self._board.spikes,
             activity=self._board.activity,
-            components=self._components(),
+            components=components_of(self._parts, _monotonic_ms()),
             counters={**self._parts.execution.counters, **self._board.counters},
+            level=level,
+            level_reason=reason,
+            recovery=self._parts.recovery.status() if self._parts.recovery else RecoveryStatus(),
         )
 
     async def _portfolio_or_none(self) -> Portfolio | None:
@@ -275,37 +391,6 @@ class TradingCore:
             return await self.portfolio()
         except (MarketDataError, CoreTimeoutError):
             return None
-
-    def _components(self) -> tuple[ComponentHealth, ...]:
-        age_ms = self._parts.market.feed_age_ms
-        snapshot = self._parts.guard.snapshot
-        execution = self._parts.execution
-        unknown = execution.unknown_orders
-        core: tuple[ComponentHealth, ...] = (
-            ComponentHealth(
-                name="feed",
-                ok=snapshot is not None and snapshot.healthy,
-                detail=snapshot.problem if snapshot else "starting",
-                age_ms=age_ms,
-            ),
-            ComponentHealth(
-                name="orders",
-                ok=unknown == 0,
-                detail=f"{unknown} of unknown outcome" if unknown else "",
-            ),
-            ComponentHealth(name="books", ok=execution.reconciled),
-        )
-        if self._parts.fleet is not None:
-            objection = self._parts.fleet.clearance()
-            fleet = ComponentHealth(name="fleet", ok=objection is None, detail=objection or "")
-            core = (*core, fleet)
-        if not self._parts.config.circuit_breaker.enabled:
-            off = ComponentHealth(name="breaker", ok=False, detail="OFF: nothing halts trading")
-            core = (off, *core)
-        workers = self._board.workers(_monotonic_ms(), WORKER_LOST_AFTER_MS)
-        if self._parts.config.crews_expected and not workers:
-            workers = (ComponentHealth(name="crews", ok=False, detail="no worker seen yet"),)
-        return core + workers
 
 
 def _monotonic_ms() -> int:

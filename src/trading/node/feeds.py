@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from trading.model.market import Tick
+from trading.model.signals import FundingRate, FuturesPrice, Liquidation
 from trading.model.spike import SpikeType
 from trading.node.core import TradingCore
 
@@ -39,12 +40,21 @@ class FuturesEars:
     """The futures feed's listener. Losing it is no trip: its rules are not ready meanwhile."""
 
     def __init__(self, core: TradingCore) -> None:
-        market = core.parts.market
-        self._market = market
+        self._market = core.parts.market
+        self._futures = core.parts.futures
         self._board = core.parts.board
-        self.on_futures_price = market.on_futures_price
-        self.on_funding = market.on_funding
-        self.on_liquidation = market.on_liquidation
+
+    def on_futures_price(self, price: FuturesPrice) -> None:
+        self._market.on_futures_price(price)
+        self._futures.on_futures_price(price)
+
+    def on_funding(self, rate: FundingRate) -> None:
+        self._market.on_funding(rate)
+        self._futures.on_funding(rate)
+
+    def on_liquidation(self, order: Liquidation) -> None:
+        self._market.on_liquidation(order)
+        self._futures.on_liquidation(order)
 
     def on_futures_connected(self) -> None:
         self._market.on_futures_connected()
@@ -83,6 +93,11 @@ def futures_duties(core: TradingCore) -> tuple[Coroutine[Any, Any, None], ...]:
         return ()
     # python-binance, which its package imports, takes half a second.
     from trading.exchange.binance.futures_feed import BinanceFuturesFeed
+    from trading.exchange.binance.open_interest import BinanceOpenInterest
 
     feed = BinanceFuturesFeed(config.exchange, core.parts.clock, config.market.quote_asset)
-    return (feed.run(FuturesEars(core)),)
+    duties: tuple[Coroutine[Any, Any, None], ...] = (feed.run(FuturesEars(core)),)
+    if config.exchange.resolved_endpoints().futures_rest_url:
+        interest = BinanceOpenInterest(config.exchange, core.parts.clock)
+        duties += (interest.run(config.market.symbols, core.parts.futures.on_open_interest),)
+    return duties

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
+import re
 import sys
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, TextIO
 
@@ -13,6 +16,10 @@ from trading.model.base import ConfigModel
 
 if TYPE_CHECKING:
     from structlog.typing import EventDict
+
+
+SHORTEST_SECRET = 8
+_SECRET_NAME = re.compile(r"KEY|SECRET|TOKEN|PASSW|CREDENTIAL|CLIENT_ID")
 
 
 class LogLevel(StrEnum):
@@ -49,12 +56,46 @@ def _without_color_twin(_: object, __: str, event: EventDict) -> EventDict:
     return event
 
 
+def secrets_in(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Values of the variables whose names speak of keys, secrets, tokens and passwords.
+
+    Longest first, so that none is cut by a shorter one within it; short ones are left out: they
+    are no secrets, and would be found everywhere.
+    """
+    found = {
+        value.strip()
+        for name, value in environment.items()
+        if _SECRET_NAME.search(name) and len(value.strip()) >= SHORTEST_SECRET
+    }
+    return tuple(sorted(found, key=lambda value: (-len(value), value)))
+
+
+class RedactingFormatter(logging.Formatter):
+    """Another formatter's lines without the secrets, whoever put them there.
+
+    Libraries log addresses, headers and settings of their own accord; what they do not know to be
+    secret must not reach a file.
+    """
+
+    def __init__(self, inner: logging.Formatter, secrets: Sequence[str]) -> None:
+        super().__init__()
+        self._inner = inner
+        self._secrets = tuple(secrets)
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = self._inner.format(record)
+        for secret in self._secrets:
+            line = line.replace(secret, "***")
+        return line
+
+
 def configure_logging(
     config: LoggingConfig, process_name: str, stream: TextIO | None = None
 ) -> None:
     """Route the standard library's loggers and structlog's to ``stream`` (standard error).
 
-    Replaces whatever was configured before. ``process_name`` is stamped into every line.
+    Replaces whatever was configured before. ``process_name`` is stamped into every line; secrets of
+    the process's environment are in none.
     """
     import structlog
 
@@ -88,12 +129,11 @@ def configure_logging(
             )
         ]
     handler = logging.StreamHandler(target)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder(), _without_color_twin],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *final],
-        )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder(), _without_color_twin],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *final],
     )
+    handler.setFormatter(RedactingFormatter(formatter, secrets_in(os.environ)))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(config.level.value)

@@ -20,6 +20,10 @@ class OrderLoop(Protocol):
 
     async def call(self, coroutine: Coroutine[Any, Any, T]) -> T: ...
 
+    async def on_main(self, work: Callable[[], T]) -> T:
+        """Run ``work`` on the main loop; awaited from the order path."""
+        ...
+
 
 class SameLoop:
     """The caller's own loop: for a replay, where everything happens in turn."""
@@ -27,11 +31,15 @@ class SameLoop:
     async def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
         return await coroutine
 
+    async def on_main(self, work: Callable[[], T]) -> T:
+        return work()
+
 
 class OrderThread:
-    """An event loop on a thread of its own."""
+    """An event loop on a thread of its own. ``main`` is the loop that ``on_main`` goes to."""
 
-    def __init__(self) -> None:
+    def __init__(self, main: asyncio.AbstractEventLoop | None = None) -> None:
+        self._main = main
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="orders", daemon=True)
         self._thread.start()
@@ -39,6 +47,15 @@ class OrderThread:
     async def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
         future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
         return await asyncio.wrap_future(future)
+
+    async def on_main(self, work: Callable[[], T]) -> T:
+        if self._main is None:
+            raise RuntimeError("this order thread was not told of a main loop")
+
+        async def run() -> T:
+            return work()
+
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(run(), self._main))
 
     def spawn(
         self, coroutine: Coroutine[Any, Any, Any], on_failure: Callable[[BaseException], None]

@@ -14,6 +14,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -23,15 +24,17 @@ from trading.clock import Clock, ScaledClock, SystemClock
 from trading.errors import AuthenticationError, ConfigurationError, ExchangeError, StoreError
 from trading.events import EventBus
 from trading.exchange.config import CREDENTIAL_NAMES, ApiCredentials, ExchangeConfig
-from trading.exchange.factory import create_venue
+from trading.exchange.factory import create_venue, recovery_log
 from trading.exchange.protocols import ExchangeClient, Venue
 from trading.model.breaker import Actor
+from trading.node.apprise_channel import open_notifier
 from trading.node.assembly import Surroundings, assemble
 from trading.node.config import CoreLaunch, NodeConfig
 from trading.node.core import TradingCore
 from trading.node.feeds import CoreFeed, book_duties, futures_duties
 from trading.node.guard import HEARTBEAT
 from trading.node.instance import AccountLock, InstanceInfo, InstanceLock, RuntimePaths, write_info
+from trading.node.notifications import Notifications
 from trading.node.order_thread import OrderThread
 from trading.node.pulse import Pulse
 from trading.node.servers import control_api
@@ -66,13 +69,15 @@ async def run_core(launch: CoreLaunch, environment: Mapping[str, str]) -> None:
         account_lock.acquire()
         stack.callback(account_lock.release)
         clock = _clock(launch)
+        recovery = recovery_log(config.exchange.retry, clock)
         venue = create_venue(
             config.exchange,
             _credentials(config.exchange, environment),
             clock,
             simulator=config.simulator,
+            recovery=recovery,
         )
-        orders = OrderThread()
+        orders = OrderThread(asyncio.get_running_loop())
         stack.callback(orders.stop)
         await orders.call(venue.client.connect())
         stack.push_async_callback(_quietly, orders.call, venue.client.close())
@@ -81,15 +86,17 @@ async def run_core(launch: CoreLaunch, environment: Mapping[str, str]) -> None:
         listed = await orders.call(venue.client.instruments(asked))
         config = _only_listed(config, set(listed))
         instruments = {symbol: listed[symbol] for symbol in config.market.symbols}
+        notifier = open_notifier(config.notifications, environment)
         record = SharedRecordWriter(paths.breaker_record)
         stack.callback(record.close)
+        bus = EventBus()
         core = assemble(
             config,
             Surroundings(
                 clock=clock,
                 # Real time that no step of the wall clock moves: a retry must not wait for it.
                 wait_clock=ScaledClock(SystemClock().now_ms(), 1.0),
-                bus=EventBus(),
+                bus=bus,
                 client=venue.client,
                 instruments=instruments,
                 orders=orders,
@@ -97,10 +104,18 @@ async def run_core(launch: CoreLaunch, environment: Mapping[str, str]) -> None:
                 inline_records=False,
                 record=record,
                 redis_password=environment.get("REDIS_PASSWORD"),
+                recovery=recovery,
+                notifier=notifier,
             ),
         )
+        notifications = Notifications(core, bus, notifier)
+        stack.push_async_callback(asyncio.to_thread, notifications.close)
+        watching = asyncio.create_task(notifications.watch())
+        stack.callback(watching.cancel)
         stack.callback(core.parts.breaker.close)
         stack.callback(core.parts.records.close)
+        stack.callback(core.parts.audit.close)
+        core.parts.audit.configuration(config, core.now_ms())
         stack.callback(lambda: core.parts.performance.roll_up(core.now_ms()))
         if core.parts.fleet is not None:
             stack.callback(core.parts.fleet.stop)
@@ -181,6 +196,7 @@ async def _guard(core: TradingCore, order_pulse: Pulse) -> None:
         guard.pulse.beat()
         core.parts.spikes.advance()
         core.parts.performance.advance(core.now_ms())
+        core.parts.audit.advance(time.monotonic_ns() // 1_000_000)
         await asyncio.sleep(GUARD_INTERVAL_S)
 
 

@@ -15,9 +15,15 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from trading.errors import SpikeguardError
+from trading.storage.audit_log import AuditLog
+from trading.storage.breaker_event_repository import BreakerEventRepository
 from trading.storage.config import StorageConfig
 from trading.storage.database import open_database
 from trading.storage.decision_repository import DecisionRepository
+from trading.storage.equity_point_repository import EquityPointRepository
+from trading.storage.model_call_repository import ModelCallRepository
+from trading.storage.news_repository import NewsRepository
+from trading.storage.review_repository import ReviewRepository
 from trading.storage.spike_repository import SpikeRepository
 from trading.storage.tool_execution_repository import ToolExecutionRepository
 
@@ -32,6 +38,12 @@ class RecordTables:
     spikes: SpikeRepository
     decisions: DecisionRepository
     tools: ToolExecutionRepository
+    audit: AuditLog
+    models: ModelCallRepository
+    events: BreakerEventRepository
+    news: NewsRepository
+    equity: EquityPointRepository
+    reviews: ReviewRepository
 
 
 class Records:
@@ -43,6 +55,12 @@ class Records:
             spikes=SpikeRepository(self._connection),
             decisions=DecisionRepository(self._connection),
             tools=ToolExecutionRepository(self._connection),
+            audit=AuditLog(self._connection),
+            models=ModelCallRepository(self._connection),
+            events=BreakerEventRepository(self._connection),
+            news=NewsRepository(self._connection),
+            equity=EquityPointRepository(self._connection),
+            reviews=ReviewRepository(self._connection),
         )
         self._executor = (
             None if inline else ThreadPoolExecutor(max_workers=1, thread_name_prefix="records")

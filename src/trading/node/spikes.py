@@ -72,7 +72,7 @@ class SpikeDesk:
         self.advance()
         spike = await self._queue.claim(timeout_s)
         if spike is not None:
-            self._claimed[spike.id] = (spike, self._clock.now_ms() + self._run_deadline_ms)
+            self._claimed[spike.id] = (spike, spike.detected_at_ms + self._run_deadline_ms)
         return spike
 
     def close(self) -> None:

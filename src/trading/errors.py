@@ -9,6 +9,7 @@
     │   └── StoreCorruptError         unreadable, truncated or of an unknown schema
     ├── FleetError                    Redis, which carries the gateways' shared halt, fails
     ├── MarketDataError               data is missing, stale or contradictory: unsafe
+    ├── NewsSourceError               a source of news failed; carries retry_after_s or None
     ├── BreakerError
     │   ├── TradingHaltedError        the breaker forbids this action now
     │   ├── IllegalTransitionError    the state machine has no such edge for this actor
@@ -27,6 +28,8 @@
     │   ├── CoreNotRunningError       nobody listens on the control socket
     │   └── CoreTimeoutError          the core did not answer in time
     └── CrewError                     a crew could not be built or run
+        ├── ModelError                a language model did not answer, or not in any usable form
+        └── BudgetExhaustedError      tokens or money for models are used up
 
 Errors of third-party libraries are translated into these at one boundary each (the adapter for
 python-binance, the client for the control API, ``agents.llm`` for model providers).
@@ -67,6 +70,17 @@ class WindowNotFoundError(MarketDataError):
     """A folder of recorded data has no window of the name that was asked for."""
 
 
+class NewsSourceError(SpikeguardError):
+    """A source of news gave no usable answer. The message holds neither its address nor its key.
+
+    ``retry_after_s`` is how long the source itself wants to be left alone; None if it did not say.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
 class BreakerError(SpikeguardError):
     """The circuit breaker refuses."""
 
@@ -84,11 +98,16 @@ class StaleEpochError(BreakerError):
 
 
 class DecisionRejectedError(SpikeguardError):
-    """A trade proposal failed validation; ``rule`` names the check."""
+    """A trade proposal failed validation; ``rule`` names the check, ``limit`` and ``value`` what
+    it compared, where there is anything to compare."""
 
-    def __init__(self, rule: str, message: str) -> None:
+    def __init__(
+        self, rule: str, message: str, *, limit: str | None = None, value: str | None = None
+    ) -> None:
         super().__init__(f"{rule}: {message}")
         self.rule = rule
+        self.limit = limit
+        self.value = value
 
 
 class RiskLimitError(SpikeguardError):
@@ -160,3 +179,15 @@ class CoreTimeoutError(ControlApiError):
 
 class CrewError(SpikeguardError):
     """A crew could not be built or run."""
+
+
+class ModelError(CrewError):
+    """A language model did not answer. ``retryable``: asking again may help."""
+
+    def __init__(self, message: str, *, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+
+
+class BudgetExhaustedError(CrewError):
+    """A budget for language models is used up; the message names which."""

@@ -14,7 +14,9 @@ from typing import Any, TypeVar
 
 from trading.model.breaker import BreakerSnapshot
 from trading.model.metrics import MarketSnapshot
+from trading.model.operations import Approval, LiquidationReport
 from trading.model.order import Fill, OrderReport, Position
+from trading.model.portfolio import EquityPoint
 from trading.model.spike import Spike
 
 
@@ -70,6 +72,27 @@ class EntryRefused:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class ApprovalRequested:
+    """An entry has passed every check and waits for a person."""
+
+    approval: Approval
+
+
+@dataclass(frozen=True, slots=True)
+class LiquidationEnded:
+    """An operator's liquidation is over, one way or the other."""
+
+    report: LiquidationReport
+
+
+@dataclass(frozen=True, slots=True)
+class EquityMeasured:
+    """What the account is worth, once a minute of market time. ``benchmark_price`` is not set."""
+
+    point: EquityPoint
+
+
 Event = (
     SpikeDetected
     | CrashDetected
@@ -78,6 +101,9 @@ Event = (
     | FillReceived
     | PositionChanged
     | EntryRefused
+    | ApprovalRequested
+    | LiquidationEnded
+    | EquityMeasured
 )
 EventT = TypeVar("EventT")
 

@@ -10,13 +10,14 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Annotated
 
-from fastapi import FastAPI, Query, Request
+from fastapi import FastAPI, Path, Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from trading.api.body_limit import BodyLimit
 from trading.api.config import ApiConfig
 from trading.api.errors_on_the_wire import to_wire
+from trading.api.operator_routes import add_operator_routes
 from trading.api.schemas import (
     ActivityEntry,
     BreakerStatistics,
@@ -43,9 +44,15 @@ from trading.model.decision import (
     ToolExecution,
     TradeProposal,
 )
+from trading.model.derivatives import FuturesView, LiquidationsView
+from trading.model.history import PastSpikes, SpikePattern
 from trading.model.market import Bar, Book
-from trading.model.metrics import MarketSnapshot, SymbolStats
+from trading.model.metrics import MarketSnapshot, PumpView, SymbolStats
+from trading.model.model_call import ModelCall, ModelUsage
+from trading.model.news import NewsBatch, NewsKind, NewsView, TransfersView
+from trading.model.operations import Controls
 from trading.model.order import OrderReport
+from trading.model.review import TradeReview, TradeToReview
 
 ActorOf = Callable[[Actor], Actor]
 
@@ -61,6 +68,10 @@ class Reason(BaseModel):
 
 class RecordId(BaseModel):
     id: int
+
+
+class NewArticles(BaseModel):
+    new: int
 
 
 class Heartbeat(BaseModel):
@@ -89,6 +100,12 @@ def create_app(service: CoreService, role: Role, config: ApiConfig) -> FastAPI:
     _add_market_routes(app, service)
     _add_trading_routes(app, service)
     _add_worker_routes(app, service, config)
+    if role is Role.OPERATOR:
+        add_operator_routes(app, service)
+
+    @app.get("/v1/controls")
+    async def controls() -> Controls:
+        return await service.controls()
 
     @app.get("/v1/status")
     async def status() -> CoreStatus:
@@ -146,6 +163,45 @@ def _add_market_routes(app: FastAPI, service: CoreService) -> None:
     ) -> tuple[Bar, ...]:
         return await service.bars(symbol, limit)
 
+    @app.get("/v1/history")
+    async def history(
+        symbols: Annotated[tuple[SymbolName, ...], Query(min_length=1, max_length=50)],
+        limit: Annotated[int, Query(ge=1, le=1000)] = 60,
+    ) -> dict[str, tuple[Bar, ...]]:
+        return await service.history(symbols, limit)
+
+    @app.get("/v1/market/{symbol}/futures")
+    async def futures(symbol: SymbolName) -> FuturesView:
+        return await service.futures(symbol)
+
+    @app.get("/v1/liquidations")
+    async def liquidations() -> LiquidationsView:
+        return await service.liquidations()
+
+    @app.get("/v1/market/{symbol}/pump")
+    async def pump(symbol: SymbolName) -> PumpView:
+        return await service.pump(symbol)
+
+    @app.post("/v1/spikes/similar")
+    async def past_spikes(pattern: SpikePattern) -> PastSpikes:
+        return await service.past_spikes(pattern)
+
+    @app.get("/v1/market/{symbol}/news")
+    async def news(
+        symbol: SymbolName,
+        kind: NewsKind = NewsKind.NEWS,
+        hours: Annotated[float, Query(gt=0, le=48)] = 6,
+        limit: Annotated[int, Query(ge=1, le=100)] = 10,
+    ) -> NewsView:
+        return await service.news(symbol, kind, hours, limit)
+
+    @app.get("/v1/transfers/{asset}")
+    async def transfers(
+        asset: Annotated[str, Path(pattern=r"^[A-Z0-9]{1,15}$")],
+        hours: Annotated[float, Query(gt=0, le=48)] = 6,
+    ) -> TransfersView:
+        return await service.transfers(asset, hours)
+
     @app.get("/v1/market/{symbol}/book")
     async def book(symbol: SymbolName, depth: Annotated[int, Query(ge=1, le=100)] = 20) -> Book:
         return await service.order_book(symbol, depth)
@@ -188,9 +244,29 @@ def _add_worker_routes(app: FastAPI, service: CoreService, config: ApiConfig) ->
     async def record_decision(decision: AgentDecision) -> RecordId:
         return RecordId(id=await service.record_decision(decision))
 
+    @app.post("/v1/news")
+    async def record_news(batch: NewsBatch) -> NewArticles:
+        return NewArticles(new=await service.record_news(batch))
+
     @app.post("/v1/tool-executions", status_code=204)
     async def record_tool_execution(execution: ToolExecution) -> None:
         await service.record_tool_execution(execution)
+
+    @app.get("/v1/trades/review")
+    async def trade_to_review() -> TradeToReview | None:
+        return await service.trade_to_review()
+
+    @app.post("/v1/trades/review", status_code=204)
+    async def finish_review(review: TradeReview) -> None:
+        await service.finish_review(review)
+
+    @app.get("/v1/models/usage")
+    async def model_usage() -> ModelUsage:
+        return await service.model_usage()
+
+    @app.post("/v1/models/calls")
+    async def record_model_call(call: ModelCall) -> ModelUsage:
+        return await service.record_model_call(call)
 
     @app.post("/v1/activity", status_code=204)
     async def record_activity(entry: ActivityEntry) -> None:

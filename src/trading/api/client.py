@@ -27,9 +27,15 @@ from trading.model.decision import (
     ToolExecution,
     TradeProposal,
 )
+from trading.model.derivatives import FuturesView, LiquidationsView
+from trading.model.history import PastSpikes, SpikePattern
 from trading.model.market import Bar, Book
-from trading.model.metrics import MarketSnapshot, SymbolStats
+from trading.model.metrics import MarketSnapshot, PumpView, SymbolStats
+from trading.model.model_call import ModelCall, ModelUsage
+from trading.model.news import NewsBatch, NewsKind, NewsView, TransfersView
+from trading.model.operations import Controls
 from trading.model.order import OrderReport
+from trading.model.review import TradeReview, TradeToReview
 
 
 class TradingClient(Protocol):
@@ -47,6 +53,10 @@ class TradingClient(Protocol):
         ...
 
     def status(self) -> CoreStatus: ...
+
+    def controls(self) -> Controls:
+        """What operators have stopped."""
+        ...
 
     def breaker(self) -> BreakerView: ...
 
@@ -70,6 +80,28 @@ class TradingClient(Protocol):
         """The newest ``limit`` 1-minute bars, oldest first."""
         ...
 
+    def history(self, symbols: tuple[str, ...], limit: int) -> dict[str, tuple[Bar, ...]]:
+        """``bars`` of several pairs at one moment."""
+        ...
+
+    def futures(self, symbol: str) -> FuturesView: ...
+
+    def liquidations(self) -> LiquidationsView: ...
+
+    def pump(self, symbol: str) -> PumpView: ...
+
+    def past_spikes(self, pattern: SpikePattern) -> PastSpikes: ...
+
+    def news(self, symbol: str, kind: NewsKind, hours: float, limit: int) -> NewsView:
+        """Articles or posts about a pair of the last ``hours``, at most ``limit``."""
+        ...
+
+    def transfers(self, asset: str, hours: float) -> TransfersView: ...
+
+    def record_news(self, batch: NewsBatch) -> int:
+        """Hand over what the news process found; returns how many articles are new."""
+        ...
+
     def order_book(self, symbol: str, depth: int) -> Book: ...
 
     def portfolio(self) -> Portfolio: ...
@@ -91,6 +123,20 @@ class TradingClient(Protocol):
     def record_decision(self, decision: AgentDecision) -> int: ...
 
     def record_tool_execution(self, execution: ToolExecution) -> None: ...
+
+    def trade_to_review(self) -> TradeToReview | None:
+        """The oldest closed trade that nobody has looked back at; None when there is none."""
+        ...
+
+    def finish_review(self, review: TradeReview) -> None: ...
+
+    def model_usage(self) -> ModelUsage:
+        """What all models used in the last hour and day."""
+        ...
+
+    def record_model_call(self, call: ModelCall) -> ModelUsage:
+        """Store ``call``; the sums with it."""
+        ...
 
     def record_activity(self, entry: ActivityEntry) -> None: ...
 

@@ -35,9 +35,15 @@ from trading.model.decision import (
     ToolExecution,
     TradeProposal,
 )
+from trading.model.derivatives import FuturesView, LiquidationsView
+from trading.model.history import PastSpikes, SpikePattern
 from trading.model.market import Bar, Book
-from trading.model.metrics import MarketSnapshot, SymbolStats
+from trading.model.metrics import MarketSnapshot, PumpView, SymbolStats
+from trading.model.model_call import ModelCall, ModelUsage
+from trading.model.news import NewsBatch, NewsKind, NewsView, TransfersView
+from trading.model.operations import Controls
 from trading.model.order import OrderReport
+from trading.model.review import TradeReview, TradeToReview
 from trading.risk.shared_record import SharedRecordReader
 
 T = TypeVar("T")
@@ -101,6 +107,9 @@ class HttpTradingClient:
     def status(self) -> CoreStatus:
         return self._get("/v1/status", CoreStatus)
 
+    def controls(self) -> Controls:
+        return self._get("/v1/controls", Controls)
+
     def breaker(self) -> BreakerView:
         return self._get("/v1/breaker", BreakerView)
 
@@ -130,6 +139,32 @@ class HttpTradingClient:
 
     def bars(self, symbol: str, limit: int) -> tuple[Bar, ...]:
         return self._get(f"/v1/market/{symbol}/bars", tuple[Bar, ...], limit=limit)
+
+    def history(self, symbols: tuple[str, ...], limit: int) -> dict[str, tuple[Bar, ...]]:
+        return self._get("/v1/history", dict[str, tuple[Bar, ...]], symbols=symbols, limit=limit)
+
+    def futures(self, symbol: str) -> FuturesView:
+        return self._get(f"/v1/market/{symbol}/futures", FuturesView)
+
+    def liquidations(self) -> LiquidationsView:
+        return self._get("/v1/liquidations", LiquidationsView)
+
+    def pump(self, symbol: str) -> PumpView:
+        return self._get(f"/v1/market/{symbol}/pump", PumpView)
+
+    def past_spikes(self, pattern: SpikePattern) -> PastSpikes:
+        return self._post("/v1/spikes/similar", PastSpikes, pattern)
+
+    def news(self, symbol: str, kind: NewsKind, hours: float, limit: int) -> NewsView:
+        return self._get(
+            f"/v1/market/{symbol}/news", NewsView, kind=kind.value, hours=hours, limit=limit
+        )
+
+    def transfers(self, asset: str, hours: float) -> TransfersView:
+        return self._get(f"/v1/transfers/{asset}", TransfersView, hours=hours)
+
+    def record_news(self, batch: NewsBatch) -> int:
+        return self._post("/v1/news", dict[str, int], batch)["new"]
 
     def order_book(self, symbol: str, depth: int) -> Book:
         return self._get(f"/v1/market/{symbol}/book", Book, depth=depth)
@@ -170,13 +205,28 @@ class HttpTradingClient:
     def record_tool_execution(self, execution: ToolExecution) -> None:
         self._send("POST", "/v1/tool-executions", body=execution)
 
+    def trade_to_review(self) -> TradeToReview | None:
+        trade: TradeToReview | None = _decode(
+            TradeToReview | None, self._send("GET", "/v1/trades/review")
+        )
+        return trade
+
+    def finish_review(self, review: TradeReview) -> None:
+        self._send("POST", "/v1/trades/review", body=review)
+
+    def model_usage(self) -> ModelUsage:
+        return self._get("/v1/models/usage", ModelUsage)
+
+    def record_model_call(self, call: ModelCall) -> ModelUsage:
+        return self._post("/v1/models/calls", ModelUsage, call)
+
     def record_activity(self, entry: ActivityEntry) -> None:
         self._send("POST", "/v1/activity", body=entry)
 
     def worker_heartbeat(self, worker: str, detail: str) -> None:
         self._send("POST", "/v1/workers/heartbeat", body={"worker": worker, "detail": detail})
 
-    def _get(self, path: str, kind: type[T], **params: int) -> T:
+    def _get(self, path: str, kind: type[T], /, **params: float | str | tuple[str, ...]) -> T:
         answer: T = _decode(kind, self._send("GET", path, params=params))
         return answer
 

@@ -35,9 +35,15 @@ from trading.model.decision import (
     ToolExecution,
     TradeProposal,
 )
+from trading.model.derivatives import FuturesView, LiquidationsView
+from trading.model.history import PastSpikes, SpikePattern
 from trading.model.market import Bar, Book
-from trading.model.metrics import MarketSnapshot, SymbolStats
+from trading.model.metrics import MarketSnapshot, PumpView, SymbolStats
+from trading.model.model_call import ModelCall, ModelUsage
+from trading.model.news import NewsBatch, NewsKind, NewsView, TransfersView
+from trading.model.operations import Controls
 from trading.model.order import OrderReport
+from trading.model.review import TradeReview, TradeToReview
 
 T = TypeVar("T")
 
@@ -69,6 +75,9 @@ class InProcessTradingClient:
     def status(self) -> CoreStatus:
         return self._run(self._service.status())
 
+    def controls(self) -> Controls:
+        return self._run(self._service.controls())
+
     def breaker(self) -> BreakerView:
         return self._run(self._service.breaker())
 
@@ -99,6 +108,30 @@ class InProcessTradingClient:
     def bars(self, symbol: str, limit: int) -> tuple[Bar, ...]:
         return self._run(self._service.bars(symbol, limit))
 
+    def history(self, symbols: tuple[str, ...], limit: int) -> dict[str, tuple[Bar, ...]]:
+        return self._run(self._service.history(symbols, limit))
+
+    def futures(self, symbol: str) -> FuturesView:
+        return self._run(self._service.futures(symbol))
+
+    def liquidations(self) -> LiquidationsView:
+        return self._run(self._service.liquidations())
+
+    def pump(self, symbol: str) -> PumpView:
+        return self._run(self._service.pump(symbol))
+
+    def past_spikes(self, pattern: SpikePattern) -> PastSpikes:
+        return self._run(self._service.past_spikes(pattern))
+
+    def news(self, symbol: str, kind: NewsKind, hours: float, limit: int) -> NewsView:
+        return self._run(self._service.news(symbol, kind, hours, limit))
+
+    def transfers(self, asset: str, hours: float) -> TransfersView:
+        return self._run(self._service.transfers(asset, hours))
+
+    def record_news(self, batch: NewsBatch) -> int:
+        return self._run(self._service.record_news(batch))
+
     def order_book(self, symbol: str, depth: int) -> Book:
         return self._run(self._service.order_book(symbol, depth))
 
@@ -128,6 +161,18 @@ class InProcessTradingClient:
 
     def record_tool_execution(self, execution: ToolExecution) -> None:
         self._run(self._service.record_tool_execution(execution))
+
+    def trade_to_review(self) -> TradeToReview | None:
+        return self._run(self._service.trade_to_review())
+
+    def finish_review(self, review: TradeReview) -> None:
+        self._run(self._service.finish_review(review))
+
+    def model_usage(self) -> ModelUsage:
+        return self._run(self._service.model_usage())
+
+    def record_model_call(self, call: ModelCall) -> ModelUsage:
+        return self._run(self._service.record_model_call(call))
 
     def record_activity(self, entry: ActivityEntry) -> None:
         self._run(self._service.record_activity(entry))

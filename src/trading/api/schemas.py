@@ -11,7 +11,9 @@ from trading.model.breaker import Actor, BreakerSnapshot
 from trading.model.breaker import BreakerStatistics as BreakerStatistics
 from trading.model.breaker import RecoveryConditions as RecoveryConditions
 from trading.model.metrics import MarketSnapshot
+from trading.model.operations import Controls
 from trading.model.portfolio import Portfolio as Portfolio
+from trading.model.recovery import RecoveryStatus, ServiceLevel
 from trading.model.spike import Spike, SpikeStatus
 
 LONGEST_REASON = 500
@@ -32,6 +34,7 @@ def _usable(text: object) -> object:
     return (one_line(text)[:LONGEST_REASON] or NO_REASON) if isinstance(text, str) else text
 
 
+AgentName = Annotated[str, Field(pattern=r"^[a-z][a-z_]{1,40}$")]
 # Of commands that ease: a reason is asked for, so an empty or endless one is refused.
 Reason = Annotated[str, BeforeValidator(_whole), Field(min_length=1, max_length=LONGEST_REASON)]
 # Of commands that tighten: whatever was written, the halt does not wait for a better text.
@@ -132,6 +135,38 @@ class CoreStatus(ValueModel):
     activity: tuple[ActivityEntry, ...]
     components: tuple[ComponentHealth, ...]
     counters: dict[str, int]
+    level: ServiceLevel = ServiceLevel.FULL
+    level_reason: str = ""  # why it is not full
+    recovery: RecoveryStatus = RecoveryStatus()
+
+
+class OperatorCommand(ValueModel):
+    """A word of the operator's that tightens, or closes."""
+
+    reason: AnyReason
+
+
+class ResumeCommand(ValueModel):
+    """A word of the operator's that lets go on what was stopped, or lets an entry out."""
+
+    reason: Reason
+
+
+class PauseAgentsCommand(ValueModel):
+    agents: tuple[AgentName, ...] = Field(min_length=1)
+    reason: AnyReason
+
+
+class ResumeAgentsCommand(ValueModel):
+    agents: tuple[AgentName, ...] = Field(min_length=1)
+    reason: Reason
+
+
+class ControlResult(ValueModel):
+    """Answer to a command that stops or resumes something."""
+
+    changed: bool  # False: it was so before
+    controls: Controls
 
 
 class SpikeClaim(ValueModel):

@@ -8,9 +8,11 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 
 from trading.model.market import Bar, Book, BookLevel
+from trading.model.order import Side
 
 
 def returns_pct(bars: Sequence[Bar]) -> list[float]:
@@ -82,22 +84,76 @@ def spread_pct(book: Book) -> float | None:
     return float((book.asks[0].price - book.bids[0].price) / mid * 100)
 
 
-def buy_slippage_pct(book: Book, notional: Decimal) -> float | None:
-    """Distance of the average price of buying ``notional`` (quote asset) from the mid, in %.
+@dataclass(frozen=True, slots=True)
+class BookFill:
+    """What trading a notional at once would do to the shown book. ``filled`` 1 is all of it."""
 
-    None when the shown asks do not hold that much.
+    average_price: Decimal | None
+    slippage_pct: float | None
+    filled_share: float
+    levels: int
+
+
+def fill_from_book(book: Book, side: Side, notional: Decimal) -> BookFill:
+    """Walk the shown book with a market order of ``notional`` (quote asset).
+
+    ``slippage_pct`` is how much worse than the mid the average price is, positive for both sides.
     """
     mid = book.mid
-    if mid is None:
-        return None
-    left, quantity = notional, Decimal(0)
-    for level in book.asks:
+    if mid is None or notional <= 0:
+        return BookFill(None, None, 0.0, 0)
+    left, quantity, used = notional, Decimal(0), 0
+    for level in book.asks if side is Side.BUY else book.bids:
         taken = min(left, level.price * level.quantity)
         quantity += taken / level.price
         left -= taken
+        used += 1
         if left <= 0:
-            return float((notional / quantity / mid - 1) * 100)
-    return None
+            break
+    filled = notional - left
+    average = filled / quantity
+    worse = average / mid - 1 if side is Side.BUY else 1 - average / mid
+    return BookFill(average, float(worse * 100), float(filled / notional), used)
+
+
+def slippage_pct(book: Book, side: Side, notional: Decimal) -> float | None:
+    """``BookFill.slippage_pct``; None when the shown book does not hold that much."""
+    fill = fill_from_book(book, side, notional)
+    return fill.slippage_pct if fill.filled_share == 1.0 else None
+
+
+def notional_within(book: Book, side: Side, limit_pct: float) -> Decimal:
+    """The largest notional of the shown book whose average price is within ``limit_pct`` of the
+    mid (quote asset)."""
+    mid = book.mid
+    if mid is None:
+        return Decimal(0)
+    share = Decimal(str(limit_pct)) / 100
+    worst = mid * (1 + share) if side is Side.BUY else mid * (1 - share)
+    spent = quantity = Decimal(0)
+    for level in book.asks if side is Side.BUY else book.bids:
+        is_better = level.price <= worst if side is Side.BUY else level.price >= worst
+        most = level.quantity
+        if not is_better:
+            # Of a level beyond the limit only so much that the average just reaches it.
+            room = abs(worst * quantity - spent) / abs(level.price - worst)
+            most = min(most, room)
+        quantity += most
+        spent += most * level.price
+        if most < level.quantity:
+            break
+    return spent
+
+
+def notional_near_mid(book: Book, side: Side, distance_pct: float) -> Decimal:
+    """What rests within ``distance_pct`` of the mid for an order of ``side`` to take."""
+    mid = book.mid
+    if mid is None:
+        return Decimal(0)
+    share = Decimal(str(distance_pct)) / 100
+    if side is Side.BUY:
+        return _notional([one for one in book.asks if one.price <= mid * (1 + share)])
+    return _notional([one for one in book.bids if one.price >= mid * (1 - share)])
 
 
 def retraced_share(move_pct: float, drawdown_from_high_pct: float) -> float:
@@ -121,26 +177,9 @@ def pump_and_dump_likelihood(
     return 0.30 * isolated + 0.25 * volume + 0.20 * offers + 0.25 * retraced
 
 
-def moving_average(values: Sequence[float], length: int) -> float | None:
-    return math.fsum(values[-length:]) / length if len(values) >= length else None
-
-
-def relative_strength_index(bars: Sequence[Bar], length: int = 14) -> float | None:
-    """RSI with simple averages (Cutler's variant), 0 to 100."""
-    changes = returns_pct(bars)[-length:]
-    if len(changes) < length:
-        return None
-    gain = math.fsum(change for change in changes if change > 0)
-    loss = -math.fsum(change for change in changes if change < 0)
-    return 50.0 if gain + loss == 0 else 100 * gain / (gain + loss)
-
-
-def average_range_pct(bars: Sequence[Bar], length: int = 14) -> float | None:
-    """Mean of (high - low) / close over the newest bars, in %."""
-    newest = bars[-length:]
-    if len(newest) < length:
-        return None
-    return math.fsum((bar.high - bar.low) / bar.close for bar in newest) / length * 100
+def rounded(value: float | Decimal | None, digits: int = 4) -> float | None:
+    """For answers: a figure's last digits are no information."""
+    return None if value is None else round(float(value), digits)
 
 
 def _notional(levels: Sequence[BookLevel]) -> Decimal:

@@ -9,8 +9,9 @@ from abc import abstractmethod
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
+from pydantic import ConfigDict, Field, PrivateAttr, ValidationError
 
+from tools.cached_schema import CachedSchema
 from tools.framework import BaseTool
 from tools.run_context import RunContext, ToolRecord, current_run
 from trading.api.client import TradingClient
@@ -36,7 +37,10 @@ class ToolClass(StrEnum):
     CONTROL = "control"
 
 
-class ToolArguments(BaseModel):
+SYMBOL_PATTERN = r"^[A-Z0-9]{3,20}$"
+
+
+class ToolArguments(CachedSchema):
     """Base of all argument schemas: nothing unknown, nothing infinite."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -44,6 +48,19 @@ class ToolArguments(BaseModel):
 
 class NoArguments(ToolArguments):
     """For tools that need none."""
+
+
+class SymbolArguments(ToolArguments):
+    """One pair. Which pairs there are, the core says."""
+
+    symbol: str = Field(pattern=SYMBOL_PATTERN, description="Pair, such as ETHUSDT.")
+
+
+def as_text(answer: dict[str, Any]) -> str:
+    """An answer as JSON in plain ASCII, without angle brackets: no text in it can hide, or look
+    like the end of a data block."""
+    text = json.dumps(answer, default=str, allow_nan=False, ensure_ascii=True)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e")
 
 
 def never_cache(_arguments: Any = None, _result: Any = None) -> bool:
@@ -94,7 +111,7 @@ class TradingTool(BaseTool):
         snapshot = self._client.breaker_snapshot()
         answer = self._answer(kwargs, snapshot, run)
         answer["breaker"] = {"status": snapshot.status.value, "epoch": snapshot.epoch}
-        text = json.dumps(answer, default=str, allow_nan=False)
+        text = as_text(answer)
         self._record(kwargs, json.loads(text), snapshot, run, started_ns)
         return text
 

@@ -9,21 +9,28 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from tools import analytics
-from tools.base import NoArguments, ToolArguments, ToolClass, TradingTool
-from tools.proposals import TradeArguments, build_proposal, require_spike_run
+from tools.base import NoArguments, SymbolArguments, ToolArguments, ToolClass, TradingTool
+from tools.proposals import (
+    TradeArguments,
+    build_proposal,
+    require_price_near_alert,
+    require_spike_run,
+)
 from tools.run_context import RunContext
 from trading.errors import DecisionRejectedError
 from trading.model.breaker import BreakerSnapshot
-
-
-class SymbolArguments(ToolArguments):
-    symbol: str = Field(pattern=r"^[A-Z0-9]{3,20}$", description="Pair, such as ETHUSDT.")
+from trading.model.order import Side
 
 
 class PricesArguments(ToolArguments):
     symbols: tuple[str, ...] = Field(
         default=(), max_length=50, description="Pairs to show; empty shows all that are watched."
     )
+
+
+BOOK_LEVELS = 100
+DEPTH_DISTANCES_PCT = (0.1, 0.5, 1.0)
+IMPACT_NOTIONALS = (1_000, 10_000, 100_000)
 
 
 class OrderBookArguments(SymbolArguments):
@@ -68,24 +75,76 @@ class GetMarketWindows(TradingTool):
 
 class GetOrderBook(TradingTool):
     name: str = "get_order_book"
-    description: str = "Best bids and asks of a pair, its spread and its imbalance."
+    description: str = (
+        "Best bids and asks of a pair, its spread and imbalance, what rests near the mid (depth, "
+        "in the quote asset) and how far orders of several sizes would move it (impact; null: the "
+        "book does not hold that much)."
+    )
     args_schema: Any = OrderBookArguments
     tool_class: ClassVar[ToolClass] = ToolClass.READ
 
     def perform(self, arguments: OrderBookArguments, snapshot: BreakerSnapshot) -> dict[str, Any]:
-        book = self._client.order_book(arguments.symbol, arguments.depth)
+        book = self._client.order_book(arguments.symbol, BOOK_LEVELS)
+        shown = arguments.depth
         return {
             "symbol": book.symbol,
-            "bids": [[str(level.price), str(level.quantity)] for level in book.bids],
-            "asks": [[str(level.price), str(level.quantity)] for level in book.asks],
+            "bids": [[str(level.price), str(level.quantity)] for level in book.bids[:shown]],
+            "asks": [[str(level.price), str(level.quantity)] for level in book.asks[:shown]],
+            "levels": [len(book.bids), len(book.asks)],
             "spread_pct": analytics.spread_pct(book),
-            "imbalance": round(analytics.book_imbalance(book), 4),
+            "imbalance": analytics.rounded(analytics.book_imbalance(book)),
+            "depth": {
+                f"{distance_pct:g}%": {
+                    "bids": analytics.rounded(
+                        analytics.notional_near_mid(book, Side.SELL, distance_pct), 2
+                    ),
+                    "asks": analytics.rounded(
+                        analytics.notional_near_mid(book, Side.BUY, distance_pct), 2
+                    ),
+                }
+                for distance_pct in DEPTH_DISTANCES_PCT
+            },
+            "impact_pct": {
+                f"{notional:,}": {
+                    side.value.lower(): analytics.rounded(
+                        analytics.slippage_pct(book, side, Decimal(notional))
+                    )
+                    for side in Side
+                }
+                for notional in IMPACT_NOTIONALS
+            },
         }
+
+
+class GetFuturesData(TradingTool):
+    name: str = "get_futures_data"
+    description: str = (
+        "The perpetual on a pair's asset: mark price, its divergence from spot, funding rate, open "
+        "interest and forced orders. Null: not known."
+    )
+    args_schema: Any = SymbolArguments
+    tool_class: ClassVar[ToolClass] = ToolClass.READ
+
+    def perform(self, arguments: SymbolArguments, snapshot: BreakerSnapshot) -> dict[str, Any]:
+        return self._client.futures(arguments.symbol).model_dump(mode="json")
+
+
+class GetLiquidations(TradingTool):
+    name: str = "get_liquidations"
+    description: str = (
+        "Forced orders of all futures within the last hour against the limit that halts trading, "
+        "and those of the watched pairs by side. A lower bound; null: not known."
+    )
+    args_schema: Any = NoArguments
+    tool_class: ClassVar[ToolClass] = ToolClass.READ
+
+    def perform(self, arguments: NoArguments, snapshot: BreakerSnapshot) -> dict[str, Any]:
+        return self._client.liquidations().model_dump(mode="json")
 
 
 class GetPortfolio(TradingTool):
     name: str = "get_portfolio"
-    description: str = "Equity, free balance, exposure, open positions and open orders."
+    description: str = "Equity, balances, exposure, open positions and open orders of the account."
     args_schema: Any = NoArguments
     tool_class: ClassVar[ToolClass] = ToolClass.READ
 
@@ -97,6 +156,11 @@ class GetPortfolio(TradingTool):
             "free": str(portfolio.free),
             "exposure": str(portfolio.exposure),
             "reserved_exposure": str(portfolio.reserved_exposure),
+            "balances": {
+                one.asset: {"free": str(one.free), "locked": str(one.locked)}
+                for one in portfolio.balances
+                if one.total
+            },
             "positions": [position.model_dump(mode="json") for position in portfolio.positions],
             "open_orders": [
                 {
@@ -146,6 +210,7 @@ class PlaceEntryOrder(TradingTool):
     def perform(self, arguments: TradeArguments, snapshot: BreakerSnapshot) -> dict[str, Any]:
         run, spike = require_spike_run(arguments.symbol)
         notional = _approved_request(run, arguments)
+        require_price_near_alert(self._client, run)
         proposal = build_proposal(run, spike, arguments, self._client.now_ms(), notional)
         if not run.claim_order():
             raise DecisionRejectedError("one_order", "this run has already proposed its entry")

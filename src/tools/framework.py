@@ -12,6 +12,7 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Iterator
+from typing import Any
 
 os.environ["CREWAI_DISABLE_TELEMETRY"] = "true"
 os.environ["CREWAI_TRACING_ENABLED"] = "false"
@@ -38,22 +39,63 @@ def _private_home() -> Iterator[None]:
 
 with _private_home():
     from crewai import LLM, Agent, BaseLLM, Crew, Process, Task
+    from crewai.events.event_context import MismatchBehavior
+    from crewai.events.event_context import _default_config as _event_defaults
     from crewai.hooks.dispatch import HookAborted, InterceptionPoint, scoped_hooks
+    from crewai.llms.base_llm import call_stop_override
+    from crewai.llms.hooks.base import BaseInterceptor
+    from crewai.llms.retry import _active_llm_rate_limit_retry
     from crewai.tasks.conditional_task import ConditionalTask
     from crewai.tasks.task_output import TaskOutput
     from crewai.tools import BaseTool
+    from crewai.utilities import file_store as _file_store
+    from crewai.utilities.agent_utils import extract_tool_call_info, is_tool_call_list
+    from crewai.utilities.converter import Converter, ConverterError
+
+
+# A task that fails leaves CrewAI's events unpaired, which it would tell the terminal every time.
+# Threads start without the context variable that is meant for it, so the default itself is set.
+_event_defaults.mismatch_behavior = MismatchBehavior.SILENT
+_event_defaults.empty_pop_behavior = MismatchBehavior.SILENT
+
+
+def _no_files(work: Any) -> None:
+    """Our tasks have no files, and CrewAI starts an event loop each time it looks for some: a
+    quarter of what a run costs beside its models."""
+    work.close()
+
+
+_file_store._run_sync = _no_files  # type: ignore[assignment] # all it could return is nothing
+
+
+@contextlib.contextmanager
+def no_rate_limit_pauses() -> Iterator[None]:
+    """Keep CrewAI from sleeping, as long as a server's Retry-After says, within a model call."""
+    token = _active_llm_rate_limit_retry.set(True)
+    try:
+        yield
+    finally:
+        _active_llm_rate_limit_retry.reset(token)
+
 
 __all__ = [
     "LLM",
     "Agent",
+    "BaseInterceptor",
     "BaseLLM",
     "BaseTool",
     "ConditionalTask",
+    "Converter",
+    "ConverterError",
     "Crew",
     "HookAborted",
     "InterceptionPoint",
     "Process",
     "Task",
     "TaskOutput",
+    "call_stop_override",
+    "extract_tool_call_info",
+    "is_tool_call_list",
+    "no_rate_limit_pauses",
     "scoped_hooks",
 ]

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from tools.base import ToolArguments
 from tools.run_context import RunContext, current_run
+from trading.api.client import TradingClient
 from trading.errors import DecisionRejectedError
 from trading.model.decision import TradeProposal
 from trading.model.spike import Spike, SpikeDirection
@@ -42,6 +43,20 @@ def require_spike_run(symbol: str) -> tuple[RunContext, Spike]:
     if run.spike.direction is not SpikeDirection.UP:
         raise DecisionRejectedError("direction", "spot is long only: a falling spike is not bought")
     return run, run.spike
+
+
+def require_price_near_alert(client: TradingClient, run: RunContext) -> None:
+    """Raises DecisionRejectedError when the price left the alert's by more than the run allows."""
+    spike, limit_pct = run.spike, run.max_price_move_pct
+    if spike is None or limit_pct is None:
+        return
+    last = client.symbol_stats(spike.symbol).last_price
+    moved_pct = (last / spike.price_to - 1) * 100
+    if not abs(moved_pct) <= limit_pct:
+        raise DecisionRejectedError(
+            "stale",
+            f"the price moved {moved_pct:+.2f} % since the alert, {limit_pct:g} % allowed",
+        )
 
 
 def build_proposal(

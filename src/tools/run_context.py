@@ -35,6 +35,7 @@ class RunContext:
     deadline_ms: int
     spike: Spike | None = None
     proposal_ttl_ms: int = 10_000
+    max_price_move_pct: float | None = None  # since the alert; beyond it the spike is stale
     _records: list[ToolRecord] = field(default_factory=list, init=False)
     _order_claimed: bool = field(default=False, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
@@ -47,10 +48,20 @@ class RunContext:
         with self._lock:
             self._records.append(record)
 
+    def results(self) -> list[dict[str, Any]]:
+        """What all tools answered in this run, oldest first."""
+        with self._lock:
+            return [record.result for record in self._records]
+
     def results_of(self, tool: str) -> list[ToolRecord]:
         """Calls of ``tool`` that succeeded, oldest first."""
         with self._lock:
             return [r for r in self._records if r.tool == tool and r.result.get("ok") is True]
+
+    def called(self, tool: str) -> bool:
+        """Whether ``tool`` was called at all, whatever it answered."""
+        with self._lock:
+            return any(record.tool == tool for record in self._records)
 
     def last(self, tool: str) -> dict[str, Any] | None:
         """Result of the newest successful call of ``tool``."""

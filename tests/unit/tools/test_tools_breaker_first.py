@@ -14,6 +14,7 @@ from memory_client import (
     make_spike,
 )
 
+from tools import mcp_tools
 from tools.base import ToolClass, TradingTool
 from tools.binance_tools import ClosePosition, PlaceEntryOrder
 from tools.circuit_breaker_tools import CheckCircuitBreakerStatus
@@ -42,6 +43,22 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "close_position": {"symbol": SYMBOL, "reason": "a test of the tool"},
     "analyze_spike_context": {"symbol": SYMBOL},
     "summarize_technicals": {"symbol": SYMBOL},
+    "get_futures_data": {"symbol": SYMBOL},
+    "analyze_correlation": {"symbols": ["BTCUSDT", SYMBOL]},
+    "detect_manipulation": {"symbol": SYMBOL},
+    "match_spike_history": {"symbol": SYMBOL},
+    "get_news_sentiment": {"symbol": SYMBOL},
+    "get_social_sentiment": {"symbol": SYMBOL},
+    "get_large_transfers": {"asset": "SOL"},
+    "calculate_risk_metrics": {"symbol": SYMBOL},
+    "calculate_slippage": {"symbol": SYMBOL, "notional": 1000.0},
+    "optimize_position_size": {
+        "symbol": SYMBOL,
+        "stop_loss_pct": 2.0,
+        "take_profit_pct": 4.0,
+        "confidence": 0.8,
+        "win_probability": 0.6,
+    },
     "calculate_position_size": {
         "symbol": SYMBOL,
         "stop_loss_pct": 2.0,
@@ -132,7 +149,8 @@ def test_the_registry_holds_every_tool_class_there_is() -> None:
         return named.union(*(leaves(k) for k in below)) if below else named
 
     abstract = {kind for kind in leaves(TradingTool) if kind.__name__.startswith("_")}
-    assert leaves(TradingTool) - abstract == set(TOOL_TYPES)
+    by_configuration = {mcp_tools.ForeignTool, mcp_tools.RiskyForeignTool}
+    assert leaves(TradingTool) - abstract - by_configuration == set(TOOL_TYPES)
 
 
 def test_recovering_at_stage_zero_allows_no_entry_and_no_analysis_for_one() -> None:
@@ -143,7 +161,13 @@ def test_recovering_at_stage_zero_allows_no_entry_and_no_analysis_for_one() -> N
         "place_entry_order",
         "analyze_spike_context",
         "summarize_technicals",
+        "analyze_correlation",
+        "detect_manipulation",
+        "match_spike_history",
+        "calculate_risk_metrics",
+        "calculate_slippage",
         "calculate_position_size",
+        "optimize_position_size",
         "evaluate_trade_risk",
     }
     assert "propose_trade" not in client.changes()

@@ -1,4 +1,4 @@
-"""Tools that explain a move. The core's data, plain arithmetic, no opinion."""
+"""What a move is made of, beside the market's. The core's data, plain arithmetic, no opinion."""
 
 from __future__ import annotations
 
@@ -8,29 +8,27 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from tools import analytics
-from tools.base import ToolArguments, ToolClass, TradingTool
+from tools.base import SYMBOL_PATTERN, ToolArguments, ToolClass, TradingTool
 from tools.run_context import current_run
 from trading.clock import MINUTE_MS
 from trading.model.breaker import BreakerSnapshot
+from trading.model.order import Side
+from trading.model.spike import Spike
 
 _BARS = 60
 _BOOK_LEVELS = 20
 
 
 class SpikeContextArguments(ToolArguments):
-    symbol: str = Field(pattern=r"^[A-Z0-9]{3,20}$", description="The pair that spiked.")
+    symbol: str = Field(pattern=SYMBOL_PATTERN, description="The pair that spiked.")
     timeframe_minutes: int = Field(
         default=5, ge=1, le=240, description="Length of the move, in minutes."
     )
     reference: str = Field(
         default="BTCUSDT",
-        pattern=r"^[A-Z0-9]{3,20}$",
+        pattern=SYMBOL_PATTERN,
         description="Pair that stands for the market.",
     )
-
-
-class TechnicalArguments(ToolArguments):
-    symbol: str = Field(pattern=r"^[A-Z0-9]{3,20}$", description="Pair, such as ETHUSDT.")
 
 
 def window_for(minutes: int) -> str:
@@ -41,15 +39,17 @@ def window_for(minutes: int) -> str:
     return "4h"
 
 
-def _pump_likelihood_at_detection(symbol: str) -> float | None:
-    """The detector's own figure for the spike that this run is about."""
+def spike_of_run(symbol: str) -> Spike | None:
+    """The spike that the current run is about, when it is the pair's."""
     run = current_run()
     spike = run.spike if run else None
-    return spike.pump_likelihood if spike and spike.symbol == symbol else None
+    return spike if spike and spike.symbol == symbol else None
 
 
-def _rounded(value: float | None, digits: int = 4) -> float | None:
-    return None if value is None else round(value, digits)
+def _pump_likelihood_at_detection(symbol: str) -> float | None:
+    """The detector's own figure for the spike that this run is about."""
+    spike = spike_of_run(symbol)
+    return spike.pump_likelihood if spike else None
 
 
 class AnalyzeSpikeContext(TradingTool):
@@ -98,41 +98,18 @@ class AnalyzeSpikeContext(TradingTool):
             "symbol": arguments.symbol,
             "reference": arguments.reference,
             "window": name,
-            "return_pct": _rounded(own.return_pct),
-            "reference_return_pct": _rounded(market.return_pct),
-            "correlation": _rounded(correlation),
-            "beta": _rounded(beta),
-            "isolated_share": _rounded(isolated),
-            "volume_multiple": _rounded(own.volume_multiple),
-            "book_imbalance": _rounded(imbalance),
-            "spread_pct": _rounded(analytics.spread_pct(book)),
-            "slippage_pct_1000": _rounded(analytics.buy_slippage_pct(book, Decimal(1000))),
-            "retraced_share": _rounded(retraced),
-            "volatility_pct": _rounded(analytics.deviation(usual)),
-            "pump_and_dump_likelihood": _rounded(likelihood),
-        }
-
-
-class SummarizeTechnicals(TradingTool):
-    name: str = "summarize_technicals"
-    description: str = (
-        "RSI, moving averages, range and volatility of a pair from its newest 1-minute bars."
-    )
-    args_schema: Any = TechnicalArguments
-    tool_class: ClassVar[ToolClass] = ToolClass.ANALYSE
-
-    def perform(self, arguments: TechnicalArguments, snapshot: BreakerSnapshot) -> dict[str, Any]:
-        bars = self._client.bars(arguments.symbol, _BARS)
-        closes = [bar.close for bar in bars]
-        fast, slow = analytics.moving_average(closes, 9), analytics.moving_average(closes, 21)
-        return {
-            "symbol": arguments.symbol,
-            "bars": len(bars),
-            "last_close": closes[-1] if closes else None,
-            "rsi_14": _rounded(analytics.relative_strength_index(bars)),
-            "moving_average_9": _rounded(fast, 8),
-            "moving_average_21": _rounded(slow, 8),
-            "trend": None if fast is None or slow is None else "up" if fast > slow else "down",
-            "average_range_pct_14": _rounded(analytics.average_range_pct(bars)),
-            "volatility_pct": _rounded(analytics.deviation(analytics.returns_pct(bars))),
+            "return_pct": analytics.rounded(own.return_pct),
+            "reference_return_pct": analytics.rounded(market.return_pct),
+            "correlation": analytics.rounded(correlation),
+            "beta": analytics.rounded(beta),
+            "isolated_share": analytics.rounded(isolated),
+            "volume_multiple": analytics.rounded(own.volume_multiple),
+            "book_imbalance": analytics.rounded(imbalance),
+            "spread_pct": analytics.rounded(analytics.spread_pct(book)),
+            "slippage_pct_1000": analytics.rounded(
+                analytics.slippage_pct(book, Side.BUY, Decimal(1000))
+            ),
+            "retraced_share": analytics.rounded(retraced),
+            "volatility_pct": analytics.rounded(analytics.deviation(usual)),
+            "pump_and_dump_likelihood": analytics.rounded(likelihood),
         }

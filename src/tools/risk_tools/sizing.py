@@ -1,4 +1,4 @@
-"""Tools that ask the core's risk engine, without reserving or sending anything."""
+"""Sizes, by the core's risk engine: nothing is reserved or sent."""
 
 from __future__ import annotations
 
@@ -7,23 +7,26 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from tools.base import NoArguments, ToolArguments, ToolClass, TradingTool
+from tools.base import SYMBOL_PATTERN, ToolArguments, ToolClass, TradingTool
 from tools.proposals import TradeArguments, build_proposal, require_spike_run
+from tools.run_context import RunContext
+from trading.api.client import TradingClient
 from trading.errors import DecisionRejectedError
-from trading.model.breaker import BreakerSnapshot, BreakerStatus
+from trading.model.breaker import BreakerSnapshot
 from trading.model.decision import RiskPreview
+from trading.model.spike import Spike
 
-_CENT = Decimal("0.01")
+CENT = Decimal("0.01")
 
 
 class PositionSizeArguments(ToolArguments):
-    symbol: str = Field(pattern=r"^[A-Z0-9]{3,20}$", description="The pair that spiked.")
+    symbol: str = Field(pattern=SYMBOL_PATTERN, description="The pair that spiked.")
     stop_loss_pct: float = Field(gt=0, lt=50, description="Stop distance below the entry, in %.")
     take_profit_pct: float = Field(gt=0, lt=500, description="Target above the entry, in %.")
     confidence: float = Field(ge=0, le=1, description="How sure, 0 to 1.")
 
 
-def _preview_fields(preview: RiskPreview) -> dict[str, Any]:
+def preview_fields(preview: RiskPreview) -> dict[str, Any]:
     return {
         "approved": preview.approved,
         "rule": preview.rule,
@@ -36,6 +39,25 @@ def _preview_fields(preview: RiskPreview) -> dict[str, Any]:
         "exposure": float(preview.exposure),
         "max_exposure": float(preview.max_exposure),
     }
+
+
+def preview_size(
+    client: TradingClient,
+    run: RunContext,
+    spike: Spike,
+    arguments: PositionSizeArguments,
+    ceiling: Decimal,
+) -> RiskPreview:
+    """What the risk engine says to a trade of at most ``ceiling`` (quote asset)."""
+    probe = TradeArguments(
+        symbol=spike.symbol,
+        notional=float(ceiling),
+        stop_loss_pct=arguments.stop_loss_pct,
+        take_profit_pct=arguments.take_profit_pct,
+        confidence=arguments.confidence,
+        reasoning="size probe",
+    )
+    return client.preview_trade(build_proposal(run, spike, probe, client.now_ms(), ceiling))
 
 
 class EvaluateTradeRisk(TradingTool):
@@ -56,7 +78,7 @@ class EvaluateTradeRisk(TradingTool):
             "requested_notional": arguments.notional,
             "stop_loss_pct": arguments.stop_loss_pct,
             "take_profit_pct": arguments.take_profit_pct,
-            **_preview_fields(self._client.preview_trade(proposal)),
+            **preview_fields(self._client.preview_trade(proposal)),
         }
 
 
@@ -74,19 +96,10 @@ class CalculatePositionSize(TradingTool):
     ) -> dict[str, Any]:
         run, spike = require_spike_run(arguments.symbol)
         portfolio = self._client.portfolio()
-        ceiling = portfolio.free.quantize(_CENT, ROUND_DOWN)
+        ceiling = portfolio.free.quantize(CENT, ROUND_DOWN)
         if ceiling <= 0:
             raise DecisionRejectedError("no_funds", f"no free {portfolio.quote_asset}")
-        probe = TradeArguments(
-            symbol=spike.symbol,
-            notional=float(ceiling),
-            stop_loss_pct=arguments.stop_loss_pct,
-            take_profit_pct=arguments.take_profit_pct,
-            confidence=arguments.confidence,
-            reasoning="size probe",
-        )
-        proposal = build_proposal(run, spike, probe, self._client.now_ms(), ceiling)
-        preview = self._client.preview_trade(proposal)
+        preview = preview_size(self._client, run, spike, arguments, ceiling)
         # The engine applies the breaker's multiplier to whatever is asked of it, so the size to ask
         # for is the one before it.
         multiplier = Decimal(str(preview.size_multiplier))
@@ -94,41 +107,6 @@ class CalculatePositionSize(TradingTool):
         return {
             "symbol": spike.symbol,
             "free": float(portfolio.free),
-            "notional_to_request": float(min(request, ceiling).quantize(_CENT, ROUND_DOWN)),
-            **_preview_fields(preview),
-        }
-
-
-class CheckMarketStability(TradingTool):
-    name: str = "check_market_stability"
-    description: str = (
-        "Is the whole market calm enough for an entry: data health, the worst crash metric "
-        "against its limit, breadth, and the breaker."
-    )
-    args_schema: Any = NoArguments
-    tool_class: ClassVar[ToolClass] = ToolClass.READ
-
-    def perform(self, arguments: NoArguments, snapshot: BreakerSnapshot) -> dict[str, Any]:
-        market = self._client.market()
-        worst = market.worst
-        problems = []
-        if not market.healthy:
-            problems.append(f"market data: {market.problem or 'unhealthy'}")
-        if any(metric.is_breached for metric in market.metrics):
-            breached = ", ".join(m.name for m in market.metrics if m.is_breached)
-            # After a crash the windows still hold the fall; the breaker's stages govern then.
-            if snapshot.status is not BreakerStatus.RECOVERING:
-                problems.append(f"hard limit reached: {breached}")
-        if not snapshot.allows_entries:
-            problems.append(f"the breaker is {snapshot.status}")
-        return {
-            "stable": not problems,
-            "problems": problems,
-            "share_of_limit": round(market.share_of_limit, 4),
-            "worst_metric": worst.name if worst else None,
-            "worst_value": round(worst.value, 4) if worst else None,
-            "breadth_falling": market.breadth_falling,
-            "breadth_tracked": market.breadth_tracked,
-            "feed_age_ms": market.feed_age_ms,
-            "size_multiplier": snapshot.size_multiplier,
+            "notional_to_request": float(min(request, ceiling).quantize(CENT, ROUND_DOWN)),
+            **preview_fields(preview),
         }

@@ -1,52 +1,61 @@
-"""Builds the model behind an agent; provider errors become ours here."""
+"""Builds the model behind an agent; whatever a crew raises becomes ours here."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
 
 from agents.config import AgentConfig, AgentsConfig
-from agents.llm_choice import LlmChoice, choose_llm
+from agents.llm_choice import choose_models
+from agents.models.chain import Link, ModelChain, ModelHealth
+from agents.models.prices import price_of
+from agents.models.provider import create_model
+from agents.models.recording import RecordedLLM, recorder_of
 from agents.rule_llm import RuleLLM
-from tools.framework import LLM, BaseLLM, HookAborted
-from trading.errors import ConfigurationError, CrewError, SpikeguardError
+from tools.framework import BaseLLM, HookAborted
+from trading.errors import CrewError, SpikeguardError
 
 
 def create_llm(
-    config: AgentsConfig, environment: Mapping[str, str], agent: AgentConfig | None = None
+    config: AgentsConfig,
+    environment: Mapping[str, str],
+    agent: AgentConfig | None = None,
+    *,
+    agent_name: str = "",
 ) -> BaseLLM:
-    """The rules, or a model of an OpenAI-compatible endpoint, with ``agent``'s own settings.
+    """The rules, or the chain of models that the settings describe for ``agent``.
 
     Raises:
         ConfigurationError: the settings do not describe a usable model.
     """
-    choice = choose_llm(config.llm, environment)
-    if choice.is_rules:
+    settings = agent or AgentConfig()
+    choices = choose_models(config, environment, settings)
+    if choices[0].is_rules:
         return RuleLLM(config.policy)
-    return _create_model(config, choice, agent or AgentConfig())
+    if choices[0].recording is not None:
+        return RecordedLLM(Path(choices[0].recording))
+    assumed = config.llm.budgets.assumed_usd_per_million
+    links = [Link(c, create_model(c, settings), price_of(c, assumed)) for c in choices]
+    return ModelChain(
+        links,
+        _health(config.llm.rest_after_failure_s),
+        agent_name=agent_name,
+        max_tokens=settings.max_tokens,
+        recorder=recorder_of(config.llm),
+    )
 
 
-def _create_model(config: AgentsConfig, choice: LlmChoice, agent: AgentConfig) -> BaseLLM:
-    model = agent.model or choice.model
-    try:
-        llm: BaseLLM = LLM(
-            model=model,
-            provider="openai",
-            base_url=choice.base_url,
-            api_key=choice.api_key,
-            temperature=agent.temperature,
-            max_tokens=agent.max_tokens,
-            timeout=config.llm.timeout_s,
-            max_retries=config.llm.max_retries,
-        )
-    except Exception as error:  # CrewAI wraps whatever the provider's client raises
-        raise ConfigurationError(f"agents.llm: cannot use model {model!r}: {error}") from error
-    return llm
+@cache
+def _health(rest_s: float) -> ModelHealth:
+    """One for the process: what one run learnt of a model the next need not wait for."""
+    return ModelHealth(rest_s)
 
 
 @contextlib.contextmanager
 def crew_errors(crew: str) -> Iterator[None]:
-    """Turn whatever a crew or a provider raises into CrewError; a deliberate abort passes."""
+    """Turn whatever a crew raises into CrewError; a deliberate abort passes."""
     try:
         yield
     except (SpikeguardError, HookAborted):

@@ -1,11 +1,12 @@
-"""Which model answers, decided from settings and environment alone (no CrewAI import here)."""
+"""Which models answer, decided from settings and environment alone (no CrewAI import here)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from agents.config import LlmConfig, LlmProvider
+from agents.config import AgentConfig, AgentsConfig
+from agents.model_config import USUAL_KEYS, LlmProvider, ModelConfig, RecordingMode
 from trading.errors import ConfigurationError
 
 RULES_LABEL = "built-in rules (no model)"
@@ -20,6 +21,8 @@ class LlmChoice:
     model: str
     base_url: str | None = None
     api_key: str | None = field(default=None, repr=False)
+    settings: ModelConfig = field(default_factory=ModelConfig, repr=False)
+    recording: str | None = None  # the file that answers in the model's place
 
     @property
     def is_rules(self) -> bool:
@@ -28,33 +31,94 @@ class LlmChoice:
     @property
     def label(self) -> str:
         """What records say about who decided."""
+        if self.recording is not None:
+            return f"recording {self.recording}"
         return RULES_LABEL if self.is_rules else f"model {self.model}"
 
 
-def choose_llm(config: LlmConfig, environment: Mapping[str, str]) -> LlmChoice:
-    """Settle the provider.
+def choose_llm(config: ModelConfig, environment: Mapping[str, str]) -> LlmChoice:
+    """Settle the provider of one model.
 
     Raises:
         ConfigurationError: the settings ask for a model that cannot be reached without more.
     """
-    key = environment.get(config.api_key_env, "").strip() or None
-    url = config.base_url or environment.get("OPENAI_BASE_URL", "").strip() or None
-    provider = config.provider
+    variable = config.key_variable or (
+        USUAL_KEYS[LlmProvider.OPENAI] if config.provider is LlmProvider.AUTO else None
+    )
+    key = environment.get(variable, "").strip() or None if variable else None
+    provider, url = config.provider, config.base_url
     if provider is LlmProvider.AUTO:
         provider = LlmProvider.RULE if key is None else LlmProvider.OPENAI_COMPATIBLE
-        url = url or _OPENAI_URL
-    if provider is LlmProvider.RULE:
-        return LlmChoice(LlmProvider.RULE, "rules")
-    if provider is LlmProvider.OPENAI:
-        if key is None:
+        url = url or environment.get("OPENAI_BASE_URL", "").strip() or _OPENAI_URL
+    match provider:
+        case LlmProvider.RULE:
+            return LlmChoice(provider, "rules")
+        case LlmProvider.OPENAI | LlmProvider.ANTHROPIC:
+            if key is None:
+                raise ConfigurationError(
+                    f"agents.llm.provider={provider} needs a key in {variable}; set it, or set "
+                    "the provider to auto or rule"
+                )
+            if provider is LlmProvider.OPENAI:
+                url = url or environment.get("OPENAI_BASE_URL", "").strip() or _OPENAI_URL
+        case LlmProvider.OPENAI_COMPATIBLE:
+            url = url or environment.get("OPENAI_BASE_URL", "").strip() or None
+            if url is None:
+                raise ConfigurationError(
+                    "agents.llm.provider=openai_compatible needs agents.llm.base_url or "
+                    "OPENAI_BASE_URL"
+                )
+            # Local servers often want no key; the client library insists on sending one.
+            key = key or "none"
+        case LlmProvider.CREWAI if "/" not in config.model:
             raise ConfigurationError(
-                f"agents.llm.provider=openai needs a key in {config.api_key_env}; set it, or set "
-                "the provider to auto or rule"
+                f"agents.llm.model = {config.model!r}: provider crewai wants provider/model, such "
+                "as gemini/gemini-2.5-flash"
             )
-        return LlmChoice(provider, config.model, url or _OPENAI_URL, key)
-    if url is None:
-        raise ConfigurationError(
-            "agents.llm.provider=openai_compatible needs agents.llm.base_url or OPENAI_BASE_URL"
-        )
-    # Local servers often want no key; the client library insists on sending one.
-    return LlmChoice(provider, config.model, url, key or "none")
+    return LlmChoice(provider, config.model, url, key, config)
+
+
+def choose_models(
+    config: AgentsConfig, environment: Mapping[str, str], agent: AgentConfig | None = None
+) -> tuple[LlmChoice, ...]:
+    """The models behind ``agent`` (None: the common ones) in the order they are asked.
+
+    The rules stand alone: nothing can fail that a fallback would have to stand in for.
+
+    Raises:
+        ConfigurationError: as ``choose_llm``, for any of them.
+    """
+    first: ModelConfig = config.llm
+    if agent is not None and agent.llm is not None:
+        first = agent.llm
+    elif agent is not None and agent.model is not None:
+        first = config.llm.model_copy(update={"model": agent.model})
+    recording = config.llm.recording
+    if recording.mode is RecordingMode.REPLAY and first.provider is not LlmProvider.RULE:
+        return (LlmChoice(first.provider, first.model, recording=recording.file),)
+    choice = choose_llm(first, environment)
+    if choice.is_rules:
+        return (choice,)
+    return (choice, *(choose_llm(fallback, environment) for fallback in config.llm.fallbacks))
+
+
+def check_models(config: AgentsConfig, environment: Mapping[str, str]) -> None:
+    """Settle the models of all agents that are switched on. Raises ConfigurationError."""
+    choose_models(config, environment)
+    for settings in agent_settings(config).values():
+        if settings.enabled:
+            choose_models(config, environment, settings)
+
+
+def agent_settings(config: AgentsConfig) -> dict[str, AgentConfig]:
+    """The agents' own sections, by their names."""
+    sections = {name: getattr(config, name) for name in AgentsConfig.model_fields}
+    return {name: value for name, value in sections.items() if isinstance(value, AgentConfig)}
+
+
+def key_variables(config: AgentsConfig) -> frozenset[str]:
+    """Names of all variables that may hold a model's key: a worker's business, not the core's."""
+    models: list[ModelConfig] = [config.llm, *config.llm.fallbacks]
+    models += [settings.llm for settings in agent_settings(config).values() if settings.llm]
+    named = {variable for model in models if (variable := model.key_variable)}
+    return frozenset(named | set(USUAL_KEYS.values()))

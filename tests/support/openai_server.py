@@ -27,8 +27,12 @@ _MARKS = {
     "risk_evaluation": "Choose a stop and a take profit",
     "execution": "Enter or abstain. Enter only if",
     "guardian_assessment": "Assess the market now",
+    "post_trade_analysis": "Look back at a closed trade",
+    "recovery_assessment": "Say where recovery stands",
     "incident_report": "Write the incident report",
 }
+
+Usage = bool | dict[str, int]
 
 
 def task_of(messages: list[dict[str, Any]]) -> str:
@@ -63,12 +67,32 @@ def rules_brain(messages: list[dict[str, Any]]) -> dict[str, Any]:
     return {"role": "assistant", "content": None, "tool_calls": calls}
 
 
+@dataclass(frozen=True)
+class Refusal:
+    """What a server answers instead of a completion."""
+
+    status: int
+    body: str = '{"error": {"message": "not now"}}'
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class DroppedConnectionError(Exception):
+    """Raised by a brain: the server closes the socket without an answer."""
+
+
 @dataclass
 class OpenAiServer:
-    """``brain`` maps the messages to an assistant message; ``requests`` keeps every body."""
+    """``brain`` maps the messages to an assistant message; ``requests`` keeps every body.
 
-    brain: Callable[[list[dict[str, Any]]], dict[str, Any]] = rules_brain
+    A brain may also return a ``Refusal`` or raise ``DroppedConnectionError``. Requests for a stream
+    get server-sent events, ``usage`` False leaves the token counts out, and
+    a dictionary is given in their place.
+    """
+
+    brain: Callable[[list[dict[str, Any]]], Any] = rules_brain
     delay_s: float = 0.0
+    usage: Usage = True
+    keep_requests: bool = True
     requests: list[dict[str, Any]] = field(default_factory=list)
     keys: set[str] = field(default_factory=set)
 
@@ -79,16 +103,30 @@ class OpenAiServer:
             def do_POST(self) -> None:
                 length = int(self.headers["content-length"])
                 body = json.loads(self.rfile.read(length))
-                server.requests.append(body)
+                if server.keep_requests:
+                    server.requests.append(body)
                 server.keys.add(self.headers.get("authorization", ""))
                 time.sleep(server.delay_s)
-                answer = json.dumps(_completion(body, server.brain(body["messages"]))).encode()
-                with suppress(BrokenPipeError, ConnectionResetError):
-                    self.send_response(200)
-                    self.send_header("content-type", "application/json")
-                    self.send_header("content-length", str(len(answer)))
-                    self.end_headers()
-                    self.wfile.write(answer)
+                with suppress(BrokenPipeError, ConnectionResetError, DroppedConnectionError):
+                    self._answer(body, server.brain(body["messages"]))
+
+            def _answer(self, body: dict[str, Any], message: Any) -> None:
+                headers: tuple[tuple[str, str], ...] = ()
+                status, kind = 200, "application/json"
+                if isinstance(message, Refusal):
+                    status, headers, text = message.status, message.headers, message.body
+                elif body.get("stream"):
+                    kind, text = "text/event-stream", _events(body, message, server.usage)
+                else:
+                    text = json.dumps(_completion(body, message, server.usage))
+                content = text.encode(errors="surrogatepass")
+                self.send_response(status)
+                self.send_header("content-type", kind)
+                self.send_header("content-length", str(len(content)))
+                for name, value in headers:
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(content)
 
             def log_message(self, *_: Any) -> None:
                 pass
@@ -114,7 +152,14 @@ class OpenAiServer:
         return [task_of(body["messages"]) for body in self.requests]
 
 
-def _completion(body: dict[str, Any], message: dict[str, Any]) -> dict[str, Any]:
+_USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
+
+
+def _counts(usage: Usage) -> dict[str, int]:
+    return usage if isinstance(usage, dict) else _USAGE
+
+
+def _completion(body: dict[str, Any], message: dict[str, Any], usage: Usage) -> dict[str, Any]:
     return {
         "id": "chatcmpl-1",
         "object": "chat.completion",
@@ -127,5 +172,30 @@ def _completion(body: dict[str, Any], message: dict[str, Any]) -> dict[str, Any]
                 "finish_reason": "tool_calls" if message.get("tool_calls") else "stop",
             }
         ],
-        "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15},
+        **({"usage": _counts(usage)} if usage else {}),
     }
+
+
+def _events(body: dict[str, Any], message: dict[str, Any], usage: Usage) -> str:
+    """The message as server-sent events: text in pieces of ten characters, calls in two."""
+    deltas: list[dict[str, Any]] = [{"role": "assistant"}]
+    content = message.get("content") or ""
+    deltas += [{"content": content[at : at + 10]} for at in range(0, len(content), 10)]
+    for index, call in enumerate(message.get("tool_calls") or ()):
+        name, arguments = call["function"]["name"], call["function"]["arguments"]
+        named = {"index": index, "id": call["id"], "type": "function"}
+        deltas.append({"tool_calls": [{**named, "function": {"name": name, "arguments": ""}}]})
+        deltas.append({"tool_calls": [{"index": index, "function": {"arguments": arguments}}]})
+    reason = "tool_calls" if message.get("tool_calls") else "stop"
+    choices = [[{"index": 0, "delta": delta, "finish_reason": None}] for delta in deltas]
+    choices.append([{"index": 0, "delta": {}, "finish_reason": reason}])
+    chunk = {
+        "id": "chatcmpl-1",
+        "object": "chat.completion.chunk",
+        "created": 0,
+        "model": body["model"],
+    }
+    events = [{**chunk, "choices": choice} for choice in choices]
+    if usage:
+        events.append({**chunk, "choices": [], "usage": _counts(usage)})
+    return "".join(f"data: {json.dumps(event)}\n\n" for event in events) + "data: [DONE]\n\n"

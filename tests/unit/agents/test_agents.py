@@ -26,7 +26,8 @@ from agents.llm_choice import choose_llm
 from agents.outputs import OUTPUTS, ExecutionDecision, RiskEvaluation
 from agents.prompts import AgentPrompts, load_packaged_yaml, load_prompts
 from agents.rule_llm import RULES, RuleLLM
-from crews.guardian.crew import load_tasks as load_guardian_tasks
+from crews.guardian.tasks import load_tasks as load_guardian_tasks
+from crews.post_trade.crew import load_tasks as load_post_trade_tasks
 from crews.spike_trading.tasks import OWNERS, build_crew, load_tasks
 from crews.task_specs import TaskSpec, build_task
 from tools.registry import TOOL_NAMES, TOOL_TYPES
@@ -68,7 +69,11 @@ def test_agents_have_no_delegation_memory_cache_or_repeats() -> None:
 
 
 def test_every_task_has_a_rule_an_output_and_permitted_tools() -> None:
-    tasks = {**load_tasks().model_dump(), **load_guardian_tasks().model_dump()}
+    tasks = {
+        **load_tasks().model_dump(),
+        **load_guardian_tasks().model_dump(),
+        **load_post_trade_tasks().model_dump(),
+    }
     assert set(tasks) == set(RULES) == set(OUTPUTS)
     for name, owner in OWNERS.items():
         assert set(tasks[name]["tools"]) <= owner.tools

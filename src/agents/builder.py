@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from agents.config import AgentConfig, AgentsConfig
+from agents.degrading_agent import DegradingAgent
 from agents.llm import create_llm
 from agents.prompts import load_prompts
 from agents.rule_llm import RuleLLM
@@ -30,20 +31,20 @@ class AgentSpec:
         """
         prompt = getattr(load_prompts(), self.name)
         settings = self.settings(config)
-        llm = create_llm(config, environment, settings)
-        # A time limit costs a thread per task, and the rules cannot hang.
-        limit = None if isinstance(llm, RuleLLM) else settings.max_execution_time_s
-        return Agent(
+        llm = create_llm(config, environment, settings, agent_name=self.name)
+        agent = DegradingAgent(
             role=prompt.role,
             goal=prompt.goal,
             backstory=prompt.backstory,
             llm=llm,
             tools=[],
             max_iter=settings.max_iter,
-            max_execution_time=limit,
             max_retry_limit=0,
             use_better_compaction=False,  # it moves long tool answers into files
             allow_delegation=False,
             cache=False,
             verbose=False,
         )
+        # A time limit costs a thread per task, and the rules cannot hang.
+        agent.limit_time(None if isinstance(llm, RuleLLM) else settings.max_execution_time_s)
+        return agent

@@ -1,59 +1,32 @@
-"""Settings of the five agents, of their models and of the built-in rules."""
+"""Settings of the five agents and of the built-in rules."""
 
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from agents.model_config import LlmConfig, LlmProvider, ModelConfig
+from tools.mcp_config import McpServerConfig
 from trading.model.base import ConfigModel, Fraction
 
+__all__ = [
+    "AgentConfig",
+    "AgentsConfig",
+    "FailurePolicy",
+    "LlmConfig",
+    "LlmProvider",
+    "ModelConfig",
+    "RulePolicyConfig",
+]
 
-class LlmProvider(StrEnum):
-    """Where an agent's answers come from."""
 
-    AUTO = "auto"  # a model when its key is in the environment, else the rules
-    RULE = "rule"
-    OPENAI = "openai"
-    OPENAI_COMPATIBLE = "openai_compatible"
+class FailurePolicy(StrEnum):
+    """What an agent that fails or hangs means for its run."""
 
-
-class LlmConfig(ConfigModel):
-    """The model behind all agents. The key itself is only ever in the environment."""
-
-    provider: LlmProvider = Field(
-        default=LlmProvider.AUTO,
-        description=(
-            "auto: the model below when the key is in the environment, else the built-in rules; "
-            "rule: the built-in rules, no network; openai: api.openai.com; "
-            "openai_compatible: any server that speaks its protocol, at base_url."
-        ),
-    )
-    model: str = Field(
-        default="gpt-4o-mini",
-        min_length=1,
-        max_length=200,
-        description="Model name as the endpoint knows it. Unused by the rules.",
-    )
-    base_url: str | None = Field(
-        default=None,
-        pattern=r"^https?://",
-        description=(
-            "Endpoint of an OpenAI-compatible server, such as http://127.0.0.1:11434/v1. "
-            "Null: OPENAI_BASE_URL from the environment, else api.openai.com."
-        ),
-    )
-    api_key_env: str = Field(
-        default="OPENAI_API_KEY",
-        pattern=r"^[A-Z][A-Z0-9_]{2,63}$",
-        description="Name of the environment variable that holds the key.",
-    )
-    timeout_s: float = Field(
-        default=20.0, gt=0, le=300, description="Longest wait for one answer of the model, seconds."
-    )
-    max_retries: int = Field(
-        default=1, ge=0, le=5, description="How often one failed model call is repeated."
-    )
+    NO_TRADE = "no_trade"
+    LEAVE_OUT = "leave_out"  # the others decide without it
 
 
 class AgentConfig(ConfigModel):
@@ -68,7 +41,13 @@ class AgentConfig(ConfigModel):
         default=None,
         min_length=1,
         max_length=200,
-        description="Model for this agent alone. Null: the common one.",
+        description="Name of another model for this agent, at the common endpoint. Null: the "
+        "common one.",
+    )
+    llm: ModelConfig | None = Field(
+        default=None,
+        description="A model of its own for this agent: a map with the keys of agents.llm from "
+        "provider to output_usd_per_million. Null: the common one.",
     )
     temperature: float = Field(
         default=0.0, ge=0, le=2, description="Sampling temperature; 0 is the most repeatable."
@@ -81,6 +60,11 @@ class AgentConfig(ConfigModel):
     )
     max_execution_time_s: int = Field(
         default=20, ge=1, le=600, description="Longest time for one task of this agent, seconds."
+    )
+    on_failure: FailurePolicy = Field(
+        default=FailurePolicy.NO_TRADE,
+        description="When it fails or hangs: no_trade ends the run without a trade; leave_out lets "
+        "the others decide without it (market scanner and context analyzer only).",
     )
 
 
@@ -147,3 +131,29 @@ class AgentsConfig(ConfigModel):
     policy: RulePolicyConfig = Field(
         default_factory=RulePolicyConfig, description="Thresholds of the rules and of the checks."
     )
+    mcp_servers: tuple[McpServerConfig, ...] = Field(
+        default=(),
+        max_length=20,
+        description="MCP servers of your own whose tools some agents may use: name, command and "
+        "args or url, tools, agents (market_scanner, context_analyzer), read_only, env; see "
+        "docs/agents.md.",
+    )
+
+    @model_validator(mode="after")
+    def _servers_have_names_of_their_own(self) -> Self:
+        names = [server.name for server in self.mcp_servers]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"mcp_servers: the name {twice[0]!r} is there twice")
+        return self
+
+    @model_validator(mode="after")
+    def _checks_are_not_left_out(self) -> Self:
+        for name in ("market_guardian", "risk_assessor", "strategy_executor"):
+            settings: AgentConfig = getattr(self, name)
+            if settings.on_failure is FailurePolicy.LEAVE_OUT:
+                raise ValueError(
+                    f"{name}.on_failure = leave_out: its task is a check, and a check that did "
+                    "not happen is not passed"
+                )
+        return self

@@ -1,4 +1,4 @@
-"""The context analyzer: why a pair moved. It may come to read outside text: no order tool."""
+"""The context analyzer: why a pair moved. It reads outside text, so it has no order tool."""
 
 from __future__ import annotations
 
@@ -13,6 +13,13 @@ SPEC = AgentSpec(
             "summarize_technicals",
             "get_market_windows",
             "get_order_book",
+            "get_futures_data",
+            "analyze_correlation",
+            "detect_manipulation",
+            "match_spike_history",
+            "get_news_sentiment",
+            "get_social_sentiment",
+            "get_large_transfers",
         }
     ),
 )

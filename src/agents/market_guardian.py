@@ -19,6 +19,9 @@ SPEC = AgentSpec(
             "check_market_stability",
             "get_market_prices",
             "get_market_windows",
+            "get_futures_data",
+            "get_liquidations",
+            "analyze_correlation",
         }
     ),
 )

@@ -12,6 +12,8 @@ SPEC = AgentSpec(
             "get_market_prices",
             "get_market_windows",
             "get_order_book",
+            "get_futures_data",
+            "get_liquidations",
             "summarize_technicals",
         }
     ),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
+
+from tools.cached_schema import CachedSchema
 
 
-class AgentOutput(BaseModel):
+class AgentOutput(CachedSchema):
     """Base: no unknown fields, no infinities. ``task`` says what kind of output it is."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -45,11 +47,14 @@ class StabilityReport(AgentOutput):
     share_of_limit: float = Field(
         ge=0, description="Share of its hard limit that the worst crash metric has used."
     )
+    critical: bool = Field(
+        default=False, description="True ends the whole run at once; for a market in a crash."
+    )
     concerns: list[str] = Field(default_factory=list, max_length=10)
 
     @property
     def decision(self) -> str:
-        return "stable" if self.stable else "unsafe"
+        return "stable" if self.stable else "critical" if self.critical else "unsafe"
 
 
 class ContextAnalysis(AgentOutput):
@@ -99,11 +104,28 @@ class ExecutionDecision(AgentOutput):
         return self.action
 
 
+class PostTradeAnalysis(AgentOutput):
+    """The assessor's look back at a closed trade: was the decision right, whatever came of it?"""
+
+    task: Literal["post_trade_analysis"] = "post_trade_analysis"
+    symbol: str
+    outcome: Literal["profitable", "unprofitable"]
+    pnl_pct: float = Field(description="As in the trade.")
+    verdict: Literal["good_signal", "false_signal", "bad_exit", "unclear"] = Field(
+        description="good_signal, false_signal (nothing followed the spike), bad_exit (it moved "
+        "on, the exit did not fit), or unclear."
+    )
+
+    @property
+    def decision(self) -> str:
+        return f"{self.outcome}, {self.verdict}"
+
+
 class GuardianAssessment(AgentOutput):
     """The guardian crew's view of the market and what it did about it."""
 
     task: Literal["guardian_assessment"] = "guardian_assessment"
-    action: Literal["none", "warn", "trip", "recommend_recovery", "recommend_clear"]
+    action: Literal["none", "warn", "trip"]
     risk_level: Literal["calm", "elevated", "high", "crash"]
     share_of_limit: float = Field(ge=0)
     concerns: list[str] = Field(default_factory=list, max_length=10)
@@ -111,6 +133,23 @@ class GuardianAssessment(AgentOutput):
     @property
     def decision(self) -> str:
         return f"{self.action} ({self.risk_level})"
+
+
+class RecoveryAssessment(AgentOutput):
+    """The guardian's, while trading is halted or comes back: where recovery stands."""
+
+    task: Literal["recovery_assessment"] = "recovery_assessment"
+    recommendation: Literal["wait", "recover", "clear_latch"] = Field(
+        description="wait, or what an operator should look at; nothing happens by it."
+    )
+    conditions_met: bool = Field(description="As the conditions tool answers.")
+    unmet: list[str] = Field(
+        default_factory=list, max_length=20, description="Names of the conditions not met."
+    )
+
+    @property
+    def decision(self) -> str:
+        return f"{self.recommendation} ({'all met' if self.conditions_met else 'not all met'})"
 
 
 class IncidentReport(AgentOutput):
@@ -133,7 +172,9 @@ OUTPUTS: dict[str, type[AgentOutput]] = {
     "context_analysis": ContextAnalysis,
     "risk_evaluation": RiskEvaluation,
     "execution": ExecutionDecision,
+    "post_trade_analysis": PostTradeAnalysis,
     "guardian_assessment": GuardianAssessment,
+    "recovery_assessment": RecoveryAssessment,
     "incident_report": IncidentReport,
 }
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from functools import cache
 from importlib import resources
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -42,13 +44,22 @@ def load_packaged_yaml(package: str, name: str, model: type[ModelT]) -> ModelT:
     Raises:
         ConfigurationError: the file is missing, is not YAML, or does not fit.
     """
+    return _checked(package, name, _read(package, name), model)
+
+
+def _read(package: str, name: str) -> Any:
     try:
         text = resources.files(package).joinpath(name).read_text(encoding="utf-8")
-        return model.model_validate(yaml.safe_load(text))
+        return yaml.safe_load(text)
     except OSError as error:
         raise ConfigurationError(f"{package}/{name} is missing: {error}") from error
     except yaml.YAMLError as error:
         raise ConfigurationError(f"{package}/{name} is not YAML: {error}") from error
+
+
+def _checked(package: str, name: str, content: Any, model: type[ModelT]) -> ModelT:
+    try:
+        return model.model_validate(content)
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()
@@ -56,7 +67,41 @@ def load_packaged_yaml(package: str, name: str, model: type[ModelT]) -> ModelT:
         raise ConfigurationError(f"{package}/{name}: {problems}") from error
 
 
-@cache
+def load_versioned_yaml(package: str, name: str, model: type[ModelT]) -> tuple[ModelT, int]:
+    """As ``load_packaged_yaml``, for a file that begins with its ``version``, a whole number.
+
+    Raises:
+        ConfigurationError: as there, or the version is missing.
+    """
+    content = _read(package, name)
+    version = content.pop("version", None) if isinstance(content, dict) else None
+    if not isinstance(version, int):
+        raise ConfigurationError(f"{package}/{name}: version: a whole number is wanted")
+    return _checked(package, name, content, model), version
+
+
 def load_prompts() -> AgentPrompts:
     """Raises ConfigurationError."""
-    return load_packaged_yaml("agents", "prompts.yaml", AgentPrompts)
+    return _load()[0]
+
+
+def prompts_version() -> int:
+    """The version that prompts.yaml gives itself. Raises ConfigurationError."""
+    return _load()[1]
+
+
+@cache
+def _load() -> tuple[AgentPrompts, int]:
+    return load_versioned_yaml("agents", "prompts.yaml", AgentPrompts)
+
+
+def prompt_hash(*parts: Any) -> str:
+    """16 hex digits over everything of ours that an answer depends on, data excepted."""
+    text = json.dumps(parts, sort_keys=True, default=_plain)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _plain(part: Any) -> Any:
+    if isinstance(part, type) and issubclass(part, BaseModel):
+        return part.model_json_schema()
+    return part.model_dump(mode="json") if isinstance(part, BaseModel) else str(part)

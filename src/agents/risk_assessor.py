@@ -11,6 +11,10 @@ SPEC = AgentSpec(
             "check_circuit_breaker_status",
             "calculate_position_size",
             "evaluate_trade_risk",
+            "optimize_position_size",
+            "calculate_slippage",
+            "calculate_risk_metrics",
+            "analyze_portfolio",
             "get_portfolio",
             "get_market_windows",
         }

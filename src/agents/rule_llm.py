@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import PrivateAttr
 
 from agents.config import RulePolicyConfig
-from agents.rules import guardian_rules, spike_rules
+from agents.rules import guardian_rules, post_trade_rules, spike_rules
 from agents.rules.view import Rule, TaskView
 from tools.framework import BaseLLM
 from trading.errors import CrewError
@@ -19,7 +19,9 @@ RULES: dict[str, Rule] = {
     "context_analysis": spike_rules.context_analysis,
     "risk_evaluation": spike_rules.risk_evaluation,
     "execution": spike_rules.execution,
+    "post_trade_analysis": post_trade_rules.post_trade_analysis,
     "guardian_assessment": guardian_rules.guardian_assessment,
+    "recovery_assessment": guardian_rules.recovery_assessment,
     "incident_report": guardian_rules.incident_report,
 }
 

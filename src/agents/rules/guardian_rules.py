@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from agents.config import RulePolicyConfig
-from agents.outputs import GuardianAssessment, IncidentReport
+from agents.outputs import GuardianAssessment, IncidentReport, RecoveryAssessment
 from agents.rules.view import Step, TaskView, ToolCall, explain
 
 _CRASH_AT = 1.0
 
 
 def guardian_assessment(view: TaskView, policy: RulePolicyConfig) -> Step:
-    """Look at the drawdowns; warn early; while halted, look ahead.
+    """Look at the drawdowns and warn early.
 
     The rules never trip: whatever they could see in numbers the core's detector has already
     judged, and a second trip for the same fall would undo an operator's override.
@@ -26,20 +26,33 @@ def guardian_assessment(view: TaskView, policy: RulePolicyConfig) -> Step:
     share = drawdown["share_of_limit"]
     level = _level(share)
     concerns = _concerns(drawdown)
-    if status == "TRIGGERED":
-        conditions = view.results.get("assess_market_recovery_conditions")
-        if conditions is None:
-            return [ToolCall("assess_market_recovery_conditions", {})]
-        if conditions["ok"] and conditions["met"]:
-            return _assessment("recommend_recovery", level, share, concerns)
-        return _assessment("none", level, share, [*concerns, *_unmet(conditions)])
-    if status == "RECOVERING":
+    if status in ("TRIGGERED", "RECOVERING"):
         return _assessment("none", level, share, concerns)
     if status == "SAFE" and concerns:
         if "set_circuit_breaker_warning" not in view.results:
             return [ToolCall("set_circuit_breaker_warning", {"reason": explain(concerns[0])})]
         return _assessment("warn", level, share, concerns)
     return _assessment("none", level, share, concerns)
+
+
+def recovery_assessment(view: TaskView, policy: RulePolicyConfig) -> Step:
+    """Read the conditions and say which are not met; nothing is recommended before all are."""
+    conditions = view.results.get("assess_market_recovery_conditions")
+    if conditions is None:
+        return [ToolCall("assess_market_recovery_conditions", {})]
+    met = bool(conditions["ok"] and conditions["met"])
+    unmet = _unmet(conditions)
+    recommendation: Literal["wait", "recover", "clear_latch"] = "wait"
+    if met:
+        latched = view.data["breaker"]["latch"] != "NONE"
+        recommendation = "clear_latch" if latched else "recover"
+    return RecoveryAssessment(
+        recommendation=recommendation,
+        conditions_met=met,
+        unmet=unmet,
+        confidence=0.9,
+        reasoning=explain("all conditions are met" if met else f"not met: {', '.join(unmet)}"),
+    )
 
 
 def incident_report(view: TaskView, policy: RulePolicyConfig) -> Step:
@@ -89,11 +102,11 @@ def _concerns(drawdown: dict[str, Any]) -> list[str]:
 def _unmet(conditions: dict[str, Any]) -> list[str]:
     if not conditions["ok"]:
         return []
-    return [f"not met: {name}" for name, met in conditions["conditions"].items() if not met]
+    return [name for name, met in conditions["conditions"].items() if not met][:20]
 
 
 def _assessment(
-    action: Literal["none", "warn", "trip", "recommend_recovery", "recommend_clear"],
+    action: Literal["none", "warn", "trip"],
     level: Literal["calm", "elevated", "high", "crash"],
     share: float,
     concerns: list[str],

@@ -15,6 +15,7 @@ from agents.outputs import (
 )
 from agents.rules.view import Step, TaskView, ToolCall, explain
 
+_CRASH_AT = 1.0  # share of a crash metric's hard limit
 _BUSY = 2.0  # times the usual volume
 _ISOLATED_ENOUGH = 0.35  # below, the market explains most of the move
 _GIVEN_BACK = 0.5  # beyond, the move is over
@@ -53,6 +54,7 @@ def stability_check(view: TaskView, policy: RulePolicyConfig) -> Step:
     stable = check["stable"] and not concerns
     return StabilityReport(
         stable=stable,
+        critical=not stable and (share >= _CRASH_AT or not view.data["breaker"]["entries_allowed"]),
         share_of_limit=share,
         concerns=concerns[:10],
         confidence=max(0.0, min(1.0, 1.0 - share)) if stable else 0.9,
@@ -66,7 +68,7 @@ def stability_check(view: TaskView, policy: RulePolicyConfig) -> Step:
 
 def context_analysis(view: TaskView, policy: RulePolicyConfig) -> Step:
     """Momentum is what stands on its own, is not a pump, is tradable and has not faded."""
-    facts = view.data["context"]
+    facts, outside = view.data["context"], view.data["outside"]
     kind, why = _classify(facts, policy)
     return ContextAnalysis(
         symbol=facts["symbol"],
@@ -74,9 +76,12 @@ def context_analysis(view: TaskView, policy: RulePolicyConfig) -> Step:
         favourable=kind == "momentum",
         isolated_share=facts["isolated_share"],
         pump_and_dump_likelihood=facts["pump_and_dump_likelihood"],
-        confidence=round(1.0 - facts["pump_and_dump_likelihood"], 4),
+        confidence=round(
+            min(outside["most_confidence"], 1.0 - facts["pump_and_dump_likelihood"]), 4
+        ),
         reasoning=explain(
             why,
+            f"unknown: {', '.join(outside['unknown'])}" if outside["unknown"] else "news are known",
             f"{facts['reference']} moved {facts['reference_return_pct']:.2f} %, "
             f"{facts['isolated_share']:.0%} of the move is the pair's own",
             f"volume {facts['volume_multiple']:.1f} times the usual",

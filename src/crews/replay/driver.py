@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agents.config import LlmProvider
-from agents.llm_choice import choose_llm
+from agents.llm_choice import choose_models
+from agents.model_config import LlmProvider, RecordingConfig, RecordingMode
 from crews.config import AppConfig
 from crews.config_loader import LoadedConfig
 from crews.node_settings import node_config
@@ -21,10 +21,15 @@ from crews.replay.options import ReplayOptions
 from crews.replay.world import Tally, World
 from trading.clock import utc
 from trading.model.breaker import BreakerStatus
+from trading.model.portfolio import EquityPoint
 from trading.simulator.recorded_market import RecordedMarket
+from trading.storage.config import StorageConfig
+from trading.storage.database import open_read_only
+from trading.storage.equity_point_repository import EquityPointRepository
 
 if TYPE_CHECKING:
     from crews.guardian.crew import GuardianCrew
+    from crews.post_trade.crew import PostTradeCrew
     from crews.spike_trading.crew import SpikeTradingCrew
 
 
@@ -34,6 +39,7 @@ class ReplayCrews:
 
     guardian: GuardianCrew
     spike: SpikeTradingCrew
+    post_trade: PostTradeCrew | None
     label: str
 
 
@@ -55,6 +61,8 @@ class PassResult:
     entries_while_halted: int
     equity_start: Decimal
     equity_end: Decimal
+    venue: str
+    equity_points: Sequence[EquityPoint]
 
 
 class ReplayPass:
@@ -67,14 +75,18 @@ class ReplayPass:
         options: ReplayOptions,
         *,
         breaker_enabled: bool,
+        store: Path | None = None,
     ) -> None:
-        self._config = _for_replay(loaded.config, breaker_enabled, not options.without_crews)
+        """``store`` is where a new store is made and stays; without it none is left."""
+        self._store = store
+        self._config = _for_replay(loaded.config, breaker_enabled, options)
         self._environment = loaded.worker_environment()
         self._source = source
         self._trace_file = options.trace if breaker_enabled else None
         self._with_guardian = breaker_enabled
         self._guardian_runs = 0
         self._next_assessment_ms = 0
+        self._reviewed = 0
         self._assessed: tuple[BreakerStatus, int, int] | None = None
 
     def run(self, *, show_progress: bool = False) -> PassResult:
@@ -83,9 +95,15 @@ class ReplayPass:
         Raises:
             ConfigurationError: the configured model cannot be used.
         """
+        with tempfile.TemporaryDirectory(prefix="spikeguard-replay-") as folder:
+            store = self._store or Path(folder) / "replay.sqlite3"
+            result = self._play(store, show_progress=show_progress)
+            storage = self._config.storage.model_copy(update={"path": store})
+            return replace(result, equity_points=_equity_points(storage, result.venue))
+
+    def _play(self, store: Path, *, show_progress: bool) -> PassResult:
         with (
-            tempfile.TemporaryDirectory(prefix="spikeguard-replay-") as folder,
-            World(node_config(self._config), self._source, Path(folder)) as world,
+            World(node_config(self._config), self._source, store) as world,
             _progress(self._source, show_progress) as show,
         ):
             crews = self._crews(world)
@@ -111,12 +129,15 @@ class ReplayPass:
                 entries_while_halted=world.exchange.entries_while_halted,
                 equity_start=world.equity_start,
                 equity_end=world.equity(),
+                venue=world.venue.client.venue,
+                equity_points=(),  # complete once the world has ended
             )
 
     def _crews(self, world: World) -> ReplayCrews | None:
         if not self._config.crews.enabled:
             return None
         from crews.guardian.crew import GuardianCrew
+        from crews.post_trade.crew import PostTradeCrew
         from crews.spike_trading.crew import SpikeTradingCrew
 
         return ReplayCrews(
@@ -134,7 +155,17 @@ class ReplayPass:
                 environment=self._environment,
                 market_symbol=self._config.market.btc_symbol,
             ),
-            label=choose_llm(self._config.agents.llm, self._environment).label,
+            post_trade=(
+                PostTradeCrew(
+                    world.client,
+                    self._config.agents,
+                    self._config.crews.post_trade,
+                    environment=self._environment,
+                )
+                if self._config.crews.post_trade.enabled
+                else None
+            ),
+            label=choose_models(self._config.agents, self._environment)[0].label,
         )
 
     def _run_crews(self, world: World, crews: ReplayCrews, now_ms: int) -> None:
@@ -152,6 +183,11 @@ class ReplayPass:
                     crews.guardian.assess(
                         f"the breaker is now {snapshot.status}" if changed else "regular check"
                     )
+        if crews.post_trade is not None and world.tally.trades_closed > self._reviewed:
+            self._reviewed = world.tally.trades_closed
+            with world.trace.crew_run():
+                while crews.post_trade.review_next():
+                    pass
         while len(world.core.parts.spikes) > 0:
             claim = world.client.claim_spike("replay", 0.0)
             if claim is None:
@@ -160,11 +196,29 @@ class ReplayPass:
                 world.client.finish_spike_run(crews.spike.run(claim))
 
 
-def _for_replay(config: AppConfig, breaker_enabled: bool, with_crews: bool) -> AppConfig:
+def _equity_points(storage: StorageConfig, venue: str) -> list[EquityPoint]:
+    connection = open_read_only(storage)
+    try:
+        return EquityPointRepository(connection).between(venue, 0, 2**62)
+    finally:
+        connection.close()
+
+
+def _for_replay(config: AppConfig, breaker_enabled: bool, options: ReplayOptions) -> AppConfig:
     """The configuration of a pass: one crew at a time, and the built-in rules unless a model was
-    asked for by name, so that a key in the environment does not make the replay a gamble."""
-    llm = config.agents.llm
-    if llm.provider is LlmProvider.AUTO:
+    asked for by name or is to be recorded, so that a key in the environment does not make the
+    replay a gamble."""
+    llm, with_crews = config.agents.llm, not options.without_crews
+    recording = RecordingConfig()
+    label = "" if breaker_enabled else "without breaker"
+    if options.record is not None:
+        recording = RecordingConfig(
+            mode=RecordingMode.RECORD, file=str(options.record), label=label
+        )
+    elif options.recording is not None:
+        recording = RecordingConfig(mode=RecordingMode.REPLAY, file=str(options.recording))
+    llm = llm.model_copy(update={"recording": recording})
+    if llm.provider is LlmProvider.AUTO and recording.mode is RecordingMode.OFF:
         llm = llm.model_copy(update={"provider": LlmProvider.RULE})
     return config.model_copy(
         update={

@@ -78,8 +78,9 @@ class Tally:
 class World:
     """The core, its exchange and its clock for one pass. A context manager."""
 
-    def __init__(self, config: NodeConfig, source: MarketSource, folder: Path) -> None:
-        storage = config.storage.model_copy(update={"path": folder / "replay.sqlite3"})
+    def __init__(self, config: NodeConfig, source: MarketSource, store: Path) -> None:
+        """``store`` is made anew."""
+        storage = config.storage.model_copy(update={"path": store})
         self._config = config.model_copy(update={"storage": storage})
         self._source = source
         self.clock = VirtualClock(source.start_ms)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from replayed import needs_data, replay
@@ -13,14 +15,17 @@ from crews.config_loader import load_config
 from crews.replay import run_replay
 from crews.replay.options import ReplayOptions
 from crews.replay.world import RecordingExchange
+from crews.report.content import Asked, build_report
 from trading.clock import VirtualClock
-from trading.errors import MarketDataError
+from trading.errors import ConfigurationError, MarketDataError
 from trading.model.breaker import BreakerSnapshot, BreakerStatus
 from trading.model.market import Tick
 from trading.model.order import OrderType, Side
 from trading.simulator.config import SimulatorConfig
 from trading.simulator.instruments import make_instrument
 from trading.simulator.orders import NewOrder
+from trading.storage.config import StorageConfig
+from trading.storage.database import open_read_only
 
 CRASH = ("--from", "2020-03-12T09:50", "--to", "2020-03-12T11:15")
 
@@ -31,7 +36,8 @@ def test_the_same_crash_replayed_twice_gives_the_same_trace_and_no_entry_while_h
     tmp_path: Path,
 ) -> None:
     trace = tmp_path / "trace.jsonl"
-    first = replay(*CRASH, "--trace", str(trace))
+    page, store = tmp_path / "page.html", tmp_path / "replay.sqlite3"
+    first = replay(*CRASH, "--trace", str(trace), "--report", str(page), "--store", str(store))
     second = replay(*CRASH)
 
     assert first["trace_sha256"] == second["trace_sha256"]
@@ -47,6 +53,32 @@ def test_the_same_crash_replayed_twice_gives_the_same_trace_and_no_entry_while_h
     assert float(first["capital_saved"]) == pytest.approx(
         float(first["equity_end"]) - float(first["equity_end_without_breaker"])
     )
+    assert_the_page_and_the_store_tell_of(first, page, store)
+
+
+def assert_the_page_and_the_store_tell_of(
+    replayed: dict[str, Any], page: Path, store: Path
+) -> None:
+    connection = open_read_only(StorageConfig(path=store))
+    report = build_report(connection, Asked("USDT", "BTCUSDT"))
+    connection.close()
+    assert report.replay is not None
+    assert report.replay["trace_sha256"] == replayed["trace_sha256"]
+    assert report.trips == len(replayed["trips"])
+    assert report.round_trips.count == replayed["trades_closed"]
+    assert report.equity_end == pytest.approx(float(replayed["equity_end"]))
+    twin = report.curves.without_breaker
+    assert twin[-1][1] == pytest.approx(float(replayed["equity_end_without_breaker"]))
+    assert len(twin) == len(report.curves.equity) > 60
+    assert report.account is not None
+    assert -100 * report.account.max_drawdown == pytest.approx(
+        replayed["max_drawdown_pct"], abs=0.01
+    )
+    assert report.holding is not None
+    assert report.holding.max_drawdown < -0.2  # it was a crash
+    text = page.read_text(encoding="utf-8")
+    assert replayed["trace_sha256"] in text
+    assert "the same run without a breaker" in text
 
 
 def test_the_recorder_at_the_exchange_would_show_an_entry_that_arrives_while_halted() -> None:
@@ -74,3 +106,20 @@ def snapshot(status: BreakerStatus, size_multiplier: float) -> BreakerSnapshot:
 def test_a_folder_without_data_is_refused_with_what_is_missing(tmp_path: Path) -> None:
     with pytest.raises(MarketDataError, match=str(tmp_path)):
         run_replay(load_config(), ReplayOptions(data=tmp_path, window="2020-03-12"))
+
+
+@pytest.mark.parametrize("name", ["report", "store", "trace"])
+def test_a_place_that_is_not_there_is_refused_before_anything_is_replayed(
+    tmp_path: Path, name: str
+) -> None:
+    nowhere = tmp_path / "nowhere" / "file"
+    with pytest.raises(ConfigurationError, match=f"--{name} = {nowhere}"):
+        run_replay(load_config(), replace(ReplayOptions(data=tmp_path), **{name: nowhere}))
+
+
+def test_a_store_that_is_there_already_is_never_replayed_into(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.sqlite3"
+    mine.write_text("precious")
+    with pytest.raises(ConfigurationError, match="is there already"):
+        run_replay(load_config(), ReplayOptions(data=tmp_path, store=mine))
+    assert mine.read_text() == "precious"

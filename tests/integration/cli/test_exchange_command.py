@@ -1,0 +1,72 @@
+"""`exchange`: the embedded exchange alone, from the command line."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from crews.cli.app import run
+from crews.cli.exit_codes import ExitCode
+
+
+@contextmanager
+def exchange(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "crews.run", "exchange", *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        yield process, json.loads(process.stdout.readline())
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def status_of(url: str) -> int:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_the_exchange_runs_alone_suffers_its_schedule_and_ends_on_a_signal(
+    tmp_path: Path,
+) -> None:
+    day = tmp_path / "day.yaml"
+    day.write_text("faults: [{at_s: 0, kind: maintenance, duration_ms: 1500}]\n")
+    with exchange("--scenario", "calm", "--faults", str(day)) as (process, ready):
+        assert ready["pid"] == process.pid
+        assert {"rest_url", "ws_url", "ws_api_url", "api_key", "api_secret"} <= ready.keys()
+        ping = f"{ready['rest_url']}/api/v3/ping"
+        assert status_of(ping) == 503
+        deadline = time.monotonic() + 10
+        while status_of(ping) != 200:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert status_of(f"{ready['futures_rest_url']}/fapi/v1/ping") == 200
+        assert ready["futures_ws_api_url"] == f"{ready['futures_ws_url']}/ws-fapi/v1"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 0
+
+
+def test_a_wrong_schedule_is_refused_with_its_key(tmp_path: Path, capsys: Any) -> None:
+    day = tmp_path / "day.yaml"
+    day.write_text("faults: [{at_s: 1, kind: earthquake}]\n")
+    assert run(["exchange", "--faults", str(day)]) == ExitCode.CONFIGURATION
+    shown = capsys.readouterr().err
+    assert "faults.0.kind" in shown
+    assert "earthquake" in shown
+    assert run(["exchange", "--faults", str(tmp_path / "none.yaml")]) == ExitCode.CONFIGURATION

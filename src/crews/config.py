@@ -16,8 +16,11 @@ from trading.exchange.config import ExchangeConfig
 from trading.execution.config import ExecutionConfig
 from trading.market.config import CrashDetectionConfig, MarketConfig, SpikeDetectionConfig
 from trading.model.base import ConfigModel
+from trading.news.config import NewsConfig
 from trading.node.logs import LoggingConfig
+from trading.node.notify_config import NotificationsConfig
 from trading.risk.breaker_config import CircuitBreakerConfig
+from trading.risk.compliance_config import ComplianceConfig
 from trading.risk.redis_config import RedisConfig
 from trading.risk.risk_config import RiskConfig
 from trading.simulator.config import SimulatorConfig
@@ -38,6 +41,9 @@ class MonitoringConfig(ConfigModel):
 
     logging: LoggingConfig = Field(
         default_factory=LoggingConfig, description="Logs of all processes."
+    )
+    notifications: NotificationsConfig = Field(
+        default_factory=NotificationsConfig, description="Messages to people."
     )
     view: ViewConfig = Field(default_factory=ViewConfig, description="The terminal view.")
 
@@ -73,7 +79,8 @@ class AppConfig(ConfigModel):
 
     exchange: ExchangeConfig = Field(
         default_factory=ExchangeConfig,
-        description="The venue: embedded exchange, testnet or real money; testing mode dry_run.",
+        description="The venue: embedded exchange, testnet, demo mode or real money; testing mode"
+        " dry_run.",
     )
     market: MarketConfig = Field(
         default_factory=MarketConfig, description="The market: which pairs are watched and traded."
@@ -95,6 +102,10 @@ class AppConfig(ConfigModel):
     risk: RiskConfig = Field(
         default_factory=RiskConfig, description="Risk management: sizes and limits of entries."
     )
+    compliance: ComplianceConfig = Field(
+        default_factory=ComplianceConfig,
+        description="Compliance: when and how often entries are made, and with whose consent.",
+    )
     execution: ExecutionConfig = Field(
         default_factory=ExecutionConfig,
         description="Execution: how orders are sent, watched and resolved.",
@@ -104,6 +115,9 @@ class AppConfig(ConfigModel):
     )
     crews: CrewsConfig = Field(
         default_factory=CrewsConfig, description="Crew orchestration and worker processes."
+    )
+    news: NewsConfig = Field(
+        default_factory=NewsConfig, description="News, social posts and large transfers."
     )
     storage: StorageConfig = Field(default_factory=StorageConfig, description="The SQLite store.")
     api: ApiConfig = Field(default_factory=ApiConfig, description="The core's control API.")

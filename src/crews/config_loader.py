@@ -16,11 +16,14 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import to_jsonable_python
 
+from agents.llm_choice import key_variables
 from crews.config import AppConfig
 from crews.environment import (
     Environment,
     core_environment,
     load_environment,
+    news_environment,
+    notify_environment,
     worker_environment,
 )
 from crews.strict_yaml import YamlDocument, read_yaml
@@ -48,14 +51,22 @@ class LoadedConfig:
     origins: Mapping[str, str]
 
     def core_environment(self) -> dict[str, str]:
-        """Environment for the core process: the venue's own key, and none of the model's."""
-        model_key = self.config.agents.llm.api_key_env
-        return core_environment(self.environment, self.config.exchange.venue, model_key)
+        """Environment for the core process: the venue's own key, and none of the models'."""
+        keys = key_variables(self.config.agents)
+        channels = self.config.monitoring.notifications.channels
+        return {
+            **core_environment(self.environment, self.config.exchange.venue, keys),
+            **notify_environment([one.url_env for one in channels], self.base / ENV_FILE),
+        }
 
     def worker_environment(self) -> dict[str, str]:
-        """Environment for a crew worker: the model's key, and nothing of the exchange's."""
-        model_key = self.config.agents.llm.api_key_env
-        return worker_environment(self.environment, self.base / ENV_FILE, model_key)
+        """Environment for a crew worker: the models' keys, and nothing of the exchange's."""
+        keys = key_variables(self.config.agents)
+        return worker_environment(self.environment, self.base / ENV_FILE, keys)
+
+    def news_environment(self) -> dict[str, str]:
+        """Environment for the news process: a crew worker's and the sources' keys."""
+        return news_environment(self.worker_environment(), self.environment)
 
 
 def load_config(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from trading.model.base import ConfigModel
 
@@ -44,10 +46,11 @@ class SpikeCrewConfig(ConfigModel):
         description="A spike older than this (market time, seconds) is skipped, not traded.",
     )
     run_deadline_s: float = Field(
-        default=45.0,
+        default=90.0,
         gt=0,
         le=600,
-        description="Market time from the claim on in which a run must end; later means no trade.",
+        description="Market time from the spike on in which its run must end, seconds; later "
+        "means no trade.",
     )
     proposal_ttl_s: float = Field(
         default=10.0,
@@ -58,6 +61,37 @@ class SpikeCrewConfig(ConfigModel):
     )
     max_model_calls: int = Field(
         default=40, ge=5, le=400, description="Most model calls in one run; more means no trade."
+    )
+    similar_spikes: int = Field(
+        default=0,
+        ge=0,
+        le=20,
+        description="Memory: how many similar past spikes the context agent is shown with what "
+        "became of them, in figures only; 0 is off.",
+    )
+
+    @model_validator(mode="after")
+    def _a_claimed_spike_has_time_left(self) -> Self:
+        if self.max_spike_age_s >= self.run_deadline_s:
+            raise ValueError(
+                f"max_spike_age_s = {self.max_spike_age_s} must be below "
+                f"run_deadline_s = {self.run_deadline_s}: both count from the spike"
+            )
+        return self
+
+
+class PostTradeConfig(ConfigModel):
+    """The look back at each closed trade, by the risk assessor."""
+
+    enabled: bool = Field(default=True, description="Whether closed trades are looked back at.")
+    interval_s: float = Field(
+        default=5.0, ge=0.5, le=3600, description="Wall time between two looks for one, seconds."
+    )
+    deadline_s: float = Field(
+        default=60.0, ge=1, le=600, description="Longest time for one look back, market seconds."
+    )
+    max_model_calls: int = Field(
+        default=8, ge=2, le=100, description="Most model calls in one look back."
     )
 
 
@@ -99,6 +133,9 @@ class CrewsConfig(ConfigModel):
     )
     spike_trading: SpikeCrewConfig = Field(
         default_factory=SpikeCrewConfig, description="The spike-trading crew."
+    )
+    post_trade: PostTradeConfig = Field(
+        default_factory=PostTradeConfig, description="Looking back at closed trades."
     )
     worker: WorkerProcessConfig = Field(
         default_factory=WorkerProcessConfig, description="The worker processes."

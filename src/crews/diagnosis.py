@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from crews.checks import Check, Level
 from crews.config_loader import ENV_FILE, LoadedConfig
 from crews.preflight import require_permission_to_trade, store_was_used
+from crews.record_diagnosis import check_audit, check_notifications
 from crews.venue_diagnosis import check_venue
 from trading.errors import (
     ConfigurationError,
@@ -31,8 +32,11 @@ def diagnose(loaded: LoadedConfig) -> list[Check]:
         _check_env_file,
         _check_instance,
         _check_store,
+        check_audit,
+        check_notifications,
         _check_redis,
         _check_model,
+        _check_news,
         check_venue,
     ]
     return [finding for check in checks for finding in check(loaded)]
@@ -119,15 +123,24 @@ def _check_redis(loaded: LoadedConfig) -> list[Check]:
 def _check_model(loaded: LoadedConfig) -> list[Check]:
     if not loaded.config.crews.enabled:
         return [Check("language model", Level.OK, "not used: crews.enabled is false")]
-    from agents.llm_choice import choose_llm
+    from agents.llm_choice import check_models, choose_models
 
+    agents, environment = loaded.config.agents, loaded.worker_environment()
     try:
-        choice = choose_llm(loaded.config.agents.llm, loaded.worker_environment())
+        check_models(agents, environment)
+        choices = choose_models(agents, environment)
     except SpikeguardError as error:
         return [Check("language model", Level.FAIL, str(error))]
+    return [_check_choice(choice) for choice in choices]
+
+
+def _check_choice(choice: LlmChoice) -> Check:
     if choice.is_rules:
-        return [Check("language model", Level.OK, f"{choice.label}: no key is set, none is needed")]
-    return [_ask_endpoint(choice)]
+        return Check("language model", Level.OK, f"{choice.label}: no key is set, none is needed")
+    if choice.base_url is None:
+        detail = f"{choice.model} through {choice.provider}: not asked before the first run"
+        return Check("language model", Level.OK, detail)
+    return _ask_endpoint(choice)
 
 
 def _ask_endpoint(choice: LlmChoice) -> Check:
@@ -152,3 +165,23 @@ def _ask_endpoint(choice: LlmChoice) -> Check:
         detail = f"{url} does not list the model {choice.model}"
         return Check("language model", Level.WARNING, detail)
     return Check("language model", Level.OK, f"{choice.model} at {url}, {took_ms:.0f} ms")
+
+
+def _check_news(loaded: LoadedConfig) -> list[Check]:
+    """Which sources have what they need; none is asked, for most count each request."""
+    config = loaded.config.news
+    if not config.is_read_beside(loaded.config.exchange.venue):
+        detail = f"not read beside venue {loaded.config.exchange.venue} (news.mode={config.mode})"
+        return [Check("news", Level.OK, detail)]
+    from trading.news.config import SOURCE_KEYS
+
+    without = [
+        f"{name} ({', '.join(keys)})"
+        for name, keys in SOURCE_KEYS.items()
+        if not all(getattr(loaded.environment, key) for key in keys)
+    ]
+    detail = f"{len(config.feeds)} feeds, {len(SOURCE_KEYS) - len(without)} sources with a key"
+    if without:
+        detail += f"; not configured: {', '.join(without)}"
+    level = Level.OK if config.feeds or len(without) < len(SOURCE_KEYS) else Level.WARNING
+    return [Check("news", level, detail)]

@@ -7,15 +7,16 @@ ever here: they are not part of ``AppConfig`` and are handed to the one process 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from agents.config import LlmProvider
+from agents.model_config import USUAL_KEYS, LlmProvider
 from trading.errors import ConfigurationError
+from trading.news.config import KEY_NAMES
 
 if TYPE_CHECKING:
     from trading.exchange.config import ApiCredentials, VenueName
@@ -25,8 +26,11 @@ Provider = Annotated[
     LlmProvider, BeforeValidator(lambda value: value.lower() if isinstance(value, str) else value)
 ]
 
+DEFAULT_MODEL_KEYS = frozenset(USUAL_KEYS.values())
+
 # A misspelt safety setting would be ignored in silence, so unknown names in these families are
 # refused. The other families (CREWAI_, OPENAI_, …) are shared with other programs.
+NOTIFY_PREFIX = "NOTIFY_"  # addresses of notification channels hold passwords
 OWNED_PREFIXES = ("CIRCUIT_BREAKER_", "SPIKE_DETECTION_")
 
 # Environment variable → key of the configuration file.
@@ -61,8 +65,16 @@ class Environment(BaseSettings):
     BINANCE_API_SECRET: SecretStr | None = None
     BINANCE_TESTNET_API_KEY: SecretStr | None = None
     BINANCE_TESTNET_API_SECRET: SecretStr | None = None
+    BINANCE_DEMO_API_KEY: SecretStr | None = None
+    BINANCE_DEMO_API_SECRET: SecretStr | None = None
     OPENAI_API_KEY: SecretStr | None = None
     OPENAI_BASE_URL: Annotated[str, Field(pattern=r"^https?://")] | None = None
+    CRYPTOPANIC_API_KEY: SecretStr | None = None
+    NEWSAPI_API_KEY: SecretStr | None = None
+    X_BEARER_TOKEN: SecretStr | None = None
+    REDDIT_CLIENT_ID: SecretStr | None = None
+    REDDIT_CLIENT_SECRET: SecretStr | None = None
+    ETHERSCAN_API_KEY: SecretStr | None = None
     CREWAI_ENABLED: bool | None = None
     CREWAI_LLM_PROVIDER: Provider | None = None
     CREWAI_LLM_MODEL: str | None = None
@@ -73,6 +85,7 @@ class Environment(BaseSettings):
     CIRCUIT_BREAKER_AUTO_RESUME: bool | None = None
     SPIKE_DETECTION_ENABLED: bool | None = None
     SPIKE_DETECTION_CHECK_CIRCUIT_BREAKER: bool | None = None
+    NOTIFY_URL: SecretStr | None = None
     REDIS_ENABLED: bool | None = None
     REDIS_HOST: str | None = None
     REDIS_PORT: Annotated[int, Field(ge=1, le=65535)] | None = None
@@ -144,16 +157,17 @@ def _problem(problem: Any, env_file: Path) -> str:
 
 
 def core_environment(
-    environment: Environment, venue: VenueName, model_key: str = "OPENAI_API_KEY"
+    environment: Environment, venue: VenueName, model_keys: Collection[str] = DEFAULT_MODEL_KEYS
 ) -> dict[str, str]:
-    """Variables for the core process: the venue's own key, and none of the model's.
+    """Variables for the core process: the venue's own key, and none of the models'.
 
-    ``model_key`` is the name of the variable that holds the model's key.
+    ``model_keys`` are the names of the variables that hold the models' keys.
     """
     result = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith("BINANCE_") and name not in ("OPENAI_API_KEY", model_key)
+        if not name.startswith("BINANCE_")
+        and name not in {*DEFAULT_MODEL_KEYS, *model_keys, *KEY_NAMES}
     }
     if (credentials := environment.binance_credentials(venue)) is not None:
         from trading.exchange.config import CREDENTIAL_NAMES
@@ -166,22 +180,44 @@ def core_environment(
     return result
 
 
-def worker_environment(
-    environment: Environment, env_file: Path | None = None, model_key: str = "OPENAI_API_KEY"
-) -> dict[str, str]:
-    """Variables for a crew worker: the model's key, and nothing of the exchange's.
+def notify_environment(channels: Iterable[str], env_file: Path) -> dict[str, str]:
+    """The addresses of the notification channels, by the names of their variables.
 
-    A ``model_key`` of another name than OPENAI_API_KEY is looked up in ``env_file`` too.
+    ``env_file`` is read for those that the environment does not have.
+    """
+    stored = _names_in(env_file) if env_file.is_file() else {}
+    values = {name: os.environ.get(name) or stored.get(name) for name in channels}
+    return {name: value for name, value in values.items() if value}
+
+
+def worker_environment(
+    environment: Environment,
+    env_file: Path | None = None,
+    model_keys: Collection[str] = DEFAULT_MODEL_KEYS,
+) -> dict[str, str]:
+    """Variables for a crew worker: the models' keys, and nothing of the exchange's.
+
+    ``model_keys`` of other names than OPENAI_API_KEY are looked up in ``env_file`` too.
     """
     result = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith("BINANCE_") and name != "REDIS_PASSWORD"
+        if not name.startswith(("BINANCE_", NOTIFY_PREFIX))
+        and name not in ("REDIS_PASSWORD", *KEY_NAMES)
     }
     if environment.OPENAI_API_KEY is not None:
         result["OPENAI_API_KEY"] = environment.OPENAI_API_KEY.get_secret_value()
-    if env_file and not result.get(model_key) and (key := _names_in(env_file).get(model_key)):
-        result[model_key] = key
+    in_file = _names_in(env_file) if env_file else {}
+    for name in model_keys:
+        if not result.get(name) and (key := in_file.get(name)):
+            result[name] = key
     if environment.OPENAI_BASE_URL is not None:
         result["OPENAI_BASE_URL"] = environment.OPENAI_BASE_URL
     return result
+
+
+def news_environment(variables: Mapping[str, str], environment: Environment) -> dict[str, str]:
+    """Variables for the news process: a crew worker's, and every source's key that is set."""
+    keys = {name: getattr(environment, name) for name in KEY_NAMES}
+    set_keys = {name: key.get_secret_value() for name, key in keys.items() if key is not None}
+    return {**variables, **set_keys}

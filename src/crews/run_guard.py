@@ -11,6 +11,7 @@ import threading
 from contextlib import AbstractContextManager
 from typing import Any
 
+from agents.run_state import RunState
 from tools.framework import HookAborted, InterceptionPoint, scoped_hooks
 from tools.run_context import RunContext
 from trading.api.client import TradingClient
@@ -24,12 +25,14 @@ class RunGuard:
         self,
         client: TradingClient,
         run: RunContext,
+        state: RunState,
         *,
         max_model_calls: int,
         stops_on_trip: bool = True,
     ) -> None:
         self._client = client
         self._run = run
+        self._state = state
         self._max_model_calls = max_model_calls
         self._stops_on_trip = stops_on_trip
         self._lock = threading.Lock()
@@ -52,6 +55,8 @@ class RunGuard:
                 return f"the circuit breaker is TRIGGERED: {snapshot.reason or 'no reason'}"
             if snapshot.epoch != self._run.epoch:
                 return f"the epoch is {snapshot.epoch}, this run began in {self._run.epoch}"
+        if (reason := self._state.stop_reason) is not None:
+            return reason
         late_ms = self._client.now_ms() - self._run.deadline_ms
         if late_ms >= 0:
             return f"the deadline passed {late_ms} ms ago"

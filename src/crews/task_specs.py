@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from agents.answers import StrictConverter
 from agents.builder import AgentSpec
 from agents.outputs import OUTPUTS
+from agents.prompts import load_prompts, prompt_hash
+from crews.guardrails import Guardrail
 from tools.framework import Agent, ConditionalTask, Task
+from tools.mcp_tools import foreign_tools
 from tools.registry import tools_named
 from trading.api.client import TradingClient
 from trading.errors import ConfigurationError
@@ -22,6 +26,11 @@ class TaskSpec(BaseModel):
     tools: tuple[str, ...] = ()
 
 
+def prompt_hash_of(name: str, spec: TaskSpec, owner: AgentSpec) -> str:
+    """Identifies who is asked, what, with which tools, and in which form the answer is wanted."""
+    return prompt_hash(getattr(load_prompts(), owner.name), spec, OUTPUTS[name])
+
+
 def build_task(
     name: str,
     spec: TaskSpec,
@@ -32,6 +41,7 @@ def build_task(
     context: list[Task] | None = None,
     parallel: bool = False,
     conditional: bool = False,
+    guardrail: Guardrail | None = None,
 ) -> Task:
     """A CrewAI task with its typed output and with tools of its own.
 
@@ -50,8 +60,11 @@ def build_task(
         description=spec.description,
         expected_output=spec.expected_output,
         agent=agent,
-        tools=tools_named(client, spec.tools, owner.name),
+        tools=tools_named(client, spec.tools, owner.name) + foreign_tools(client, owner.name),
         context=context or [],
         output_pydantic=OUTPUTS[name],
         async_execution=parallel,
+        converter_cls=StrictConverter,
+        guardrail=guardrail,
+        guardrail_max_retries=1,
     )

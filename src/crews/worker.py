@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from functools import partial
 from types import FrameType
 from typing import TextIO
 
@@ -57,12 +58,16 @@ class Worker:
     ) -> None:
         # CrewAI takes seconds to import: not before the checks that may refuse the start.
         from crews.worker_loops import GuardianLoop, SpikeLoop, WorkerLoop
+        from tools.mcp_tools import mcp_servers
 
         self._name = f"{config.role}-worker"
         self._client = client
         self._settings = config.crews.worker
         self._stop = threading.Event()
         self._exit_code = EXIT_OK
+        # The guardian's agent halts trading; texts of servers are not for it.
+        servers = config.agents.mcp_servers if config.role is WorkerRole.SPIKE else ()
+        self._mcp_servers = partial(mcp_servers, servers, environment)
         kind = GuardianLoop if config.role is WorkerRole.GUARDIAN else SpikeLoop
         self._loop: WorkerLoop = kind(
             self._name,
@@ -78,10 +83,13 @@ class Worker:
         """Work until stopped; the exit code."""
         threading.Thread(target=self._beat, daemon=True, name="heartbeat").start()
         threading.Thread(target=self._watch, args=(parent,), daemon=True, name="parent").start()
-        self._loop.warm_up()
-        ready.write(json.dumps({"ready": True, "pid": os.getpid(), "worker": self._name}) + "\n")
-        ready.flush()
-        self._loop.run()
+        with self._mcp_servers():
+            self._loop.warm_up()
+            ready.write(
+                json.dumps({"ready": True, "pid": os.getpid(), "worker": self._name}) + "\n"
+            )
+            ready.flush()
+            self._loop.run()
         return self._exit_code
 
     def stop(self, exit_code: int = EXIT_OK) -> None:

@@ -11,16 +11,17 @@ from agents.config import AgentsConfig
 from crews.crew_config import CrewsConfig
 from crews.decisions import record_activity
 from crews.guardian.crew import GuardianCrew
+from crews.post_trade.crew import PostTradeCrew
+from crews.spike_scheduler import SpikeScheduler
 from crews.spike_trading.crew import SpikeTradingCrew
 from trading.api.client import TradingClient
 from trading.errors import ControlApiError, SpikeguardError
-from trading.model.decision import SpikeRunReport
 
 logger = logging.getLogger(__name__)
 
 _LOOK_EVERY_S = 0.1  # the breaker, in shared memory: next to nothing
+_LOOK_WHEN_PAUSED_S = 1.0
 _PAUSE_AFTER_ERROR_S = 1.0
-_FINISH_ATTEMPTS = 5
 
 
 class WorkerLoop(ABC):
@@ -85,9 +86,22 @@ class GuardianLoop(WorkerLoop):
                 continue
             changed = seen is not None and state != seen
             occasion = f"the breaker is now {snapshot.status}" if changed else "regular"
+            if self._is_paused():
+                self._stop.wait(_LOOK_WHEN_PAUSED_S)
+                continue
             seen, due_ms = state, now_ms + interval_ms
             self.detail = f"assessing ({occasion})"
             self._assess(occasion)
+
+    def _is_paused(self) -> bool:
+        """Whether an operator has paused the guardian agent; the deterministic guard never is."""
+        try:
+            paused = "market_guardian" in self._client.controls().paused_agents
+        except ControlApiError:
+            return False  # the assessment that follows says what is wrong
+        if paused:
+            self.detail = "paused by the operator"
+        return paused
 
     def _assess(self, occasion: str) -> None:
         """One assessment; a problem is shown when it is new, not at every interval anew."""
@@ -104,67 +118,47 @@ class GuardianLoop(WorkerLoop):
 
 
 class SpikeLoop(WorkerLoop):
-    """Claims spikes and runs them, several at once: a thread and a warm crew for each."""
+    """Spikes, several at once, each on a warm crew of its own."""
 
     def warm_up(self) -> None:
-        self._lock = threading.Lock()
-        self._running: dict[str, str] = {}
-        self._finished = 0
-        self._spike_crews = [
-            SpikeTradingCrew(
-                self._client,
-                self._agents,
-                self._crews.spike_trading,
-                environment=self._environment,
-                market_symbol=self._market_symbol,
-            )
-            for _ in range(self._crews.spike_trading.max_concurrent_runs)
-        ]
-        for crew in self._spike_crews:
-            crew.warm_up()
-        self.detail = "waiting for spikes"
+        self._scheduler = SpikeScheduler(
+            self._name,
+            self._client,
+            self._create_crew,
+            max_concurrent_runs=self._crews.spike_trading.max_concurrent_runs,
+            claim_timeout_s=self._crews.worker.claim_timeout_s,
+            stop=self._stop,
+            show=self._show,
+        )
+        self._scheduler.warm_up()
 
     def run(self) -> None:
-        for number, crew in enumerate(self._spike_crews):
-            name = f"{self._name}-{number}"
-            # Daemons: a model call in flight must not hold up the end of the process.
-            threading.Thread(target=self._serve, args=(name, crew), name=name, daemon=True).start()
-        self._stop.wait()
+        if self._crews.post_trade.enabled:
+            threading.Thread(target=self._look_back, name="post-trade", daemon=True).start()
+        self._scheduler.run()
 
-    def _serve(self, name: str, crew: SpikeTradingCrew) -> None:
-        timeout_s = self._crews.worker.claim_timeout_s
-        while not self._stop.is_set():
+    def _look_back(self) -> None:
+        """Closed trades, one after another, beside the spikes."""
+        crew = PostTradeCrew(
+            self._client, self._agents, self._crews.post_trade, environment=self._environment
+        )
+        while not self._stop.wait(self._crews.post_trade.interval_s):
             try:
-                claim = self._client.claim_spike(name, timeout_s)
-                if claim is None:
-                    continue
-                self._show(name, claim.spike.id)
-                self._finish(crew.run(claim))
+                while not self._stop.is_set() and crew.review_next():
+                    pass
             except SpikeguardError as error:
-                logger.warning("%s: %s", name, error)
-                self._stop.wait(_PAUSE_AFTER_ERROR_S)
-            except Exception:  # a thread that ended in silence would leave spikes unclaimed
-                logger.exception("%s failed", name)
-                self._stop.wait(_PAUSE_AFTER_ERROR_S)
-            finally:
-                self._show(name, None)
+                logger.warning("no look back: %s", error)
+            except Exception:  # a thread that ended in silence would leave trades unreviewed
+                logger.exception("a look back failed")
 
-    def _finish(self, report: SpikeRunReport) -> None:
-        """Close the claim. Repeating it does no harm, losing it would leave the spike open."""
-        for attempt in range(1, _FINISH_ATTEMPTS + 1):
-            try:
-                self._client.finish_spike_run(report)
-            except ControlApiError:
-                if attempt == _FINISH_ATTEMPTS or self._stop.wait(_PAUSE_AFTER_ERROR_S):
-                    raise
-            else:
-                return
+    def _create_crew(self) -> SpikeTradingCrew:
+        return SpikeTradingCrew(
+            self._client,
+            self._agents,
+            self._crews.spike_trading,
+            environment=self._environment,
+            market_symbol=self._market_symbol,
+        )
 
-    def _show(self, name: str, spike_id: str | None) -> None:
-        with self._lock:
-            if spike_id is not None:
-                self._running[name] = spike_id
-            elif self._running.pop(name, None) is not None:
-                self._finished += 1
-            now = ", ".join(self._running.values())
-            self.detail = f"running {now}" if now else f"waiting, {self._finished} runs done"
+    def _show(self, detail: str) -> None:
+        self.detail = detail

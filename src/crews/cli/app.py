@@ -10,7 +10,25 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from crews.cli import breaker, config, doctor, download, evaluate, runs, simulations, store
+from crews.cli import (
+    approvals,
+    audit,
+    breaker,
+    compliance,
+    config,
+    doctor,
+    download,
+    emergency,
+    evaluate,
+    exchange,
+    execution_quality,
+    reconciliations,
+    report,
+    runs,
+    simulations,
+    store,
+    trace,
+)
 from crews.cli.exit_codes import EXPLANATION, ExitCode, exit_code_of
 from crews.cli.output import print_json, show_error
 from crews.cli.state import CliState
@@ -35,14 +53,23 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 app.add_typer(breaker.app)
+app.add_typer(audit.app)
+app.add_typer(emergency.app)
+app.add_typer(approvals.app)
+app.add_typer(compliance.app)
 app.add_typer(config.app)
 app.add_typer(evaluate.app)
 app.command("live")(runs.live)
 app.command("replay")(runs.replay)
+app.command("exchange")(exchange.exchange)
 app.command("status")(runs.status)
 app.command("doctor")(doctor.doctor)
 app.command("init")(store.init)
 app.command("simulations")(simulations.simulations)
+app.command("reconciliations")(reconciliations.reconciliations)
+app.command("trace")(trace.trace)
+app.command("execution-quality")(execution_quality.execution_quality)
+app.command("report")(report.report)
 app.command("download-data")(download.download_data)
 
 

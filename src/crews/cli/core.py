@@ -11,7 +11,7 @@ from trading.errors import CoreNotRunningError
 
 if TYPE_CHECKING:
     from crews.config import AppConfig
-    from trading.api.http_client import HttpTradingClient
+    from trading.api.operator_client import OperatorClient
     from trading.node.instance import InstanceInfo
 
 # A breaker command is answered within milliseconds or something is wrong with the core.
@@ -26,7 +26,7 @@ def find_core(config: AppConfig) -> InstanceInfo | None:
 
 
 @contextmanager
-def running_core(config: AppConfig, timeout_s: float | None = None) -> Iterator[HttpTradingClient]:
+def running_core(config: AppConfig, timeout_s: float | None = None) -> Iterator[OperatorClient]:
     """A client of the running core.
 
     Raises:
@@ -38,8 +38,8 @@ def running_core(config: AppConfig, timeout_s: float | None = None) -> Iterator[
             f"no core is running (none in {config.api.runtime_directory}); start one with "
             "`python -m crews.run live`"
         )
-    from trading.api.http_client import HttpTradingClient
+    from trading.api.operator_client import OperatorClient
 
     timeout_s = timeout_s or config.api.request_timeout_s
-    with HttpTradingClient(Path(instance.operator_socket), timeout_s=timeout_s) as client:
+    with OperatorClient(Path(instance.operator_socket), timeout_s=timeout_s) as client:
         yield client

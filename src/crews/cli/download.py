@@ -60,6 +60,9 @@ def download_data(
         raise typer.BadParameter(
             f"{interval!r} is not one of {', '.join(INTERVAL_MINUTES)}", param_hint="--interval"
         )
+    for option, url in (("--archive-url", archive_url), ("--rest-url", rest_url)):
+        if not url.startswith(("https://", "http://")):
+            raise typer.BadParameter(f"{url!r} does not begin with https://", param_hint=option)
     from crews.download import DownloadPlan, last_days, run_download
 
     plan = DownloadPlan(data, wanted, last_days(days), interval, archive_url, rest_url)

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from crews.cli.evaluate_crew import crew
+from crews.cli.evaluate_sentiment import sentiment
 from crews.cli.evaluate_spikes import spikes
 from crews.cli.output import JsonFlag, print_json, show
 from crews.cli.state import loaded_config
@@ -18,7 +20,9 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
+app.command("crew")(crew)
 app.command("spikes")(spikes)
+app.command("sentiment")(sentiment)
 
 DataOption = Annotated[
     Path, typer.Option(exists=True, file_okay=False, help="Folder of recorded market data.")
@@ -63,7 +67,7 @@ def guardian(
     from crews.evaluation.archive import Archive
     from crews.evaluation.guardian import evaluate_guardian
     from crews.evaluation.guardian_page import all_tables, guardian_page
-    from crews.evaluation.guardian_text import rich_tables
+    from crews.evaluation.guardian_text import rich_tables, unusable_rows
     from crews.evaluation.guardian_tuning import tune_guardian
     from crews.evaluation.outcome import Outcomes
     from crews.evaluation.progress import to_stderr
@@ -85,3 +89,5 @@ def guardian(
         print_json(found)
     else:
         show(*rich_tables(all_tables(found)))
+        if unusable := unusable_rows(found):
+            show(f"Left out: {unusable}.")

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from crews.cli.market_options import FaultsOption, StartOption, WindowOption, fault_schedule
 from crews.cli.output import JsonFlag, print_json, show
 from crews.cli.state import loaded_config
 from crews.times import time_option
@@ -16,6 +17,7 @@ from crews.times import time_option
 class VenueName(StrEnum):
     SIM = "sim"
     TESTNET = "testnet"
+    DEMO = "demo"
     BINANCE = "binance"
 
 
@@ -25,7 +27,7 @@ def live(
         VenueName | None,
         typer.Option(
             help="sim: the embedded exchange, no key needed; testnet: Binance's test exchange; "
-            "binance: real money. Default: as configured."
+            "demo: Binance's demo mode; binance: real money. Default: as configured."
         ),
     ] = None,
     dry_run: Annotated[
@@ -39,15 +41,8 @@ def live(
             help="Folder of recorded market data to play on venue sim.",
         ),
     ] = None,
-    window: Annotated[
-        str | None, typer.Option(help="Which window of --data to play, such as 2020-03-12.")
-    ] = None,
-    start: Annotated[
-        str | None,
-        typer.Option(
-            "--from", help="Begin here within the window, ISO 8601 in UTC: 2025-10-10T20:45."
-        ),
-    ] = None,
+    window: WindowOption = None,
+    start: StartOption = None,
     scenario: Annotated[
         str | None,
         typer.Option(help="Generated market on venue sim: default, calm, flash_crash, …"),
@@ -56,6 +51,7 @@ def live(
         float,
         typer.Option(min=0.01, max=1000, help="Market seconds per second, on venue sim."),
     ] = 1.0,
+    faults: FaultsOption = None,
     duration: Annotated[
         float | None, typer.Option(min=0.1, help="End by itself after this many seconds.")
     ] = None,
@@ -76,6 +72,8 @@ def live(
 
     - `spikeguard live --data ../data --window 2020-03-12` — a recorded crash, in real time
 
+    - `spikeguard live --faults 7` — the same on a bad day, drawn with seed 7
+
     - `spikeguard live --venue binance --dry-run` — Binance's market, paper fills
 
     Real money needs `--venue binance`, BINANCE_API_KEY and BINANCE_API_SECRET of a key without the
@@ -90,8 +88,10 @@ def live(
         overrides["market_generator.scenario"] = ("--scenario", scenario)
     loaded = loaded_config(context, overrides)
     is_sim = loaded.config.exchange.venue == "sim"
-    if not is_sim and (data or window or scenario or speed != 1):
-        raise typer.BadParameter("--data, --window, --scenario and --speed go with venue sim")
+    if not is_sim and (data or window or scenario or faults or speed != 1):
+        raise typer.BadParameter(
+            "--data, --window, --scenario, --speed and --faults go with venue sim"
+        )
     if (window or start) and not data:
         raise typer.BadParameter("--window and --from name a part of --data; give both")
     if start and not window:
@@ -113,6 +113,7 @@ def live(
             start_ms=time_option("--from", start),
             scenario=scenario,
             speed=speed,
+            faults=None if faults is None else fault_schedule(faults),
             duration_s=duration,
             json_lines=as_json,
             plain=plain,
@@ -137,8 +138,26 @@ def replay(
         bool,
         typer.Option("--without-crews", help="Detectors, breaker and gateway only; much faster."),
     ] = False,
+    record: Annotated[
+        Path | None,
+        typer.Option(dir_okay=False, help="Append the models' answers to this new file."),
+    ] = None,
+    recording: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="Answer from this recording; no model is asked."
+        ),
+    ] = None,
     trace: Annotated[
         Path | None, typer.Option(help="Write the trace whose hash is reported to this file.")
+    ] = None,
+    report_file: Annotated[
+        Path | None,
+        typer.Option("--report", dir_okay=False, help="Write an HTML page about it to this file."),
+    ] = None,
+    store: Annotated[
+        Path | None,
+        typer.Option(dir_okay=False, help="Keep the store in this new file, for `report`."),
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -150,6 +169,9 @@ def replay(
 
     - `spikeguard replay --data ../data --window 2020-03-12 --json`
 
+    - `spikeguard replay --data ../data --window 2020-03-12 --record model.jsonl`, and again with
+      `--recording model.jsonl`: the same run without the model
+
     - `spikeguard replay --data ../data --from 2021-05-19T00:00 --to 2021-05-20T00:00`
     """
     from crews.replay import run_replay
@@ -157,6 +179,10 @@ def replay(
 
     if (window is None) == (start is None or end is None) or (window and (start or end)):
         raise typer.BadParameter("choose the span by --window, or by both --from and --to")
+    if record is not None and recording is not None:
+        raise typer.BadParameter("either --record or --recording")
+    if record is not None and record.exists():
+        raise typer.BadParameter(f"{record} exists; a recording begins with a new file")
     report = run_replay(
         loaded_config(context),
         ReplayOptions(
@@ -166,6 +192,10 @@ def replay(
             end=end,
             without_crews=without_crews,
             trace=trace,
+            report=report_file,
+            store=store,
+            record=record,
+            recording=recording,
         ),
     )
     if as_json:

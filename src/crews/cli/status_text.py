@@ -9,6 +9,7 @@ from crews.cli.output import facts
 from trading.api.schemas import BreakerView, CoreStatus
 from trading.clock import iso
 from trading.model.breaker import BreakerSnapshot, BreakerStatus, Latch
+from trading.model.recovery import RecoveryStatus, ServiceLevel
 
 STYLES = {
     BreakerStatus.SAFE: "bold green",
@@ -65,11 +66,26 @@ def instance_table(status: CoreStatus) -> Table:
             or "none"
         )
         rows["open orders"] = str(len(portfolio.open_orders))
+    level = f"{status.level}: {status.level_reason}" if status.level_reason else status.level
+    rows["service"] = Text(level, style="" if status.level is ServiceLevel.FULL else "bold yellow")
+    rows["recovered"] = _recovery_line(status.recovery)
+    for pattern in status.recovery.patterns[:3]:
+        rows[f"{pattern.count} × {pattern.kind}"] = (
+            f"{pattern.service}: {pattern.last_message}. Look at {pattern.suggestion}"
+        )
     for component in status.components:
         mark = ("ok", "green") if component.ok else ("FAILED", "bold red")
         rows[component.name] = Text.assemble(mark, f" {component.detail}".rstrip())
     rows["counters"] = ", ".join(f"{name} {count}" for name, count in status.counters.items())
     return facts(rows)
+
+
+def _recovery_line(recovery: RecoveryStatus) -> str:
+    """How many calls that failed at first came right by repeating."""
+    if recovery.recovery_rate is None:
+        return "no call has failed"
+    ended = recovery.recovered + recovery.given_up
+    return f"{recovery.recovery_rate:.1%} of {ended} calls that failed at first"
 
 
 def state_line(snapshot: BreakerSnapshot) -> Text:

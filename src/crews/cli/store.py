@@ -15,7 +15,7 @@ def init(context: typer.Context, as_json: JsonFlag = False) -> None:
     """Create the store, or bring an older one's tables up to date; never touches what is in it.
 
     A store that is missing where one was used before halts trading, so creating one is a step of
-    its own for venues testnet and binance. A halt that the last run ended with outlives its store.
+    its own for all venues but sim. A halt that the last run ended with outlives its store.
     """
     from trading.clock import SystemClock
     from trading.errors import StoreError

@@ -12,19 +12,26 @@ from pathlib import Path
 from typing import Any
 
 from trading.clock import DAY_MS
+from trading.errors import ConfigurationError
 from trading.exchange.intervals import interval_ms
 
 PARTS = ".days"
 
 
 class DayFolder:
-    """Day files below ``directory/.days`` with their checksums, and the year files beside it."""
+    """Day files below ``directory/.days`` with their checksums, and the year files beside it.
+
+    Raises ConfigurationError for a directory that cannot be made.
+    """
 
     def __init__(self, directory: Path, interval: str) -> None:
         self._directory = directory
         self._interval = interval
         self._parts = directory / PARTS
-        self._parts.mkdir(parents=True, exist_ok=True)
+        try:
+            self._parts.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigurationError(f"--data {directory}: {error.strerror or error}") from error
 
     def has(self, pair: str, day: date) -> bool:
         """Whether the day was kept and its file is still as it was."""

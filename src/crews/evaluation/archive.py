@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -67,7 +68,8 @@ class Archive:
     def __init__(self, directory: Path, *, needs_leaders: bool = True) -> None:
         """Raises MarketDataError when a file is wrong, or BTC or ETH is wanted and not there."""
         self.directory = directory
-        self.pairs = _merged(directory)
+        self.left_out: Counter[str] = Counter()  # rows that are no bars, by file
+        self.pairs = _merged(directory, self.left_out)
         for leader in LEADERS:
             if needs_leaders and leader not in self.pairs:
                 raise MarketDataError(f"{directory} has no minute bars of {leader}")
@@ -125,9 +127,9 @@ def column_of(series: BarSeries, name: str) -> Floats:
     return np.frombuffer(series.columns[name], np.float64)
 
 
-def _merged(directory: Path) -> dict[str, BarSeries]:
+def _merged(directory: Path, left_out: Counter[str]) -> dict[str, BarSeries]:
     parts: dict[str, list[BarSeries]] = {symbol: [] for symbol in LEADERS}
-    for one in read_all(directory):
+    for one in read_all(directory, left_out):
         if len(one):
             parts.setdefault(one.symbol, []).append(one)
     return {symbol: _without_repeats(symbol, found) for symbol, found in parts.items() if found}

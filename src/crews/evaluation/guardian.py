@@ -49,6 +49,7 @@ def evaluate_guardian(
     return GuardianReport(
         data=str(archive.directory),
         pairs=len(archive.pairs),
+        rows_left_out=dict(archive.left_out),
         months=sum(span.end_ms - span.start_ms for span in archive.spans) / MONTH_MS,
         heard_hours=sum(one.span.end_ms - one.span.start_ms for one in heard) / 3_600_000,
         fee_pct=outcomes.fee_pct,

@@ -34,6 +34,11 @@ def guardian_tables(report: GuardianReport) -> tuple[TextTable, ...]:
     )
 
 
+def unusable_rows(report: GuardianReport) -> str:
+    """What is not in any of the tables because it is no bar; empty where all is well."""
+    return "; ".join(f"{n} rows of {name} are no bars" for name, n in report.rows_left_out.items())
+
+
 def rich_tables(tables: Iterable[TextTable]) -> list[Table]:
     shown = []
     for table in tables:

@@ -26,6 +26,7 @@ def spikes_report(results: SpikeResults) -> dict[str, Any]:
     return {
         "directory": str(archive.archive.directory),
         "absent": [name for name, is_absent in absent.items() if is_absent],
+        "rows_left_out": dict(archive.archive.left_out),
         "pumps": _pumps(results),
         "natural_moves": _natural(results),
         "quiet": _quiet(results),

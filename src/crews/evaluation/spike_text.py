@@ -294,7 +294,10 @@ def _tapes(report: Mapping[str, Any]) -> TextTable:
 
 
 def _absent(report: Mapping[str, Any]) -> list[str]:
-    return [f"The folder has no {name}." for name in report["absent"]]
+    return [
+        *(f"The folder has no {name}." for name in report["absent"]),
+        *(f"{n} rows of {name} are no bars." for name, n in report["rows_left_out"].items()),
+    ]
 
 
 def _counts(counts: Mapping[str, int]) -> str:

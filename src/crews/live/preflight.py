@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from agents.llm_choice import choose_llm
+from agents.llm_choice import check_models
 from crews.config_loader import LoadedConfig
 from crews.preflight import require_permission_to_trade, store_was_used
 from trading.clock import SystemClock
@@ -30,7 +30,7 @@ def check_before_start(loaded: LoadedConfig) -> None:
         )
     require_permission_to_trade(loaded)
     if config.crews.enabled:  # else its workers would die at every start, and nobody would trade
-        choose_llm(config.agents.llm, loaded.worker_environment())
+        check_models(config.agents, loaded.worker_environment())
     _check_store(loaded)
 
 

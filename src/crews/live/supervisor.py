@@ -21,18 +21,26 @@ from typing import Any
 from pydantic import BaseModel
 
 from crews.config_loader import LoadedConfig
+from crews.environment import NOTIFY_PREFIX
 from crews.live.options import LiveOptions
 from crews.live.processes import Child, ChildFailedError, RestartPolicy
+from crews.news.config import NewsWorkerConfig
 from crews.node_settings import node_config
 from crews.worker_config import WorkerConfig, WorkerRole
 from trading.exchange.config import CREDENTIAL_NAMES, VenueEndpoints
+from trading.node.apprise_channel import open_notifier
 from trading.node.config import ClockSettings, CoreLaunch
 from trading.node.instance import RuntimePaths
+from trading.node.notifier import Notification
+from trading.node.notify_config import NotificationLevel
 from trading.risk.shared_record import SharedRecordReader
 from trading.simulator.server.config import ExchangeServerConfig
 
 log = logging.getLogger(__name__)
 
+# What the embedded exchange need not know.
+HIDDEN = ("BINANCE_", "OPENAI_", NOTIFY_PREFIX)
+LONGEST_TITLE = 120
 # Beats come ten times a second, and a core that waits for its store is back after a few seconds.
 CORE_HUNG_AFTER_MS = 10_000
 # After a pause of the whole machine the core gets this long to beat again.
@@ -64,6 +72,10 @@ class Supervisor:
         self._record = SharedRecordReader(self._paths.breaker_record)
         self._hung_since: float | None = None
         self._halt_reason = ""  # with which the next core begins
+        # A core that is gone cannot say so itself.
+        self._notifier = open_notifier(
+            self._config.monitoring.notifications, loaded.core_environment()
+        )
 
     @property
     def paths(self) -> RuntimePaths:
@@ -100,10 +112,12 @@ class Supervisor:
         core.policy.started()
         if self._config.crews.enabled:
             self._start_workers()
+        if self._config.news.is_read_beside(venue):
+            self._start_news()
 
     def _start_exchange(self) -> dict[str, Any]:
         """Start the embedded exchange; its ready line says where it is and who may trade there."""
-        plain = {k: v for k, v in os.environ.items() if not k.startswith(("BINANCE_", "OPENAI_"))}
+        plain = {k: v for k, v in os.environ.items() if not k.startswith(HIDDEN)}
         self._exchange = self._child(
             "exchange", "trading.simulator.server", self.exchange_settings(), plain
         )
@@ -131,6 +145,7 @@ class Supervisor:
             data_dir=str(self._options.data) if self._options.data else None,
             window=self._options.window,
             from_ms=self._options.start_ms,
+            faults=self._options.faults,
             simulator=self._config.simulator,
             generator=generator.model_copy(
                 update={"symbols": generator.symbols or self._config.market.symbols}
@@ -147,6 +162,8 @@ class Supervisor:
                         rest_url=market["rest_url"],
                         stream_url=market["ws_url"],
                         ws_api_url=market["ws_api_url"],
+                        futures_rest_url=market["futures_rest_url"],
+                        futures_stream_url=market["futures_ws_url"],
                     )
                 }
             )
@@ -175,19 +192,31 @@ class Supervisor:
                 market_symbol=self._config.market.btc_symbol,
                 logging=self._config.monitoring.logging,
             )
-            worker = Watched(
-                self._child(
-                    f"{role} worker",
-                    "crews.worker",
-                    settings,
-                    environment,
-                    nice=self._config.crews.worker.nice,
-                ),
-                self._policy(),
-            )
-            self._workers.append(worker)
-            worker.child.start()
-            worker.policy.started()
+            self._start_worker(role, "crews.worker", settings, environment)
+
+    def _start_news(self) -> None:
+        """Nobody waits for it: without news there are no news, and nothing else changes."""
+        settings = NewsWorkerConfig(
+            socket_path=self._paths.worker_socket,
+            news=self._config.news,
+            agents=self._config.agents,
+            symbols=self._config.market.symbols,
+            quote_asset=self._config.market.quote_asset,
+            request_timeout_s=self._config.api.request_timeout_s,
+            core_lost_after_s=self._config.crews.worker.core_lost_after_s,
+            logging=self._config.monitoring.logging,
+        )
+        self._start_worker("news", "crews.news.worker", settings, self._loaded.news_environment())
+
+    def _start_worker(
+        self, name: str, module: str, settings: BaseModel, environment: dict[str, str]
+    ) -> None:
+        nice = self._config.crews.worker.nice
+        child = self._child(f"{name} worker", module, settings, environment, nice=nice)
+        worker = Watched(child, self._policy())
+        self._workers.append(worker)
+        worker.child.start()
+        worker.policy.started()
 
     def check(self) -> None:
         """Look at every process; restart the dead that are due. Call a few times a second.
@@ -201,9 +230,9 @@ class Supervisor:
         for watched in (self._core, *self._workers):
             if watched is None or watched.child.is_alive or not watched.policy.is_due():
                 continue
-            self._notes.append(
-                f"{datetime.now(UTC):%H:%M:%S} {watched.child.name} started again; it ended "
-                f"{watched.child.last_words()}"
+            self._note(
+                f"{watched.child.name} started again; it ended {watched.child.last_words()}",
+                NotificationLevel.CRITICAL if watched is self._core else NotificationLevel.WARNING,
             )
             watched.child.stop(0)
             if watched is self._core:
@@ -226,9 +255,9 @@ class Supervisor:
         elif now - self._hung_since >= HUNG_CONFIRMED_AFTER_S:
             self._hung_since = None
             log.error("the core has not beaten for %.0f s: killed", silent_ms / 1000)
-            self._notes.append(
-                f"{datetime.now(UTC):%H:%M:%S} the core hung for {silent_ms / 1000:.0f} s and was "
-                "killed"
+            self._note(
+                f"the core hung for {silent_ms / 1000:.0f} s and was killed",
+                NotificationLevel.CRITICAL,
             )
             self._halt_reason = f"no heartbeat: the core hung for {silent_ms / 1000:.0f} s"
             core.kill()
@@ -241,6 +270,10 @@ class Supervisor:
             update={"fresh_account": False, "halt_reason": self._halt_reason}
         )
         self._halt_reason = ""
+
+    def _note(self, what: str, level: NotificationLevel) -> None:
+        self._notes.append(f"{datetime.now(UTC):%H:%M:%S} {what}")
+        self._notifier.notify(Notification(level, f"spikeguard: {what}"[:LONGEST_TITLE], what))
 
     def take_notes(self) -> list[str]:
         """What `check` did since the last call, for whoever watches."""
@@ -259,6 +292,7 @@ class Supervisor:
         if self._exchange is not None:
             self._exchange.stop(timeout_s)
         self._record.close()
+        self._notifier.close()
 
     def _child(
         self,

@@ -17,12 +17,18 @@ from agents import (
 )
 from agents.builder import AgentSpec
 from agents.config import AgentsConfig
-from agents.llm_choice import choose_llm
-from agents.prompts import load_packaged_yaml
+from agents.llm_choice import choose_models
+from agents.outputs import AgentOutput
+from agents.prompts import load_versioned_yaml, prompts_version
+from crews.decisions import PromptSet
+from crews.guardrails import Guardrail, guardrail_of
 from crews.quiet_crew import QuietCrew
-from crews.task_specs import TaskSpec, build_task
+from crews.spike_trading.validation import entry_result, problems_of
+from crews.task_specs import TaskSpec, build_task, prompt_hash_of
 from tools.framework import Task
+from tools.run_context import RunContext
 from trading.api.client import TradingClient
+from trading.model.spike import Spike
 
 
 class SpikeTasks(BaseModel):
@@ -49,18 +55,30 @@ DECIDERS = ("risk_evaluation", "execution")
 REQUIRED = ("stability_check", *DECIDERS)  # without these nobody enters
 
 
-@cache
 def load_tasks() -> SpikeTasks:
     """Raises ConfigurationError."""
-    return load_packaged_yaml("crews.spike_trading", "tasks.yaml", SpikeTasks)
+    return _load()[0]
+
+
+def prompt_set() -> PromptSet:
+    """Versions and hashes of all that is asked of this crew. Raises ConfigurationError."""
+    specs, version = _load()
+    hashes = {name: prompt_hash_of(name, getattr(specs, name), o) for name, o in OWNERS.items()}
+    return PromptSet(f"{prompts_version()}.{version}", hashes)
+
+
+@cache
+def _load() -> tuple[SpikeTasks, int]:
+    return load_versioned_yaml("crews.spike_trading", "tasks.yaml", SpikeTasks)
 
 
 @dataclass(frozen=True, slots=True)
 class WarmCrew:
-    """A crew ready to run; ``tasks`` by name, in their order."""
+    """A crew ready to run; ``tasks`` by name, in their order; ``labels`` say who decides each."""
 
     crew: QuietCrew
     tasks: dict[str, Task]
+    labels: dict[str, str]
 
 
 def enabled_tasks(config: AgentsConfig) -> tuple[str, ...]:
@@ -80,7 +98,10 @@ def build_crew(
     """
     names = enabled_tasks(config)
     specs = load_tasks()
-    parallel = "execution" in names and not choose_llm(config.llm, environment).is_rules
+    choices = {
+        name: choose_models(config, environment, OWNERS[name].settings(config))[0] for name in names
+    }
+    parallel = "execution" in names and any(not choice.is_rules for choice in choices.values())
     agents = {name: OWNERS[name].create(config, environment) for name in names}
     tasks: dict[str, Task] = {}
     for name in names:
@@ -94,8 +115,28 @@ def build_crew(
             context=list(tasks.values()) if decider else None,
             parallel=parallel and not decider,
             conditional=decider,
+            guardrail=_guardrail(name, getattr(specs, name), config),
         )
     if not tasks:
         return None
     crew = QuietCrew.of("spike_trading", list(agents.values()), list(tasks.values()))
-    return WarmCrew(crew, tasks)
+    return WarmCrew(crew, tasks, {name: choice.label for name, choice in choices.items()})
+
+
+def _guardrail(name: str, spec: TaskSpec, config: AgentsConfig) -> Guardrail:
+    def check(output: AgentOutput, run: RunContext) -> list[str]:
+        return problems_of(name, output, run, _spike_of(run))
+
+    return guardrail_of(
+        name,
+        check,
+        spec.description,
+        known=config.policy.model_dump(),
+        # An order that left is not asked for again, however it is told.
+        is_done=lambda run: name == "execution" and entry_result(run) is not None,
+    )
+
+
+def _spike_of(run: RunContext) -> Spike:
+    assert run.spike is not None, "a spike crew's run has a spike"
+    return run.spike

@@ -15,6 +15,8 @@ from agents.outputs import (
     SpikeDetectionReport,
     StabilityReport,
 )
+from crews.spike_trading.outside import TOOLS as OUTSIDE_TOOLS
+from crews.spike_trading.outside import most_confidence
 from tools.run_context import RunContext
 from trading.model.spike import Spike
 
@@ -58,6 +60,12 @@ def check_context(output: ContextAnalysis, run: RunContext, spike: Spike) -> lis
         claimed = getattr(output, name)
         if _differs(claimed, recorded.get(name)):
             problems.append(f"claims {name} {claimed}, recorded is {recorded.get(name)}")
+    unknown = [name for name in OUTSIDE_TOOLS if not (run.last(name) or {}).get("available")]
+    if output.confidence > most_confidence(unknown) + _TOLERANCE:
+        problems.append(
+            f"claims confidence {output.confidence}, {most_confidence(unknown)} is the most with "
+            f"{len(unknown)} outside sources unknown"
+        )
     if output.favourable and output.classification != "momentum":
         problems.append(f"calls {output.classification} favourable")
     return problems

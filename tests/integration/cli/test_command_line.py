@@ -49,6 +49,7 @@ def test_errors_have_their_exit_codes(error: errors.SpikeguardError, code: ExitC
         ["replay", "--data", ".", "--from", "2020-01-02", "--to", "2020-01-01"],
         ["live", "--data", ".", "--scenario", "calm"],
         ["live", "--venue", "testnet", "--speed", "5"],
+        ["live", "--venue", "testnet", "--faults", "7"],
     ],
 )
 def test_wrong_usage_exits_with_4_and_never_with_2(folder: Path, arguments: list[str]) -> None:

@@ -219,3 +219,19 @@ async def test_a_store_that_was_used_and_is_gone_fails(folder: Path) -> None:
     (folder / "data/run").mkdir(parents=True)
     (folder / "data/run/core.json").write_text("{}")
     assert (await _findings({}))["store"].level is Level.FAIL
+
+
+async def test_sources_of_news_without_a_key_are_named_with_their_variables(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NEWSAPI_API_KEY", "planted-key")
+    found = (await _findings({"news": {"mode": "on"}}))["news"]
+    assert found.level is Level.OK
+    assert "1 sources with a key" in found.detail
+    assert "Reddit (REDDIT_CLIENT_ID, REDDIT_CLIENT_SECRET)" in found.detail
+    assert "NEWSAPI" not in found.detail
+    assert "planted-key" not in found.detail
+    off = (await _findings({"news": {"mode": "on", "feeds": []}}))["news"]
+    assert off.level is Level.OK
+    monkeypatch.delenv("NEWSAPI_API_KEY")
+    assert (await _findings({"news": {"mode": "on", "feeds": []}}))["news"].level is Level.WARNING

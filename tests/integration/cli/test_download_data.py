@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from crews.cli.app import run
 from crews.download import DownloadPlan, DownloadReport, last_days, run_download
 from crews.download.bars import day_start_ms
 from crews.download.folder import DayFolder
@@ -215,3 +216,17 @@ def test_the_command_names_an_unknown_pair_and_prints_its_report_as_json(
     refused = command("NOPEUSDT")
     assert refused.returncode == 1
     assert "NOPEUSDT" in json.loads(refused.stdout)["message"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--data", "/proc/nowhere"], "/proc/nowhere"),
+        (["--archive-url", "ftp://x"], "does not begin with https://"),
+    ],
+)
+def test_a_folder_or_address_that_cannot_be_is_a_usage_error(
+    options: list[str], said: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["download-data", "--pairs", "BTCUSDT", "--days", "1", *options]) == 4
+    assert said in capfd.readouterr().err

@@ -16,7 +16,6 @@ from crews.crew_config import CrewsConfig, GuardianCrewConfig, SpikeCrewConfig
 from crews.guardian.crew import GuardianCrew
 from crews.spike_trading.crew import SpikeTradingCrew
 from crews.worker_loops import GuardianLoop
-from trading.errors import CrewError
 from trading.model.decision import SpikeRunStatus
 
 ENVIRONMENT = {"OPENAI_API_KEY": "sk-test-key"}
@@ -238,30 +237,37 @@ def test_a_guardian_model_that_only_claims_to_have_tripped_is_not_believed() -> 
         crew = GuardianCrew(
             client, agents_of(server), GuardianCrewConfig(), environment=ENVIRONMENT
         )
-        with pytest.raises(CrewError, match="not on record"):
-            crew.assess("regular")
+        assert crew.assess("regular").action == "none"  # of the rules, in its place
     assert client.changes() == []
+    (model, rules) = client.decisions
+    assert "not on record" in model.output_data["rejected_because"][0]
+    assert rules.decided_by == "built-in rules (no model)"
 
 
 def test_a_guardian_that_cannot_assess_says_so_where_people_look() -> None:
     client, stop = MemoryTradingClient(), threading.Event()
-    with OpenAiServer(brain=bend("guardian_assessment", action="trip")) as server:
-        loop = GuardianLoop(
-            "guardian-worker",
-            client,
-            agents_of(server),
-            CrewsConfig(),
-            market_symbol="BTCUSDT",
-            environment=ENVIRONMENT,
-            stop=stop,
-        )
-        loop.warm_up()
-        running = threading.Thread(target=loop.run)
-        running.start()
-        deadline = time.monotonic() + 20
-        while not client.activity and time.monotonic() < deadline:
-            time.sleep(0.02)
-        stop.set()
-        running.join(20)
+
+    def age(name: str) -> None:
+        if name == "record_tool_execution":
+            client.time_ms += 31_000
+
+    client.on_call = age
+    loop = GuardianLoop(
+        "guardian-worker",
+        client,
+        AgentsConfig(),
+        CrewsConfig(),
+        market_symbol="BTCUSDT",
+        environment={},
+        stop=stop,
+    )
+    loop.warm_up()
+    running = threading.Thread(target=loop.run)
+    running.start()
+    deadline = time.monotonic() + 20
+    while not client.activity and time.monotonic() < deadline:
+        time.sleep(0.02)
+    stop.set()
+    running.join(20)
     assert [(entry.source, entry.level) for entry in client.activity] == [("guardian", "warning")]
     assert client.activity[0].text.startswith("no assessment: ")

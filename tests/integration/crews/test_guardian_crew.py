@@ -74,8 +74,22 @@ def test_recovery_is_recommended_when_its_conditions_are_met_and_never_started()
     client = MemoryTradingClient()
     client.snapshot = make_snapshot("TRIGGERED", 3)
     client.recovery_met = True
-    assert guardian(client).assess("regular").action == "recommend_recovery"
+    guardian(client).assess("regular")
+    (recovery,) = [d for d in client.decisions if d.decision_type == "recovery_assessment"]
+    assert recovery.decision == "recover (all met)"
     assert client.changes() == []
+
+
+def test_while_conditions_are_not_met_the_assessment_of_recovery_names_them() -> None:
+    client = MemoryTradingClient()
+    client.snapshot = make_snapshot("RECOVERING", 3, stage=1)
+    guardian(client).assess("regular")
+    (recovery,) = [d for d in client.decisions if d.decision_type == "recovery_assessment"]
+    assert recovery.decision == "wait (not all met)"
+    assert recovery.output_data["unmet"] == ["no_further_fall"]
+    client.snapshot, client.decisions = make_snapshot(), []
+    guardian(client).assess("regular")
+    assert [d.decision_type for d in client.decisions] == ["guardian_assessment"]
 
 
 def test_a_passed_deadline_stops_an_assessment() -> None:

@@ -87,7 +87,7 @@ def test_the_same_spike_gives_the_same_calls_again_in_the_same_order() -> None:
         ({"healthy": False}, "market unsafe"),
         ({"refuse_preview": True}, "risk veto"),
         ({"returns": {SYMBOL: 4.2, "BTCUSDT": 4.0}}, "context: market_move"),
-        ({"returns": {SYMBOL: -1.0, "BTCUSDT": 0.1}}, "spike not confirmed"),
+        ({"returns": {SYMBOL: -1.0, "BTCUSDT": 0.1}, "last_price": 104.2}, "spike not confirmed"),
         ({"proposal_outcome": ProposalOutcome.REFUSED}, "executor abstained"),
     ],
 )
@@ -243,14 +243,14 @@ def test_without_a_checking_agent_nothing_is_entered(name: str) -> None:
     assert client.proposals == []
 
 
-def test_a_rule_run_costs_less_than_150_ms() -> None:
+def test_a_rule_run_costs_less_than_150_ms_of_processor_time() -> None:
     client = MemoryTradingClient()
     crew = crew_on(client)
     crew.run(make_claim())
     durations = []
     for _ in range(5):
-        started = time.perf_counter()
+        started = time.process_time()
         crew.run(make_claim())
-        durations.append(time.perf_counter() - started)
+        durations.append(time.process_time() - started)
     # The best of five: what the run itself costs, whatever else the machine is doing.
     assert min(durations) < 0.150

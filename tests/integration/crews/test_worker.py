@@ -82,7 +82,7 @@ class Core:
             self._writer.beat(START_MS)
 
 
-def wait_for(condition: Callable[[], bool], timeout_s: float = 20.0) -> None:
+def wait_for(condition: Callable[[], bool], timeout_s: float = 60.0) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline, "not in time"
@@ -158,9 +158,14 @@ def test_a_guardian_worker_looks_at_once_when_the_breaker_changes_and_obeys_sigt
     try:
         wait_for(lambda: len(core.client.decisions) == 1)
         core.show(make_snapshot("TRIGGERED", 1, causes=("btc_drawdown_1h",)))
-        wait_for(lambda: len(core.client.decisions) == 3, 5)
+        wait_for(lambda: len(core.client.decisions) == 4, 5)
         kinds = [decision.decision_type for decision in core.client.decisions]
-        assert kinds == ["guardian_assessment", "guardian_assessment", "incident_report"]
+        assert kinds == [
+            "guardian_assessment",
+            "guardian_assessment",
+            "recovery_assessment",
+            "incident_report",
+        ]
         process.send_signal(signal.SIGTERM)
         assert process.wait(5) == 0
     finally:

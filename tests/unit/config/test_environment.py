@@ -158,7 +158,7 @@ def test_each_process_gets_only_its_own_secrets(
     assert core["REDIS_PASSWORD"] == "redis"
     assert core["UNRELATED"] == "kept"
 
-    worker = worker_environment(environment, env_file, "MY_MODEL_KEY")
+    worker = worker_environment(environment, env_file, {"MY_MODEL_KEY"})
     assert "exchange" not in worker.values()
     assert "redis" not in worker.values()
     assert worker["MY_MODEL_KEY"] == "other"
@@ -166,3 +166,18 @@ def test_each_process_gets_only_its_own_secrets(
     assert worker["UNRELATED"] == "kept"
 
     assert not [name for name in core_environment(environment, "sim") if "BINANCE" in name]
+
+
+def test_notification_addresses_go_to_the_core_alone_from_the_environment_and_from_env_file(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / ".env").write_text("NOTIFY_PHONE=json://stored\nNOTIFY_URL=json://overruled\n")
+    monkeypatch.setenv("NOTIFY_URL", "json://set")
+    channels = "[{name: default, url_env: NOTIFY_URL}, {name: phone, url_env: NOTIFY_PHONE}]"
+    (folder / "config").mkdir()
+    file = folder / "config/crewai_config.yaml"
+    file.write_text(f"monitoring: {{notifications: {{channels: {channels}}}}}")
+    loaded = load_config()
+    core, worker = loaded.core_environment(), loaded.worker_environment()
+    assert (core["NOTIFY_URL"], core["NOTIFY_PHONE"]) == ("json://set", "json://stored")
+    assert not [name for name in worker if name.startswith("NOTIFY_")]

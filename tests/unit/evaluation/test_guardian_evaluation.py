@@ -24,6 +24,7 @@ from crews.evaluation.guardian_events import judge
 from crews.evaluation.guardian_page import guardian_page
 from crews.evaluation.guardian_report import Figures, GuardianReport
 from crews.evaluation.guardian_tape import Tape, record, signals_of
+from crews.evaluation.guardian_text import unusable_rows
 from crews.evaluation.guardian_tuning import Candidate, _best, tune_guardian
 from crews.evaluation.outcome import Outcomes
 from crews.evaluation.runner import Listened, listen
@@ -235,6 +236,21 @@ def test_without_labels_and_windows_trips_and_rates_are_still_told(tmp_path: Pat
     assert (found.events, found.windows) == ((), ())
     assert found.trips
     assert "0 of 0" in guardian_page(found)
+
+
+def test_rows_that_are_no_bars_are_left_out_and_counted(tmp_path: Path) -> None:
+    path = write(tmp_path) / "binance_spot_BTCUSDT_1m_2031.parquet"
+    clean = evaluated(tmp_path)
+    table = pq.read_table(path)
+    rows = table.slice(100, 4).to_pylist()
+    rows[0]["close"], rows[1]["high"], rows[2]["volume"], rows[3]["low"] = None, 1.0, -1.0, 0.0
+    bad = pa.Table.from_pylist(rows, schema=table.schema)
+    pq.write_table(pa.concat_tables([table.slice(0, 100), bad, table.slice(104)]), path)
+    found = evaluated(tmp_path)
+    assert found.rows_left_out == {path.name: 4}
+    assert clean.rows_left_out == {}
+    assert found.events == clean.events
+    assert "4 rows of binance_spot_BTCUSDT_1m_2031.parquet" in unusable_rows(found)
 
 
 def test_an_event_without_minutes_is_counted_as_such(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from trading.api.http_client import HttpTradingClient
 from trading.clock import MINUTE_MS, ScaledClock, SystemClock
 from trading.events import EventBus
 from trading.exchange.config import ApiCredentials, VenueEndpoints
-from trading.exchange.factory import create_venue
+from trading.exchange.factory import create_venue, recovery_log
 from trading.market.config import MarketConfig
 from trading.model.market import Bar, Tick
 from trading.model.order import Side
@@ -144,6 +144,7 @@ class CoreInProcess:
             rest_url=self.server.rest_url,
             stream_url=self.server.ws_url,
             ws_api_url=self.server.ws_api_url,
+            futures_rest_url=self.config.exchange.endpoints.futures_rest_url,
             futures_stream_url=self.config.exchange.endpoints.futures_stream_url,
         )
         exchange = self.config.exchange.model_copy(update={"endpoints": endpoints})
@@ -151,8 +152,15 @@ class CoreInProcess:
         create_store(config.storage, self.clock)
         paths = RuntimePaths(Path(config.api.runtime_directory))
         paths.directory.mkdir(parents=True, exist_ok=True)
-        venue = create_venue(exchange, self._credentials, self.clock, simulator=config.simulator)
-        orders = OrderThread()
+        recovery = recovery_log(exchange.retry, self.clock)
+        venue = create_venue(
+            exchange,
+            self._credentials,
+            self.clock,
+            simulator=config.simulator,
+            recovery=recovery,
+        )
+        orders = OrderThread(asyncio.get_running_loop())
         stack.callback(orders.stop)
         await orders.call(venue.client.connect())
         stack.push_async_callback(orders.call, venue.client.close())
@@ -170,6 +178,7 @@ class CoreInProcess:
                 tick_gap_ms=0,
                 inline_records=False,
                 record=record,
+                recovery=recovery,
             ),
         )
         stack.callback(core.parts.breaker.close)

@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from calm_market import calm
 from zygote import stop_here
 
 from trading.clock import SystemClock
@@ -64,6 +65,7 @@ class OrderPath:
             price=lambda symbol: PRICE if symbol == SYMBOL else None,
             instruments={SYMBOL: instrument},
             data_fresh=lambda: True,
+            conditions=calm,
         )
 
     async def __aenter__(self) -> OrderPath:

@@ -72,10 +72,10 @@ def no_epoch_check() -> Iterator[None]:
     """A core that takes every decision for one of the present."""
     submit = OrderGateway.submit_entry
 
-    async def restamped(self: OrderGateway, proposal: TradeProposal) -> Any:
+    async def restamped(self: OrderGateway, proposal: TradeProposal, *consent: Any) -> Any:
         now_ms = self._clock.now_ms()
         update = {"epoch": self._snapshot().epoch, "deadline_ms": now_ms + 30_000}
-        return await submit(self, proposal.model_copy(update=update))
+        return await submit(self, proposal.model_copy(update=update), *consent)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(OrderGateway, "submit_entry", restamped)
@@ -87,12 +87,13 @@ def gate_open_for_everything() -> Iterator[None]:
     """A core that asks neither breaker nor store before it sends."""
     submit = OrderGateway.submit_entry
 
-    async def unaware(self: OrderGateway, proposal: TradeProposal) -> Any:
+    async def unaware(self: OrderGateway, proposal: TradeProposal, *consent: Any) -> Any:
         safe = self._snapshot().model_copy(
             update={"status": BreakerStatus.SAFE, "size_multiplier": 1.0}
         )
         patch.setattr(self, "_snapshot", lambda: safe)
-        return await submit(self, proposal.model_copy(update={"epoch": safe.epoch}))
+        patch.setattr(self._sizer, "_snapshot", lambda: safe)
+        return await submit(self, proposal.model_copy(update={"epoch": safe.epoch}), *consent)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(OrderGateway, "submit_entry", unaware)

@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from calm_market import UNHURRIED
 from core_in_process import CoreInProcess, core_in_process
 from memory_client import make_spike
 from openai_server import OpenAiServer, rules_brain, task_of
@@ -115,7 +116,12 @@ class Stage:
         now_ms = self.core.worker.now_ms()
         new_id = f"spk-{self.symbol}-{next(self._numbers)}"
         spike = make_spike(
-            id=spike_id or new_id, symbol=self.symbol, detected_at_ms=now_ms, confidence=0.9
+            id=spike_id or new_id,
+            symbol=self.symbol,
+            detected_at_ms=now_ms,
+            confidence=0.9,
+            price_from=PRICES[self.symbol] / 1.042,
+            price_to=PRICES[self.symbol],
         )
         if spike_id is None:
             self.core.store_spike(spike)
@@ -197,6 +203,10 @@ class Stage:
 @contextmanager
 def crew_stage(folder: Path) -> Iterator[Stage]:
     """Start everything, yield, stop."""
-    settings = {"risk__max_orders_per_minute": 1_000, "risk__max_concurrent_positions": 20}
+    settings = {
+        "risk__max_orders_per_minute": 1_000,
+        "risk__max_concurrent_positions": 20,
+        **{f"risk__{name}": value for name, value in UNHURRIED.items()},
+    }
     with core_in_process(folder, PRICES, **settings) as core, OpenAiServer() as model:
         yield Stage(core, model)

@@ -126,7 +126,12 @@ class ExposureAudit:
             rest = parts.books.positions.dust(base) + parts.books.account.external.get(base, ZERO)
             ours = (held.quantity if held else ZERO) + rest
             price = Decimal(repr(self._exchange.last_price(instrument.symbol)))
-            if ours != booked[base] or rest * price > 2 * instrument.min_notional:
+            # Each round trip may leave less than one step.
+            steps = instrument.step_size * sum(
+                record.symbol == instrument.symbol for record in records.values()
+            )
+            too_much = rest * price > 2 * instrument.min_notional and rest > steps
+            if ours != booked[base] or too_much:
                 self._note(
                     BOOKS, f"{ours} {base} with us ({rest} left over), {booked[base]} bought"
                 )

@@ -31,9 +31,15 @@ from trading.model.decision import (
     ToolExecution,
     TradeProposal,
 )
+from trading.model.derivatives import FuturesView, LiquidationsView
+from trading.model.history import PastSpike, PastSpikes, SpikePattern
 from trading.model.market import Bar, Book, BookLevel
-from trading.model.metrics import MarketSnapshot, Metric, SymbolStats, WindowStats
-from trading.model.order import OrderReport, OrderStatus, OrderType, Side
+from trading.model.metrics import MarketSnapshot, Metric, PumpView, SymbolStats, WindowStats
+from trading.model.model_call import ModelCall, ModelUsage
+from trading.model.news import NOT_CONFIGURED, NewsBatch, NewsKind, NewsView, TransfersView
+from trading.model.operations import Controls
+from trading.model.order import OrderReport, OrderStatus, OrderType, Position, Side
+from trading.model.review import TradeReview, TradeToReview
 from trading.model.spike import Spike, SpikeDirection, SpikeType
 
 START_MS = 1_700_000_000_000
@@ -92,13 +98,25 @@ class MemoryTradingClient:
         self.recovery_met = False
         self.proposal_outcome = ProposalOutcome.ACCEPTED
         self.refuse_preview = False
+        self.last_price: float | None = None  # None: as the returns have it
         self.ask_depth = Decimal(1000)
+        self.pump_likelihood: float | None = 0.1
+        self.pump_features: dict[str, float] = {}
+        self.past: tuple[PastSpike, ...] = ()
+        self.news_views: dict[NewsKind, NewsView] = {}
+        self.batches: list[NewsBatch] = []
+        self.positions: tuple[Position, ...] = ()
         self.decisions: list[AgentDecision] = []
         self.executions: list[ToolExecution] = []
         self.activity: list[ActivityEntry] = []
         self.proposals: list[TradeProposal] = []
         self.reports: list[SpikeRunReport] = []
         self.claims: list[SpikeClaim] = []
+        self.model_calls: list[ModelCall] = []
+        self.trades_to_review: list[TradeToReview] = []
+        self.reviews: list[TradeReview] = []
+        self.usage = ModelUsage()
+        self.stopped = Controls()
         self.on_call: Any = None
         self._lock = threading.Lock()
 
@@ -120,6 +138,9 @@ class MemoryTradingClient:
 
     def now_ms(self) -> int:
         return self.time_ms
+
+    def controls(self) -> Controls:
+        return self.stopped
 
     def status(self) -> CoreStatus:
         raise NotImplementedError
@@ -214,11 +235,17 @@ class MemoryTradingClient:
             for name in ("1m", "5m", "15m", "1h", "4h")
         }
         return SymbolStats(
-            symbol=symbol, time_ms=self.time_ms, last_price=100 + move, windows=windows
+            symbol=symbol,
+            time_ms=self.time_ms,
+            last_price=self.last_price or 100 + move,
+            windows=windows,
         )
 
     def bars(self, symbol: str, limit: int) -> tuple[Bar, ...]:
         self._note("bars", symbol)
+        return self._bars(symbol, limit)
+
+    def _bars(self, symbol: str, limit: int) -> tuple[Bar, ...]:
         start = self.time_ms - limit * 60_000
         phase = 1 if symbol == "BTCUSDT" else 2
         bars = []
@@ -238,6 +265,47 @@ class MemoryTradingClient:
             )
         return tuple(bars)
 
+    def history(self, symbols: tuple[str, ...], limit: int) -> dict[str, tuple[Bar, ...]]:
+        self._note("history", symbols)
+        return {symbol: self._bars(symbol, limit) for symbol in symbols}
+
+    def futures(self, symbol: str) -> FuturesView:
+        self._note("futures", symbol)
+        return FuturesView(symbol=symbol, time_ms=self.time_ms, problem="no futures stream")
+
+    def liquidations(self) -> LiquidationsView:
+        self._note("liquidations")
+        return LiquidationsView(time_ms=self.time_ms, total_1h_usd=2.5e6, limit_1h_usd=5e8)
+
+    def pump(self, symbol: str) -> PumpView:
+        self._note("pump", symbol)
+        return PumpView(
+            symbol=symbol,
+            time_ms=self.time_ms,
+            rise_15m_pct=4.2,
+            likelihood=self.pump_likelihood,
+            features=self.pump_features,
+        )
+
+    def past_spikes(self, pattern: SpikePattern) -> PastSpikes:
+        self._note("past_spikes", pattern)
+        return PastSpikes(compared=len(self.past), spikes=self.past[: pattern.limit])
+
+    def news(self, symbol: str, kind: NewsKind, hours: float, limit: int) -> NewsView:
+        self._note("news", (symbol, kind))
+        view = self.news_views.get(kind)
+        empty = NewsView(symbol=symbol, kind=kind, time_ms=self.time_ms, problem=NOT_CONFIGURED)
+        return empty if view is None else view.model_copy(update={"symbol": symbol})
+
+    def transfers(self, asset: str, hours: float) -> TransfersView:
+        self._note("transfers", asset)
+        return TransfersView(asset=asset, time_ms=self.time_ms, hours=hours, problem=NOT_CONFIGURED)
+
+    def record_news(self, batch: NewsBatch) -> int:
+        self._note("record_news", batch)
+        self.batches.append(batch)
+        return len(batch.articles)
+
     def order_book(self, symbol: str, depth: int) -> Book:
         self._note("order_book", symbol)
         return Book(
@@ -254,13 +322,13 @@ class MemoryTradingClient:
             equity=Decimal(10_000),
             free=Decimal(10_000),
             balances=(),
-            positions=(),
+            positions=self.positions,
             open_orders=(),
             reserved_exposure=Decimal(0),
             exposure=Decimal(0),
             realized_pnl=Decimal(0),
             unrealized_pnl=Decimal(0),
-            prices={},
+            prices={SYMBOL: Decimal("104.2")},
         )
 
     def preview_trade(self, proposal: TradeProposal) -> RiskPreview:
@@ -330,6 +398,32 @@ class MemoryTradingClient:
         self._note("record_tool_execution", execution)
         with self._lock:
             self.executions.append(execution)
+
+    def trade_to_review(self) -> TradeToReview | None:
+        self._note("trade_to_review")
+        return self.trades_to_review[0] if self.trades_to_review else None
+
+    def finish_review(self, review: TradeReview) -> None:
+        self._note("finish_review", review)
+        self.trades_to_review.pop(0)
+        self.reviews.append(review)
+
+    def model_usage(self) -> ModelUsage:
+        self._note("model_usage")
+        return self.usage
+
+    def record_model_call(self, call: ModelCall) -> ModelUsage:
+        self._note("record_model_call", call)
+        with self._lock:
+            self.model_calls.append(call)
+            tokens = call.input_tokens + call.output_tokens
+            self.usage = ModelUsage(
+                hour_tokens=self.usage.hour_tokens + tokens,
+                hour_micro_usd=self.usage.hour_micro_usd + call.cost_micro_usd,
+                day_tokens=self.usage.day_tokens + tokens,
+                day_micro_usd=self.usage.day_micro_usd + call.cost_micro_usd,
+            )
+            return self.usage
 
     def record_activity(self, entry: ActivityEntry) -> None:
         self._note("record_activity", entry)

@@ -15,6 +15,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from calm_market import UNHURRIED, calm, deep_book
 from exposure_audit import ExposureAudit
 
 from trading.clock import MINUTE_MS, ScaledClock
@@ -26,14 +27,15 @@ from trading.exchange.config import ApiCredentials, ExchangeConfig, ReconnectCon
 from trading.execution.config import ExecutionConfig
 from trading.execution.service import ExecutionService
 from trading.model.decision import TradeProposal
-from trading.model.market import Bar, Tick
+from trading.model.market import Bar, Book, Tick
 from trading.model.order import OrderReport, OrderRequest
 from trading.model.spike import Spike, SpikeDirection, SpikeType
 from trading.risk.breaker_config import CircuitBreakerConfig
 from trading.risk.breaker_store import create_store
 from trading.risk.circuit_breaker import CircuitBreaker
 from trading.risk.risk_config import RiskConfig
-from trading.simulator.config import BookShapeConfig, SimulatorConfig
+from trading.simulator.book_config import BookShapeConfig
+from trading.simulator.config import SimulatorConfig
 from trading.simulator.exchange import SimulatedExchange
 from trading.simulator.instruments import make_instrument
 from trading.simulator.server import ExchangeServerConfig, RunningServer, start_server
@@ -70,6 +72,11 @@ class CountingClient(BinanceClient):
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self.posts: Counter[str] = Counter()
+        self.prices: Mapping[str, float] = PRICES
+
+    async def order_book(self, symbol: str, depth: int = 20) -> Book:
+        """Thin books are for the orders to meet, not for the risk engine to refuse them."""
+        return deep_book(symbol, self.prices[symbol])
 
     async def submit_order(self, request: OrderRequest, on_wire: Callable[[], None]) -> OrderReport:
         def counted() -> None:
@@ -132,6 +139,7 @@ class Arena:
             recv_window_ms=RECV_WINDOW_MS,
         )
         self.client = self._client_type(config, credentials, self.clock)
+        self.client.prices = self.prices
         await self._connect()
         create_store(self.storage, self.clock)
         self._spikes = open_database(self.storage, durable=False, check=False)
@@ -178,6 +186,7 @@ class Arena:
                     "max_position_pct": 20,
                     "risk_per_trade_pct": 5,
                     "max_orders_per_minute": 1_000,
+                    **UNHURRIED,
                     **self._limits,
                 }
             ),
@@ -186,6 +195,7 @@ class Arena:
             price=self.prices.get,
             instruments=self.exchange.instruments,
             data_fresh=lambda: True,
+            conditions=calm,
         )
         self._observed = service
         await service.start()

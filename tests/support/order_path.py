@@ -8,6 +8,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from calm_market import UNHURRIED, calm
+
 from trading.clock import VirtualClock
 from trading.errors import ExchangeConnectionError, OrderNotFoundError, UnknownOutcomeError
 from trading.events import EventBus
@@ -21,6 +23,8 @@ from trading.model.spike import Spike, SpikeDirection, SpikeType
 from trading.risk.breaker_config import CircuitBreakerConfig
 from trading.risk.breaker_store import create_store
 from trading.risk.circuit_breaker import CircuitBreaker
+from trading.risk.compliance_config import ComplianceConfig
+from trading.risk.entry_facts import ReadConditions
 from trading.risk.risk_config import RiskConfig
 from trading.simulator.config import SimulatorConfig
 from trading.simulator.exchange import SimulatedExchange
@@ -35,7 +39,7 @@ PRICES = {"BTCUSDT": 50_000.0, "ETHUSDT": 2_000.0, "SOLUSDT": 100.0}
 
 def trader(**changes: Any) -> RiskConfig:
     """The risk settings these tests count with, whatever the defaults are."""
-    values = {"risk_per_trade_pct": 1.0, "max_position_pct": 20.0}
+    values = {"risk_per_trade_pct": 1.0, "max_position_pct": 20.0, **UNHURRIED}
     return RiskConfig(**{**values, **changes})
 
 
@@ -106,6 +110,7 @@ class OrderPath:
         execution: ExecutionConfig | None = None,
         breaker: CircuitBreakerConfig | None = None,
         simulator: SimulatorConfig | None = None,
+        compliance: ComplianceConfig | None = None,
         quiet_stream: bool = False,
         prices: Mapping[str, float] = PRICES,
         instruments: Sequence[Instrument] = (),
@@ -127,9 +132,12 @@ class OrderPath:
         self.client = FaultyClient(self.venue.client)
         self.bus = EventBus()
         self.fresh = True
+        self.objection: str | None = None  # of other machines, as through Redis
+        self.conditions: ReadConditions = calm
         self.quiet_stream = quiet_stream
         self.breaker_config = breaker or CircuitBreakerConfig()
         self.risk = risk or trader()
+        self.compliance = compliance
         self.execution_config = execution or ExecutionConfig()
         create_store(self.storage, self.clock)
         self.breaker = CircuitBreaker.open(self.breaker_config, self.clock, self.storage)
@@ -165,6 +173,10 @@ class OrderPath:
         self.venue.push_tick(Tick(symbol, price, quantity, self.clock.now_ms()))
         await self.service.settle()
         await self.advance(0)
+
+    def last_tick(self, symbol: str, price: float, quantity: float = 500.0) -> Tick:
+        """A trade at ``price`` just now."""
+        return Tick(symbol, price, quantity, self.clock.now_ms())
 
     async def advance(self, by_ms: int) -> None:
         """Let market time pass and do what is due."""
@@ -240,10 +252,13 @@ class OrderPath:
             bus=self.bus,
             risk=self.risk,
             execution=self.execution_config,
+            compliance=self.compliance,
             storage=self.storage,
             price=lambda symbol: self.prices.get(symbol),
             instruments=self.exchange.instruments,
             data_fresh=lambda: self.fresh,
+            clearance=lambda: self.objection,
+            conditions=lambda *pairs: self.conditions(*pairs),
         )
         self.venue.user_stream.attach(
             lambda report: None if self.quiet_stream else service.on_report(report)

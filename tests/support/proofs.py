@@ -11,12 +11,14 @@ import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeVar
 
 FULL = os.environ.get("SPIKEGUARD_PROOFS") == "full"
+N = TypeVar("N", int, float)
 RESULTS = os.environ.get("SPIKEGUARD_PROOF_RESULTS")
 
 
-def rounds(quick: int, full: int) -> int:
+def rounds(quick: N, full: N) -> N:
     """How often to try, in the form that is being run."""
     return full if FULL else quick
 

@@ -9,7 +9,8 @@ from typing import Any
 from trading.clock import VirtualClock
 from trading.model.market import Instrument, Tick
 from trading.model.order import OrderType, Side, TimeInForce
-from trading.simulator.config import BookShapeConfig, OrderFilterConfig, SimulatorConfig
+from trading.simulator.book_config import BookShapeConfig
+from trading.simulator.config import OrderFilterConfig, SimulatorConfig
 from trading.simulator.exchange import SimulatedExchange
 from trading.simulator.order_lists import NewOrderList, OrderList
 from trading.simulator.orders import NewOrder, SelfTradeMode, SimOrder, UserEvent

@@ -14,6 +14,7 @@ from trading.clock import SystemClock
 from trading.model.market import Bar, Tick
 from trading.simulator.config import SimulatorConfig, UserEventOrder
 from trading.simulator.exchange import SimulatedExchange
+from trading.simulator.futures.exchange import FuturesExchange, make_futures
 from trading.simulator.instruments import make_instrument
 from trading.simulator.server import ExchangeServerConfig, RunningServer, start_server
 
@@ -41,13 +42,25 @@ async def running_venue(
     )
     minute_ms = 60_000
     first_ms = time.time_ns() // 1_000_000 // minute_ms * minute_ms - 60 * minute_ms
-    for symbol, price in PRICES.items():
-        opens = range(first_ms, first_ms + 60 * minute_ms, minute_ms)
-        bars = [Bar(symbol, at, minute_ms, price, price, price, price, 5.0) for at in opens]
-        exchange.load_history(symbol, bars)
+    opens = range(first_ms, first_ms + 60 * minute_ms, minute_ms)
+    history = {
+        symbol: [Bar(symbol, at, minute_ms, price, price, price, price, 5.0) for at in opens]
+        for symbol, price in PRICES.items()
+    }
     config = ExchangeServerConfig(control=True, **settings)
-    async with await start_server(exchange, config=config) as server:
+    futures = make_futures(exchange)
+    assert futures is not None
+    for symbol, bars in history.items():
+        exchange.load_history(symbol, bars)
+        futures.load_index_history(symbol, bars)
+    async with await start_server(exchange, config=config, futures=futures) as server:
         yield server
+
+
+def futures_of(server: RunningServer) -> FuturesExchange:
+    """The futures exchange behind the server."""
+    assert server.futures is not None
+    return server.futures.context.exchange
 
 
 @asynccontextmanager
@@ -59,6 +72,9 @@ async def python_binance(server: RunningServer) -> AsyncIterator[AsyncClient]:
             "API_URL": f"{server.rest_url}/api",
             "MARGIN_API_URL": f"{server.rest_url}/sapi",
             "WS_API_URL": server.ws_api_url,
+            "FUTURES_URL": f"{server.futures_rest_url}/fapi",
+            "FUTURES_DATA_URL": f"{server.futures_rest_url}/futures/data",
+            "WS_FUTURES_URL": server.futures_ws_api_url,
         },
     )
     key = server.keys[0]
@@ -72,6 +88,7 @@ async def python_binance(server: RunningServer) -> AsyncIterator[AsyncClient]:
 def sockets(server: RunningServer, client: AsyncClient) -> BinanceSocketManager:
     manager = BinanceSocketManager(client)
     manager.STREAM_URL = f"{server.ws_url}/"
+    manager.FSTREAM_URL = f"{server.futures_ws_url}/"
     return manager
 
 

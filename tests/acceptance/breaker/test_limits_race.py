@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from calm_market import UNHURRIED
 from order_path import MINUTE_MS, OrderPath
 from proofs import Held, record, rounds
 
@@ -38,6 +39,7 @@ WIDE: dict[str, Any] = {
     "max_portfolio_exposure_pct": 100.0,
     "max_concurrent_positions": 100,
     "max_orders_per_minute": 1_000,
+    **UNHURRIED,
 }
 
 
@@ -75,10 +77,11 @@ class RacePath(OrderPath):
 
 
 class CheckOnly(RiskLimits):
-    """The mutant: checks as the product does, and reserves nothing."""
+    """The mutant: checks as the product does, approves, and reserves nothing."""
 
-    def reserve(self, order_id, symbol, notional, *, account, now_ms):  # type: ignore[no-untyped-def]
-        self.check(symbol, notional, account(), now_ms)
+    def reserve(self, order_id, order, *, account, market, history, now_ms):  # type: ignore[no-untyped-def]
+        self.check(order, account(), market, history, now_ms)
+        self.approvals.approve(order_id, order.notional)
 
 
 def at_once(orders: OrderThread, calls: list[Coroutine[Any, Any, Any]]) -> list[Any]:

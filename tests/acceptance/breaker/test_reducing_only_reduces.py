@@ -31,7 +31,8 @@ from trading.execution.protector import Protector
 from trading.model.breaker import Actor
 from trading.model.market import Instrument, Tick
 from trading.risk.breaker_config import CircuitBreakerConfig, PositionsPolicy
-from trading.simulator.config import BookShapeConfig, SimulatorConfig
+from trading.simulator.book_config import BookShapeConfig
+from trading.simulator.config import SimulatorConfig
 from trading.storage.order_repository import OrderRecord
 
 SECTION = "Reducing only reduces"

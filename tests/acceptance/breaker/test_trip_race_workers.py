@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import pytest
+from calm_market import UNHURRIED, calm
 from order_path import PRICES
 from proofs import Held, record, rounds
 from venue_server import ServedExchange, served_exchange
@@ -93,12 +94,13 @@ class Core:
             clock=self.clock,
             wait_clock=SystemClock(),
             bus=EventBus(),
-            risk=RiskConfig(max_orders_per_minute=1_000, max_concurrent_positions=100),
+            risk=RiskConfig(max_orders_per_minute=1_000, max_concurrent_positions=100, **UNHURRIED),
             execution=ExecutionConfig(wire_barrier_timeout_ms=1_000),
             storage=storage,
             price=lambda symbol: 10_000.0 if symbol == "BTCUSDT" else PRICES.get(symbol),
             instruments=served.exchange.instruments,
             data_fresh=lambda: True,
+            conditions=calm,
         )
         self._spikes = open_database(storage, durable=False, check=False)
         self.proposed = asyncio.Event()

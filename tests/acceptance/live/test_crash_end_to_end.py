@@ -42,7 +42,8 @@ def instance(tmp_path: Path) -> Iterator[LiveInstance]:
         crash_detection__stale_after_ms=TEN_MINUTES_MS,
         circuit_breaker__cooldown_minutes=1.0,
         circuit_breaker__stage_minutes=3.0,
-        crews__spike_trading__max_spike_age_s=600.0,
+        agents__policy__max_slippage_pct=10.0,  # the pump goes on for a minute, one second here
+        crews__spike_trading__max_spike_age_s=590.0,
         crews__spike_trading__run_deadline_s=600.0,
         crews__spike_trading__proposal_ttl_s=120.0,
         risk__price_collar_pct=20.0,

@@ -9,7 +9,16 @@ from pathlib import Path
 SOURCES = Path(__file__).resolve().parents[3] / "src"
 MAY_SEND = ("trading/execution/", "trading/exchange/")
 # ``ExchangeClient``'s way to send, the adapter's, and python-binance's own.
-SENDING = {"submit_order", "post_order", "create_order", "create_test_order", "order_market_buy"}
+SENDING = {
+    "submit_order",
+    "post_order",
+    "post_futures_order",
+    "create_order",
+    "create_test_order",
+    "futures_create_order",
+    "futures_create_algo_order",
+    "order_market_buy",
+}
 
 
 def sending_calls(code: str) -> Iterator[str]:

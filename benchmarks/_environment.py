@@ -1,4 +1,4 @@
-"""An environment of its own for what is measured beside the product and is no part of it."""
+"""Environments of their own for what is measured beside the product and is no part of it."""
 
 from __future__ import annotations
 
@@ -6,39 +6,62 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDER = ROOT / ".bench" / "rivals"
-PACKAGES = (
-    "nautilus_trader==1.221.0",
-    "river==0.26.1",
-    "pandas==2.3.3",
-    "pyarrow==26.0.1",
-    "uvloop==0.22.1",
-    # What the product's market half imports, so that both run in one process.
-    "msgspec==0.22.0",
-    "pydantic==2.12.5",
-    "structlog==26.1.0",
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A folder below .bench, and what is installed into it."""
+
+    name: str
+    packages: tuple[str, ...]
+
+
+RIVALS = Environment(
+    "rivals",
+    (
+        "nautilus_trader==1.221.0",
+        "river==0.26.1",
+        "pandas==2.3.3",
+        "pyarrow==26.0.1",
+        "uvloop==0.22.1",
+        # What the product's market half imports, so that both run in one process.
+        "msgspec==0.22.0",
+        "pydantic==2.12.5",
+        "structlog==26.1.0",
+    ),
 )
+QUEUES = Environment("queues", ("hftbacktest==2.4.4", "numba==0.68.1", "numpy==2.2.6"))
 
 
 def rivals() -> Path | None:
-    """The Python of that environment, made at the first call; None where it cannot be had."""
-    python = FOLDER / "bin" / "python"
-    stamp = FOLDER / ".installed"
-    if stamp.exists() and stamp.read_text() == "\n".join(PACKAGES):
+    """The Python of the rivals' environment; None where it cannot be had."""
+    return environment(RIVALS)
+
+
+def environment(wanted: Environment) -> Path | None:
+    """The Python of an environment, made at the first call; None where it cannot be had."""
+    folder = ROOT / ".bench" / wanted.name
+    python = folder / "bin" / "python"
+    stamp = folder / ".installed"
+    packages = "\n".join(wanted.packages)
+    if stamp.exists() and stamp.read_text() == packages:
         return python
-    print(f"installing nautilus_trader, pandas and river into {FOLDER} (once) ...", flush=True)
+    names = ", ".join(package.partition("=")[0] for package in wanted.packages)
+    print(f"installing {names} into {folder} (once) ...", flush=True)
     pip = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    options = ["--prefer-binary", *wanted.packages]
     try:
-        subprocess.run([sys.executable, "-m", "venv", str(FOLDER)], check=True)
-        subprocess.run([*pip, "--prefer-binary", *PACKAGES], check=True, stderr=subprocess.DEVNULL)
+        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+        subprocess.run([*pip, *options], check=True, stderr=subprocess.DEVNULL)
     except (OSError, subprocess.CalledProcessError) as error:
         print(f"  not available here: {error}")
         return None
-    stamp.write_text("\n".join(PACKAGES))
+    stamp.write_text(packages)
     return python
 
 

@@ -51,14 +51,15 @@ bench: $(STAMP)  ## Run every measurement in benchmarks/ and print its figures
 # must not slow the next ones down. Counts become docs/guarantees.md only when all of them held.
 prove: $(STAMP)  ## Run the long tests, and every proof in full; writes docs/guarantees.md
 	@rm -rf .proofs
-	@ls tests/acceptance/breaker/test_*.py | SPIKEGUARD_PROOFS=full SPIKEGUARD_PROOF_RESULTS=.proofs \
+	@ls tests/acceptance/breaker/test_*.py tests/acceptance/crews/test_*.py | SPIKEGUARD_PROOFS=full SPIKEGUARD_PROOF_RESULTS=.proofs \
 	  xargs -n 1 -P 2 $(BIN)/python -m pytest -q -m '' $(ARGS)
 	@$(BIN)/python tests/support/guarantees.py .proofs docs/guarantees.md
-	@$(BIN)/python -m pytest -q -m long --ignore tests/acceptance/breaker $(ARGS)
+	@$(BIN)/python -m pytest -q -m long --ignore tests/acceptance/breaker --ignore tests/acceptance/crews $(ARGS)
 
-evaluate: $(STAMP)  ## Measure both detectors on recorded data (DATA=folder); writes docs/detection.md
+evaluate: $(STAMP)  ## Measure detectors and sentiment on recorded data (DATA=folder); writes their pages
 	@$(BIN)/python -m crews.run evaluate guardian --data "$(DATA)" --tune 200 --report docs/detection.md
 	@$(BIN)/python -m crews.run evaluate spikes --data "$(DATA)" --tune 12 --report docs/detection.md
+	@$(BIN)/python -m crews.run evaluate sentiment --data "$(DATA)" --report docs/sentiment.md
 
 reference: $(STAMP)  ## Write the configuration file and its page anew from the models
 	@$(BIN)/python -m crews.run config schema --format yaml > .reference

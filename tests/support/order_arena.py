@@ -39,6 +39,7 @@ from trading.simulator.config import SimulatorConfig
 from trading.simulator.exchange import SimulatedExchange
 from trading.simulator.instruments import make_instrument
 from trading.simulator.server import ExchangeServerConfig, RunningServer, start_server
+from trading.simulator.server.config import RateLimitConfig
 from trading.storage.config import StorageConfig
 from trading.storage.database import open_database
 from trading.storage.spike_repository import SpikeRepository
@@ -48,6 +49,10 @@ SPEED = 10.0
 BEAT_S = 0.03
 REQUEST_TIMEOUT_S = 0.3
 RECV_WINDOW_MS = 300
+# Allowances are counted by the wall's minute, in which SPEED minutes of market time are traded.
+RATE_LIMITS = RateLimitConfig(
+    weight_per_minute=int(6_000 * SPEED), orders_per_10s=int(100 * SPEED)
+)
 PRICES = {"BTCUSDT": 50_000.0, "ETHUSDT": 2_000.0, "SOLUSDT": 100.0}
 
 
@@ -124,7 +129,7 @@ class Arena:
 
     async def __aenter__(self) -> Arena:
         self.server: RunningServer = await start_server(
-            self.exchange, config=ExchangeServerConfig()
+            self.exchange, config=ExchangeServerConfig(rate_limits=RATE_LIMITS)
         )
         key = self.server.keys[0]
         credentials = ApiCredentials.model_validate({"key": key.key, "secret": key.secret})

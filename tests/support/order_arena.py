@@ -50,9 +50,7 @@ BEAT_S = 0.03
 REQUEST_TIMEOUT_S = 0.3
 RECV_WINDOW_MS = 300
 # Allowances are counted by the wall's minute, in which SPEED minutes of market time are traded.
-RATE_LIMITS = RateLimitConfig(
-    weight_per_minute=int(6_000 * SPEED), orders_per_10s=int(100 * SPEED)
-)
+RATE_LIMITS = RateLimitConfig(weight_per_minute=int(6_000 * SPEED), orders_per_10s=int(100 * SPEED))
 PRICES = {"BTCUSDT": 50_000.0, "ETHUSDT": 2_000.0, "SOLUSDT": 100.0}
 
 

@@ -65,7 +65,7 @@ CASH = Decimal(100_000)
 RECONNECT = ReconnectConfig(stale_after_ms=2_000, ping_interval_s=0.5, max_delay_ms=1_000)
 TRADE_EVERY_S = 0.4  # while both sides are compared
 EXECUTION = ExecutionConfig(
-    entry_time_to_live_ms=600_000,
+    entry_time_to_live_ms=100_000,  # all six pairs may rest; then nobody would meet a fault
     unknown_query_interval_ms=100,
     unknown_query_max_interval_ms=500,
     not_found_grace_ms=1_500,

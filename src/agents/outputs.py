@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
@@ -9,7 +10,7 @@ from pydantic import ConfigDict, Field
 from tools.cached_schema import CachedSchema
 
 
-class AgentOutput(CachedSchema):
+class AgentOutput(CachedSchema, ABC):
     """Base: no unknown fields, no infinities. ``task`` says what kind of output it is."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -20,9 +21,9 @@ class AgentOutput(CachedSchema):
     )
 
     @property
+    @abstractmethod
     def decision(self) -> str:
         """The output in a word or two, as it is recorded."""
-        raise NotImplementedError
 
 
 class SpikeDetectionReport(AgentOutput):

@@ -128,7 +128,7 @@ class ModelChain(BaseLLM):
         raise ModelError("no model answers: " + "; ".join(failures))
 
     # CrewAI would repeat the whole chain after a pause of the server's choosing.
-    call._crewai_rate_limit_wrapped = True  # type: ignore[attr-defined]
+    call._crewai_rate_limit_wrapped = True  # type: ignore[attr-defined]  # CrewAI's mark
 
     def _order(self) -> list[Link]:
         """The chain as it stands, those that failed lately last."""
@@ -223,9 +223,8 @@ class ModelChain(BaseLLM):
         return [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
 
     def supports_function_calling(self) -> bool:
-        # Not of the base class, but of every provider's.
-        supports: Callable[[], bool] = self._links[0].llm.supports_function_calling  # type: ignore[attr-defined]
-        return supports()
+        llm: Any = self._links[0].llm  # every provider's class has it, their base has not
+        return bool(llm.supports_function_calling())
 
     def supports_stop_words(self) -> bool:
         return self._links[0].llm.supports_stop_words()

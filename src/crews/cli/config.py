@@ -60,7 +60,9 @@ def show_config(
     values = loaded.config.model_dump(mode="json")
     for part in section.split(".") if section else ():
         if not isinstance(values, dict) or part not in values:
-            raise ConfigurationError(f"there is no setting {section}")
+            raise ConfigurationError(
+                f"there is no setting {section}; `config show` without a name prints them all"
+            )
         values = values[part]
     secrets = {
         name: "set" if getattr(loaded.environment, name) is not None else "not set"

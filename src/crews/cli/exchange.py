@@ -81,4 +81,6 @@ def exchange(
     try:
         asyncio.run(serve(settings, has_parent=False))
     except OSError as error:
-        raise ConfigurationError(f"--port {port}: {error.strerror or error}") from error
+        raise ConfigurationError(
+            f"--port {port}: {error.strerror or error}; name another one, or 0 for any free one"
+        ) from error

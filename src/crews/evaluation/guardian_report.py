@@ -41,7 +41,7 @@ class EventResult(ValueModel):
     saved_at_low_pct: float | None  # by the trip, see Outcome
     saved_after_24h_pct: float | None
 
-    @computed_field  # type: ignore[prop-decorator]
+    @computed_field  # type: ignore[prop-decorator]  # pydantic's own form
     @property
     def in_time(self) -> bool:
         return self.tripped and self.seconds is not None and self.seconds <= IN_TIME_S
@@ -72,7 +72,7 @@ class Rate(ValueModel):
     false_trips: int
     has_crash: bool
 
-    @computed_field  # type: ignore[prop-decorator]
+    @computed_field  # type: ignore[prop-decorator]  # pydantic's own form
     @property
     def false_a_month(self) -> float:
         return self.false_trips / self.months if self.months else 0.0
@@ -107,7 +107,7 @@ class Figures(ValueModel):
             **{name: getattr(self, name) + getattr(other, name) for name in Figures.model_fields}
         )
 
-    @computed_field  # type: ignore[prop-decorator]
+    @computed_field  # type: ignore[prop-decorator]  # pydantic's own form
     @property
     def score(self) -> float:
         kinds = ((self.required_in_time, self.required), (self.windows_tripped, self.windows))
@@ -165,7 +165,7 @@ class GuardianReport(ValueModel):
     ablation: tuple[Ablation, ...]
     tuning: GuardianTuning | None = None  # where it was asked for
 
-    @computed_field  # type: ignore[prop-decorator]
+    @computed_field  # type: ignore[prop-decorator]  # pydantic's own form
     @property
     def missed(self) -> tuple[EventResult, ...]:
         """Required events that were not caught in time."""

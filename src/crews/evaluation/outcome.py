@@ -32,7 +32,7 @@ class Outcome(ValueModel):
     saved_at_low_pct: float  # against holding to the portfolio's low of the next 24 h
     saved_after_24h_pct: float  # against holding for 24 h; negative when prices came back
 
-    @computed_field  # type: ignore[prop-decorator]
+    @computed_field  # type: ignore[prop-decorator]  # pydantic's own form
     @property
     def is_false(self) -> bool:
         """Nothing fell much farther, and the pairs did not fall together."""

@@ -25,12 +25,14 @@ def write_report(storage: StorageConfig, asked: Asked, out: Path) -> Report:
         report = build_report(connection, asked)
     finally:
         connection.close()
+    if not out.parent.is_dir():
+        raise ConfigurationError(f"the report cannot be written: there is no folder {out.parent}")
     draft = out.with_name(f".{out.name}.{os.getpid()}.new")
     try:
         draft.write_text(render(report), encoding="utf-8")
         draft.replace(out)
     except OSError as error:
-        raise ConfigurationError(f"the report {out} cannot be written: {error}") from error
+        raise ConfigurationError(f"the report {out} cannot be written: {error.strerror}") from error
     finally:
         draft.unlink(missing_ok=True)
     return report

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from trading.model.futures import FuturesPosition
 from trading.model.market import Bar, Book, Instrument, Tick
 from trading.model.order import AccountSnapshot, OrderReport, OrderRequest
 
@@ -65,25 +64,6 @@ class ExchangeClient(Protocol):
         ...
 
     async def order_book(self, symbol: str, depth: int = 20) -> Book: ...
-
-
-class FuturesClient(ExchangeClient, Protocol):
-    """An ``ExchangeClient`` whose instruments are perpetual contracts, in one-way mode.
-
-    So that the order path need not know the difference, ``account`` shows what the account is worth
-    as a spot account would: each long position as a balance of its base asset, and of the quote
-    asset the wallet less what the positions were opened for.
-    """
-
-    async def positions(self) -> tuple[FuturesPosition, ...]:
-        """Every position that is not flat."""
-        ...
-
-    async def set_leverage(self, symbol: str, leverage: int) -> None: ...
-
-    async def set_margin_type(self, symbol: str, margin_type: str) -> None:
-        """``ISOLATED`` or ``CROSSED``; nothing happens where it is that already."""
-        ...
 
 
 class FeedListener(Protocol):

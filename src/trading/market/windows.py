@@ -175,7 +175,7 @@ class RollingWindows:
 
     def load(self, trades: Iterable[tuple[int, float, float]], now_ms: int) -> None:
         """Start again with these trades, which must be in time order."""
-        self.__init__()  # type: ignore[misc]
+        self.__init__()  # type: ignore[misc]  # every column anew
         columns = [list(column) for column in zip(*trades, strict=True)]
         if columns:
             times, prices, quantities = columns

@@ -43,7 +43,6 @@ class Operations:
         clock: Clock,
     ) -> None:
         self._orders = orders
-        self._execution = execution
         self._desk = execution.operations
         self._audit = audit
         self._records = records

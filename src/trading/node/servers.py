@@ -23,7 +23,7 @@ from trading.node.instance import RuntimePaths
 MAX_CONNECTIONS = 100
 
 
-class _BoundedProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
+class _BoundedProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]  # chosen when imported
     """Closes connections beyond ``MAX_CONNECTIONS`` of its server at once."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:

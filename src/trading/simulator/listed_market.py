@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
 from typing import Generic, TypeVar
@@ -22,7 +23,7 @@ EngineT = TypeVar("EngineT", bound=MatchingEngine)
 EventT = TypeVar("EventT")
 
 
-class ListedMarket(Generic[EngineT, EventT]):
+class ListedMarket(ABC, Generic[EngineT, EventT]):
     """The listed pairs, and what anybody may know of them.
 
     A market says which engine matches a pair's orders, and what its users are told.
@@ -158,8 +159,9 @@ class ListedMarket(Generic[EngineT, EventT]):
         """Called with every event of every account, in order."""
         self._user_listeners.append(listener)
 
+    @abstractmethod
     def _make_engine(self, instrument: Instrument) -> EngineT:
-        raise NotImplementedError
+        """The engine that matches the pair's orders."""
 
     def _price(self, symbol: str, price: float) -> Decimal:
         tick = self._instruments[symbol].tick_size

@@ -106,9 +106,6 @@ class AuditLog(Repository):
         )
         return [_entry(row) for row in rows]
 
-    def latest_of(self, kind: AuditKind) -> AuditEntry | None:
-        return next(iter(self.latest(1, kind=kind)), None)
-
 
 def _entry(row: sqlite3.Row) -> AuditEntry:
     return AuditEntry(

@@ -7,7 +7,7 @@ up-to-date store stays cheap for the quick commands and the core's start.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from trading.errors import StoreCorruptError, StoreError
@@ -30,98 +30,56 @@ if TYPE_CHECKING:
     from sqlite_utils import Database
 
 
-def _create_first_tables(db: Database) -> None:
-    for statement in schema_v1.TABLES:
-        db.execute(statement)
-    for table, columns in schema_v1.INDEXES:
-        db.table(table).create_index(list(columns))
+Migration = Callable[["Database"], None]
 
 
-def _add_fleet_memory(db: Database) -> None:
-    for statement in schema_v2.TABLES:
-        db.execute(statement)
+def _add(
+    statements: Iterable[str] = (),
+    *,
+    indexes: Iterable[tuple[str, tuple[str, ...]]] = (),
+    columns: Iterable[tuple[str, str]] = (),
+) -> Migration:
+    """Run ``statements``, then make ``indexes`` and add ``columns``, each given with its table."""
 
+    def migrate(db: Database) -> None:
+        for statement in statements:
+            db.execute(statement)
+        for table, names in indexes:
+            db.table(table).create_index(list(names))
+        for table, column in columns:
+            db.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
 
-def _add_quiescence(db: Database) -> None:
-    db.execute("ALTER TABLE circuit_breaker_events ADD COLUMN quiescent_at TEXT")
-    db.execute("ALTER TABLE circuit_breaker_events ADD COLUMN quiescent_at_ms INTEGER")
-
-
-def _add_spike_context(db: Database) -> None:
-    for column in schema_v4.SPIKE_COLUMNS:
-        db.execute(f"ALTER TABLE spike_events ADD COLUMN {column}")
-
-
-def _add_simulations(db: Database) -> None:
-    for statement in schema_v5.TABLES:
-        db.execute(statement)
+    return migrate
 
 
 def _add_audit_log(db: Database) -> None:
     schema_v6.create(db.conn)
-    for table, columns in schema_v6.INDEXES:
-        db.table(table).create_index(list(columns))
+    _add(indexes=schema_v6.INDEXES)(db)
 
 
-def _add_news(db: Database) -> None:
-    for statement in schema_v7.TABLES:
-        db.execute(statement)
-    for table, columns in schema_v7.INDEXES:
-        db.table(table).create_index(list(columns))
-
-
-def _add_operations(db: Database) -> None:
-    for statement in schema_v8.TABLES:
-        db.execute(statement)
-    for table, columns in schema_v8.INDEXES:
-        db.table(table).create_index(list(columns))
-
-
-def _add_equity_marks(db: Database) -> None:
-    for statement in schema_v9.STATEMENTS:
-        db.execute(statement)
-
-
-def _add_model_calls(db: Database) -> None:
-    for statement in schema_v10.TABLES:
-        db.execute(statement)
-    for table, columns in schema_v10.INDEXES:
-        db.table(table).create_index(list(columns))
-    for column in schema_v10.DECISION_COLUMNS:
-        db.execute(f"ALTER TABLE agent_decisions ADD COLUMN {column}")
-
-
-def _add_reconciliations(db: Database) -> None:
-    for statement in schema_v11.TABLES:
-        db.execute(statement)
-    for table, columns in schema_v11.INDEXES:
-        db.table(table).create_index(list(columns))
-
-
-def _add_equity_points(db: Database) -> None:
-    for statement in schema_v12.TABLES:
-        db.execute(statement)
-
-
-def _add_reviews(db: Database) -> None:
-    for table, column in schema_v13.COLUMNS:
-        db.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
-
-
-MIGRATIONS: tuple[Callable[[Database], None], ...] = (
-    _create_first_tables,
-    _add_fleet_memory,
-    _add_quiescence,
-    _add_spike_context,
-    _add_simulations,
+MIGRATIONS: tuple[Migration, ...] = (
+    _add(schema_v1.TABLES, indexes=schema_v1.INDEXES),
+    _add(schema_v2.TABLES),
+    _add(
+        columns=(
+            ("circuit_breaker_events", "quiescent_at TEXT"),
+            ("circuit_breaker_events", "quiescent_at_ms INTEGER"),
+        )
+    ),
+    _add(columns=[("spike_events", column) for column in schema_v4.SPIKE_COLUMNS]),
+    _add(schema_v5.TABLES),
     _add_audit_log,
-    _add_news,
-    _add_operations,
-    _add_equity_marks,
-    _add_model_calls,
-    _add_reconciliations,
-    _add_equity_points,
-    _add_reviews,
+    _add(schema_v7.TABLES, indexes=schema_v7.INDEXES),
+    _add(schema_v8.TABLES, indexes=schema_v8.INDEXES),
+    _add(schema_v9.STATEMENTS),
+    _add(
+        schema_v10.TABLES,
+        indexes=schema_v10.INDEXES,
+        columns=[("agent_decisions", column) for column in schema_v10.DECISION_COLUMNS],
+    ),
+    _add(schema_v11.TABLES, indexes=schema_v11.INDEXES),
+    _add(schema_v12.TABLES),
+    _add(columns=schema_v13.COLUMNS),
 )
 """Migration n (counted from 1) brings the schema from version n - 1 to n. Never edit a released
 one: append."""

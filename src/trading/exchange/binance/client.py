@@ -55,7 +55,7 @@ def url_overrides(endpoints: VenueEndpoints) -> dict[str, str]:
     return overrides
 
 
-class VenueClient(AsyncClient):  # type: ignore[misc]
+class VenueClient(AsyncClient):  # type: ignore[misc]  # the library has no types
     """An ``AsyncClient`` on one venue's endpoints, with our receive window and our time-out.
 
     Must be created on the event loop that uses it. Construction opens no connection.

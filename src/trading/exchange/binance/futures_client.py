@@ -1,4 +1,4 @@
-"""``BinanceFuturesClient``: the ``FuturesClient`` of Binance's USD-M perpetuals."""
+"""``BinanceFuturesClient``: the ``ExchangeClient`` of Binance's USD-M perpetuals."""
 
 from __future__ import annotations
 
@@ -24,7 +24,11 @@ NOTHING_TO_CHANGE = -4046  # the margin type is that already
 
 
 class BinanceFuturesClient(RestAccess):
-    """Orders, account and reference data of USD-M perpetuals.
+    """Orders, account and reference data of USD-M perpetuals, in one-way mode.
+
+    So that the order path need not know the difference, ``account`` shows what the account is worth
+    as a spot account would: each long position as a balance of its base asset, and of the quote
+    asset the wallet less what the positions were opened for.
 
     An order with a trigger goes to the venue's algo orders, and is found there by the same id.
     Leverage and margin type of a contract are set when its instrument is first asked for.

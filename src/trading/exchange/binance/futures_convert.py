@@ -221,7 +221,7 @@ def position(data: Json) -> FuturesPosition:
 def account(
     data: Json, positions: Iterable[FuturesPosition], instruments: dict[str, Instrument]
 ) -> AccountSnapshot:
-    """The account as a spot account would show it (see ``FuturesClient``).
+    """The account as a spot account would show it (see ``BinanceFuturesClient``).
 
     Positions in contracts that are not in ``instruments`` count at what they were opened for.
 

@@ -13,7 +13,7 @@ from trading.errors import ExchangeError
 from trading.exchange.binance import futures_convert
 from trading.exchange.binance.client import FuturesVenueClient
 from trading.exchange.binance.market_socket import MarketSocket, connect_socket
-from trading.exchange.binance.supervisor import supervise
+from trading.exchange.binance.supervisor import supervise_reports
 from trading.exchange.binance.translate import MALFORMED, translate
 from trading.exchange.config import ApiCredentials, ExchangeConfig
 from trading.model.order import OrderReport
@@ -48,20 +48,10 @@ class BinanceFuturesUserStream:
     async def run(
         self, on_report: Callable[[OrderReport], None], on_gap: Callable[[str], None]
     ) -> None:
-        last_loss = "the stream has just begun"
-
-        def on_lost(reason: str) -> None:
-            nonlocal last_loss
-            last_loss = reason
-
-        async def attempt(alive: Callable[[], None]) -> str:
-            def connected() -> None:
-                alive()
-                on_gap(f"futures user stream connected after: {last_loss}")
-
+        async def attempt(connected: Callable[[], None]) -> str:
             return await self._stream(on_report, on_gap, connected)
 
-        await supervise("futures user stream", self._config.reconnect, attempt, on_lost)
+        await supervise_reports("futures user stream", self._config.reconnect, attempt, on_gap)
 
     async def _stream(
         self,

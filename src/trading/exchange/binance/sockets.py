@@ -55,7 +55,7 @@ class _SingleUse:
 
     async def _read_loop(self) -> None:
         try:
-            await super()._read_loop()  # type: ignore[misc]
+            await super()._read_loop()  # type: ignore[misc]  # of the class mixed into
         finally:
             self._end("the read loop ended")
             self._finished.set()
@@ -87,7 +87,7 @@ class _SingleUse:
         self.ws = None
 
 
-class ApiSocket(_SingleUse, WebsocketAPI):  # type: ignore[misc]
+class ApiSocket(_SingleUse, WebsocketAPI):  # type: ignore[misc]  # the library has no types
     """One connection to the WebSocket API; events go to ``on_event``, answers to their callers."""
 
     def __init__(

@@ -62,3 +62,27 @@ async def supervise(
             pause_ms = config.first_delay_ms
         await asyncio.sleep(pause_ms / 1000)
         pause_ms = min(2 * pause_ms, config.max_delay_ms)
+
+
+async def supervise_reports(
+    name: str, config: ReconnectConfig, attempt: Attempt, on_gap: Callable[[str], None]
+) -> NoReturn:
+    """``supervise`` a stream that repeats nothing from before a connection.
+
+    ``on_gap`` is called after every connection, the first included, with the reason of the last
+    loss.
+    """
+    last_loss = "the stream has just begun"
+
+    def on_lost(reason: str) -> None:
+        nonlocal last_loss
+        last_loss = reason
+
+    async def announced(alive: Callable[[], None]) -> str:
+        def connected() -> None:
+            alive()
+            on_gap(f"{name} connected after: {last_loss}")
+
+        return await attempt(connected)
+
+    await supervise(name, config, announced, on_lost)

@@ -10,7 +10,7 @@ from trading.errors import ExchangeError
 from trading.exchange.binance import convert
 from trading.exchange.binance.client import VenueClient
 from trading.exchange.binance.sockets import ApiSocket
-from trading.exchange.binance.supervisor import supervise
+from trading.exchange.binance.supervisor import supervise_reports
 from trading.exchange.binance.translate import MALFORMED
 from trading.exchange.config import ApiCredentials, ExchangeConfig
 from trading.model.order import OrderReport
@@ -34,26 +34,16 @@ class BinanceUserStream:
     async def run(
         self, on_report: Callable[[OrderReport], None], on_gap: Callable[[str], None]
     ) -> None:
-        last_loss = "the stream has just begun"
+        async def attempt(connected: Callable[[], None]) -> str:
+            return await self._stream(on_report, on_gap, connected)
 
-        def on_lost(reason: str) -> None:
-            nonlocal last_loss
-            last_loss = reason
-
-        async def attempt(alive: Callable[[], None]) -> str:
-            def subscribed() -> None:
-                alive()
-                on_gap(f"user stream subscribed after: {last_loss}")
-
-            return await self._stream(on_report, on_gap, subscribed)
-
-        await supervise("user stream", self._config.reconnect, attempt, on_lost)
+        await supervise_reports("user stream", self._config.reconnect, attempt, on_gap)
 
     async def _stream(
         self,
         on_report: Callable[[OrderReport], None],
         on_gap: Callable[[str], None],
-        subscribed: Callable[[], None],
+        connected: Callable[[], None],
     ) -> str:
         def on_event(event: dict[str, Any]) -> None:
             kind = event.get("e")
@@ -80,7 +70,7 @@ class BinanceUserStream:
                     signed=True,
                     params={"id": "subscribe", "recvWindow": self._config.recv_window_ms},
                 )
-                subscribed()
+                connected()
                 return await socket.ended
             finally:
                 await socket.shut_down()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from abc import abstractmethod
 from collections import defaultdict
 from collections.abc import Iterable
 from decimal import ROUND_DOWN, Decimal
@@ -62,11 +63,11 @@ class FuturesClearing(FuturesMarket):
         self.algos = AlgoOrders(self, self._last_and_mark, self._emit)
         self._liquidator = Liquidator(self.contracts, config, self.ledger, self.margin, self)
 
+    @abstractmethod
     def submit(
         self, account_id: str, order: NewFuturesOrder, *, test_only: bool = False
     ) -> FuturesOrder:
         """Take in an order, an account's own or one that a trigger bore."""
-        raise NotImplementedError
 
     def open_orders(self, account_id: str, symbol: str | None = None) -> tuple[FuturesOrder, ...]:
         """Oldest first."""

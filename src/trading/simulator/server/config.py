@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -37,7 +38,7 @@ class OrderLimit:
         return f"X-MBX-ORDER-COUNT-{self.number}{self.interval[0]}"
 
 
-class RequestLimitConfig(ConfigModel):
+class RequestLimitConfig(ConfigModel, ABC):
     """Limits that every market has, in windows aligned to wall time as on the real venue."""
 
     weight_per_minute: int = Field(
@@ -61,21 +62,22 @@ class RequestLimitConfig(ConfigModel):
     )
 
     @property
+    @abstractmethod
     def order_limits(self) -> tuple[OrderLimit, ...]:
-        raise NotImplementedError
+        """How many new orders an account may send, by window."""
 
     @property
     def pools(self) -> Mapping[str, int]:
         """Limits beside the weight, in calls per IP and five minutes, by name."""
         return {}
 
+    @abstractmethod
     def too_much(self) -> str:
         """Message of -1003 past the weight limit."""
-        raise NotImplementedError
 
+    @abstractmethod
     def banned_until(self, until_ms: int) -> str:
         """Message of -1003 during a ban."""
-        raise NotImplementedError
 
 
 class RateLimitConfig(RequestLimitConfig):

@@ -88,8 +88,7 @@ def _cut(request: web.Request) -> web.Response:
 
 async def _say_nothing(request: web.Request) -> web.Response:
     """Keep the connection, and keep silent until the client gives up."""
-    # aiohttp tells a handler in no other way that its client has gone.
-    while request.transport is not None and not request.transport.is_closing():  # noqa: ASYNC110
+    while request.transport is not None and not request.transport.is_closing():  # noqa: ASYNC110 - aiohttp tells a handler in no other way that its client has gone
         await asyncio.sleep(POLL_S)
     return web.Response()
 

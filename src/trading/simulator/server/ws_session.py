@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Generic
 
@@ -40,7 +41,7 @@ class WsMethods(Generic[ContextT]):
         self.keyed = {each.ws_method: each for each in keyed if each.ws_method}
 
 
-class WsSession(Generic[ContextT]):
+class WsSession(ABC, Generic[ContextT]):
     """Answers the requests of one connection."""
 
     params: ClassVar[type[Params]] = Params
@@ -211,9 +212,9 @@ class WsSession(Generic[ContextT]):
             "session.status": self.status,
         }
 
+    @abstractmethod
     def _limits(self) -> list[Json]:
         """The market's limits, as exchangeInfo lists them."""
-        raise NotImplementedError
 
     def _hears_user_data(self) -> bool:
         return False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections import deque
 from collections.abc import Callable
@@ -50,7 +49,6 @@ class OrderDesk:
         self._limiter = limiter
         self._faults = faults
         self._countdowns = countdowns
-        self._numbers = itertools.count(1)
         self.received: deque[Json] = deque(maxlen=REMEMBERED_POSTS)
 
     def place(self, key: ApiKey, params: Params) -> Json:

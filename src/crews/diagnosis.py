@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crews.checks import Check, Level
@@ -18,6 +19,7 @@ from trading.errors import (
     StoreError,
     StoreMissingError,
 )
+from trading.node.instance import running_instance
 
 if TYPE_CHECKING:
     from agents.llm_choice import LlmChoice
@@ -66,9 +68,7 @@ def _check_env_file(loaded: LoadedConfig) -> list[Check]:
 
 
 def _check_instance(loaded: LoadedConfig) -> list[Check]:
-    from crews.cli.core import find_core
-
-    instance = find_core(loaded.config)
+    instance = running_instance(Path(loaded.config.api.runtime_directory))
     if instance is None:
         return [Check("running core", Level.OK, "none")]
     detail = f"process {instance.pid}, venue {instance.venue}, account {instance.account}"

@@ -30,12 +30,13 @@ from trading.node.audit import CoreAudit
 from trading.node.board import Board
 from trading.node.conditions import EntryConditions
 from trading.node.config import NodeConfig
-from trading.node.core import CoreParts, TradingCore
+from trading.node.core import TradingCore
 from trading.node.equity import EquityRecorder
 from trading.node.guard import Guard
 from trading.node.news_desk import NewsDesk
 from trading.node.notifier import Notifier
 from trading.node.order_thread import OrderLoop
+from trading.node.parts import CoreParts
 from trading.node.performance import PerformanceRollUp
 from trading.node.records import Records
 from trading.node.spikes import SpikeDesk

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from trading.api.schemas import (
     NOT_ENFORCED,
@@ -23,13 +21,7 @@ from trading.api.schemas import (
     TripCommand,
     WarnCommand,
 )
-from trading.clock import Clock
 from trading.errors import CoreTimeoutError, MarketDataError
-from trading.exchange.protocols import ExchangeClient
-from trading.exchange.recovery import RecoveryLog
-from trading.execution.service import ExecutionService
-from trading.market.engine import MarketEngine
-from trading.market.futures_board import FuturesBoard
 from trading.model.breaker import Actor, BreakerSnapshot
 from trading.model.decision import (
     AgentDecision,
@@ -50,25 +42,12 @@ from trading.model.operations import Controls
 from trading.model.order import OrderReport
 from trading.model.recovery import RecoveryStatus
 from trading.model.review import TradeReview, TradeToReview
-from trading.node.audit import CoreAudit
-from trading.node.board import Board
-from trading.node.config import NodeConfig
 from trading.node.crew_records import CrewRecords
-from trading.node.guard import Guard
 from trading.node.health import components_of
 from trading.node.level import service_level
-from trading.node.news_desk import NewsDesk
-from trading.node.notifier import Notifier
 from trading.node.operations import Operations
-from trading.node.order_thread import OrderLoop
+from trading.node.parts import CoreParts
 from trading.node.past_spikes import COMPARED, nearest
-from trading.node.performance import PerformanceRollUp
-from trading.node.records import Records
-from trading.node.spikes import SpikeDesk
-from trading.risk.circuit_breaker import CircuitBreaker
-
-if TYPE_CHECKING:
-    from trading.risk.redis_fleet import FleetHalt
 
 LOOK_FOR_RESUMED_AGENTS_S = 0.1
 
@@ -76,30 +55,6 @@ _COUNTED_AS = {
     ProposalOutcome.REFUSED: "refusals",
     ProposalOutcome.AWAITING_APPROVAL: "approvals asked",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class CoreParts:
-    """What ``trading.node.assembly`` puts together."""
-
-    config: NodeConfig
-    clock: Clock
-    market: MarketEngine
-    futures: FuturesBoard
-    breaker: CircuitBreaker
-    fleet: FleetHalt | None  # with gateways on other machines, through Redis
-    guard: Guard
-    execution: ExecutionService
-    client: ExchangeClient
-    orders: OrderLoop
-    records: Records
-    spikes: SpikeDesk
-    board: Board
-    performance: PerformanceRollUp
-    recovery: RecoveryLog | None  # failures of the venue; None: it cannot fail
-    audit: CoreAudit
-    notifier: Notifier
-    news: NewsDesk
 
 
 class TradingCore:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from trading.api.schemas import ComponentHealth
-
-if TYPE_CHECKING:
-    from trading.node.core import CoreParts
+from trading.node.parts import CoreParts
 
 WORKER_LOST_AFTER_MS = 5_000
 

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from trading.model.breaker import BreakerStatus
 from trading.model.recovery import ServiceLevel
-
-if TYPE_CHECKING:
-    from trading.node.core import CoreParts
+from trading.node.parts import CoreParts
 
 
 def service_level(parts: CoreParts) -> tuple[ServiceLevel, str]:

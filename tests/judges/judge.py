@@ -20,7 +20,7 @@ from binance_common.configuration import (
 )
 from pydantic import BaseModel
 
-WAIT_S = 10.0
+WAIT_S = 30.0
 SUBSCRIBED_S = 0.3  # the client does not say when a stream is subscribed
 ABOUT_MODELS = ("did not match the declared types", "Failed to parse", "Unknown user data event")
 

@@ -261,7 +261,7 @@ def fleet(folder: Path, *names: str, timing: Timing, mutant: str | None = None) 
         made.close()
 
 
-def until(condition: Callable[[], Any], what: str, timeout_s: float = 10.0) -> None:
+def until(condition: Callable[[], Any], what: str, timeout_s: float = 30.0) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline, f"did not happen within {timeout_s:g} s: {what}"

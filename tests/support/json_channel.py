@@ -50,7 +50,7 @@ class JsonChannel:
     def titles(self) -> list[str]:
         return [message["title"] for message in self.received]
 
-    def wait_for(self, part: str, timeout_s: float = 10.0) -> dict[str, Any]:
+    def wait_for(self, part: str, timeout_s: float = 30.0) -> dict[str, Any]:
         """The first message whose title has ``part`` in it; fails the test without one."""
         ends_s = time.monotonic() + timeout_s
         while time.monotonic() < ends_s:

@@ -17,9 +17,9 @@ from typing import Any
 
 from calm_market import UNHURRIED, calm, deep_book
 from exposure_audit import ExposureAudit
+from venue_server import connect
 
 from trading.clock import MINUTE_MS, ScaledClock
-from trading.errors import ExchangeError
 from trading.events import EventBus, OrderUpdated
 from trading.exchange.binance.adapter import BinanceClient
 from trading.exchange.binance.user_stream import BinanceUserStream
@@ -143,7 +143,7 @@ class Arena:
         )
         self.client = self._client_type(config, credentials, self.clock)
         self.client.prices = self.prices
-        await self._connect()
+        await connect(self.client)
         create_store(self.storage, self.clock)
         self._spikes = open_database(self.storage, durable=False, check=False)
         await self.start()
@@ -271,14 +271,6 @@ class Arena:
                     await asyncio.sleep(BEAT_S)
                 return True
         return False
-
-    async def _connect(self) -> None:
-        """A busy machine may need more than one of the short time-outs."""
-        for _ in range(20):
-            with contextlib.suppress(ExchangeError):
-                await self.client.connect()
-                return
-        await self.client.connect()
 
     def state(self) -> str:
         """Why nothing is settled, for a failing test's message."""

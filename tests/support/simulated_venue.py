@@ -19,7 +19,7 @@ from trading.simulator.instruments import make_instrument
 from trading.simulator.server import ExchangeServerConfig, RunningServer, start_server
 
 PRICES = {"BTCUSDT": 50_000.0, "ETHUSDT": 2_000.0}
-WAIT_S = 5.0
+WAIT_S = 30.0
 
 
 def tick(
@@ -55,6 +55,14 @@ async def running_venue(
         futures.load_index_history(symbol, bars)
     async with await start_server(exchange, config=config, futures=futures) as server:
         yield server
+
+
+def hold_windows(server: RunningServer) -> None:
+    """Let no window of the limits end from now on: they are the wall's, and may end at any time."""
+    assert server.futures is not None
+    for limiter in (server.context.limiter, server.futures.context.limiter):
+        now_s = limiter._now_s()
+        limiter._now_s = lambda now_s=now_s: now_s
 
 
 def futures_of(server: RunningServer) -> FuturesExchange:
@@ -93,5 +101,5 @@ def sockets(server: RunningServer, client: AsyncClient) -> BinanceSocketManager:
 
 
 async def receive(socket: Any) -> Any:
-    """The next message, within a few seconds."""
+    """The next message."""
     return await asyncio.wait_for(socket.recv(), WAIT_S)

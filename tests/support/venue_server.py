@@ -11,6 +11,8 @@ from decimal import Decimal
 from typing import Literal
 
 from trading.clock import SystemClock
+from trading.errors import ExchangeError
+from trading.exchange.binance.adapter import BinanceClient
 from trading.exchange.config import (
     ApiCredentials,
     ExchangeConfig,
@@ -186,12 +188,21 @@ class TickLog:
         self.lost.append(reason)
 
 
-async def eventually(condition: Callable[[], object], timeout_s: float = 5.0) -> None:
+async def eventually(condition: Callable[[], object], timeout_s: float = 30.0) -> None:
     """Wait until ``condition()`` is truthy; AssertionError after ``timeout_s``."""
     deadline = asyncio.get_running_loop().time() + timeout_s
     while not condition():
         assert asyncio.get_running_loop().time() < deadline, "waited in vain"
         await asyncio.sleep(0.005)
+
+
+async def connect(client: BinanceClient) -> None:
+    """Connect; a busy machine may need more than one of a test's short time-outs for it."""
+    for _ in range(20):
+        with contextlib.suppress(ExchangeError):
+            await client.connect()
+            return
+    await client.connect()
 
 
 @asynccontextmanager

@@ -106,7 +106,7 @@ def zygote(module: str) -> Iterator[Zygote]:
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.close()
-        process.wait(10)
+        process.wait(30)
         process.stdout.close()
 
 

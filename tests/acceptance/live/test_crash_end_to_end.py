@@ -29,6 +29,7 @@ from trading.model.decision import (
 from trading.model.order import OrderStatus, OrderType
 
 SPEED = 60.0
+PAIRS = ["BTCUSDT", "ETHUSDT", "SOLUSDT", "ADAUSDT", "DOGEUSDT", "XRPUSDT"]
 TEN_MINUTES_MS = 600_000
 
 
@@ -38,6 +39,8 @@ def instance(tmp_path: Path) -> Iterator[LiveInstance]:
         tmp_path,
         speed=SPEED,
         with_workers=False,
+        market__symbols=PAIRS,
+        market_generator__ticks_per_second=1.0,
         spike_detection__enabled=True,
         crash_detection__stale_after_ms=TEN_MINUTES_MS,
         circuit_breaker__cooldown_minutes=1.0,
@@ -78,7 +81,7 @@ def test_a_crash_is_survived_from_the_first_entry_to_the_re_entry_at_reduced_siz
     instance.shock("all", -17.0, duration_s=240)
     halted = eventually(
         lambda: snapshot if (snapshot := instance.worker.breaker_snapshot()).epoch else None,
-        10,
+        60,
         "the crash trips the breaker",
     )
     assert halted.status is BreakerStatus.TRIGGERED
@@ -87,7 +90,7 @@ def test_a_crash_is_survived_from_the_first_entry_to_the_re_entry_at_reduced_siz
 
     eventually(
         lambda: resting.client_order_id not in open_order_ids(instance),
-        10,
+        60,
         "the sweep cancels the resting entry",
     )
     refused = propose(instance, "ADAUSDT", epoch=halted.epoch)
@@ -126,7 +129,7 @@ def claim_spike_of(instance: LiveInstance, symbol: str) -> SpikeClaim:
             return found
         return None
 
-    return eventually(claim, 20, f"a spike of {symbol} is detected")
+    return eventually(claim, 60, f"a spike of {symbol} is detected")
 
 
 def rest_an_entry(instance: LiveInstance, symbol: str) -> ProposalResult:

@@ -76,7 +76,7 @@ def spike_of(instance: LiveInstance, symbol: str) -> str:
         found = claim is not None and claim.spike.symbol == symbol and claim.spike.magnitude_pct > 0
         return claim.spike.id if claim is not None and found else None
 
-    return eventually(claimed, 30, f"a spike of {symbol}")
+    return eventually(claimed, 60, f"a spike of {symbol}")
 
 
 def propose(instance: LiveInstance, symbol: str, spike_id: str) -> ProposalResult:
@@ -125,7 +125,7 @@ def test_a_person_approves_pauses_halts_and_sells_everything(
         lambda: any(
             report.type == "STOP_LOSS" for report in instance.operator.portfolio().open_orders
         ),
-        10,
+        60,
         "the position has its stop",
     )
 
@@ -133,7 +133,7 @@ def test_a_person_approves_pauses_halts_and_sells_everything(
     phone.open.clear()  # the channel hangs, and nothing waits for it
     terminal("breaker", "trip", "--reason", "odd fills")
     assert terminal("breaker", "status")["snapshot"]["status"] == "TRIGGERED"
-    assert phone.asked.wait(10)
+    assert phone.asked.wait(30)
     phone.open.set()
     halted = phone.wait_for("HALTED on sim: odd fills")
     for part in (
@@ -145,7 +145,7 @@ def test_a_person_approves_pauses_halts_and_sells_everything(
         "Audit log: ",
     ):
         assert part in halted["message"], halted
-    phone.wait_for("The halt of epoch 1 has come to rest", 20)
+    phone.wait_for("The halt of epoch 1 has come to rest", 60)
     terminal("breaker", "clear", "--force", "--reason", "checked", "--epoch", "1")
     again = phone.wait_for("Trading again after 0:")
     assert "Result: SAFE, " in again["message"]
@@ -189,7 +189,7 @@ def test_a_person_approves_pauses_halts_and_sells_everything(
     # A core that is killed cannot tell anybody; what started it does.
     os.kill(instance.supervisor.process_id("core"), signal.SIGKILL)
     eventually(
-        lambda: instance.supervisor.check() or instance.supervisor.take_notes(), 10, "a new core"
+        lambda: instance.supervisor.check() or instance.supervisor.take_notes(), 60, "a new core"
     )
     phone.wait_for("spikeguard: core started again; it ended by SIGKILL")
 

@@ -36,7 +36,7 @@ def exchange(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], dict[str,
 
 def status_of(url: str) -> int:
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=30) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code
@@ -52,14 +52,14 @@ def test_the_exchange_runs_alone_suffers_its_schedule_and_ends_on_a_signal(
         assert {"rest_url", "ws_url", "ws_api_url", "api_key", "api_secret"} <= ready.keys()
         ping = f"{ready['rest_url']}/api/v3/ping"
         assert status_of(ping) == 503
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while status_of(ping) != 200:
             assert time.monotonic() < deadline
             time.sleep(0.1)
         assert status_of(f"{ready['futures_rest_url']}/fapi/v1/ping") == 200
         assert ready["futures_ws_api_url"] == f"{ready['futures_ws_url']}/ws-fapi/v1"
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 0
+        assert process.wait(30) == 0
 
 
 def test_a_wrong_schedule_is_refused_with_its_key(tmp_path: Path, capsys: Any) -> None:

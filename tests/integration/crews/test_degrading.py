@@ -169,7 +169,7 @@ def test_no_more_runs_than_allowed_are_at_work_and_no_spike_is_claimed_before_it
     stop, thread, _ = schedule(client, work, bound=2)
     wait_for(lambda: len(client.reports) == 6)
     stop.set()
-    thread.join(5)
+    thread.join(30)
     assert not thread.is_alive()
     assert most == 2
     assert waiting[0] >= 4  # the rest stay in the core's queue, where newer ones overtake them
@@ -195,7 +195,7 @@ def test_a_run_that_hangs_past_its_deadline_is_given_up_with_its_crew(
     wait_for(lambda: len(client.reports) == 2)
     release.set()
     stop.set()
-    thread.join(5)
+    thread.join(30)
     assert [(r.spike_id, r.status.value) for r in client.reports] == [
         ("spk-0", "failed"),
         ("spk-1", "traded"),

@@ -166,7 +166,7 @@ async def test_without_an_address_there_is_no_futures_feed() -> None:
     testnet = ExchangeConfig(venue="testnet")
     assert not testnet.hears_futures
     with pytest.raises(ConfigurationError):
-        await asyncio.wait_for(BinanceFuturesFeed(testnet, CLOCK, "USDT").run(Heard()), 5)
+        await asyncio.wait_for(BinanceFuturesFeed(testnet, CLOCK, "USDT").run(Heard()), 30)
 
 
 class EngineEars:

@@ -127,7 +127,7 @@ async def test_paper_reports_reach_the_loop_that_runs_the_user_stream() -> None:
             await eventually(lambda: len(threads) == 2)
         stream.cancel()
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(timeout=2)
+        thread.join(timeout=30)
         loop.close()
         assert set(threads) == {thread.ident}
 

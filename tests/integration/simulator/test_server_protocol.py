@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import aiohttp.web
 import pytest
-from simulated_venue import WAIT_S, python_binance, running_venue, tick
+from simulated_venue import WAIT_S, hold_windows, python_binance, running_venue, tick
 
 from trading.model.market import Tick
 from trading.simulator.config import UserEventOrder
@@ -55,6 +55,7 @@ async def test_used_weight_is_counted_and_enforced() -> None:
         running_venue(rate_limits=limits) as server,
         aiohttp.ClientSession(server.rest_url) as http,
     ):
+        hold_windows(server)
         seen = []
         for _ in range(5):
             async with http.get("/api/v3/klines?symbol=BTCUSDT&interval=1m") as answer:

@@ -10,7 +10,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from simulated_venue import WAIT_S, running_venue, tick
+from simulated_venue import WAIT_S, hold_windows, running_venue, tick
 
 from trading.simulator.config import UserEventOrder
 from trading.simulator.server import RunningServer
@@ -55,12 +55,12 @@ async def test_a_silent_socket_is_pinged_and_then_closed() -> None:
 
 async def test_a_socket_that_answers_pings_stays() -> None:
     async with (
-        running_venue(ping_interval_s=0.3, pong_timeout_s=0.5) as server,
+        running_venue(ping_interval_s=0.3, pong_timeout_s=1.2) as server,
         aiohttp.ClientSession() as http,
         http.ws_connect(f"{server.ws_url}/ws/btcusdt@trade") as socket,
     ):
         receiving = asyncio.create_task(socket.receive_json(timeout=WAIT_S))
-        await asyncio.sleep(1)
+        await asyncio.sleep(1.8)
         tick(server, 50_001.0)
         assert (await receiving)["p"] == "50001.00000000"
 
@@ -78,8 +78,9 @@ async def test_too_many_connections_are_refused() -> None:
     async with (
         running_venue(rate_limits={"connections_per_5min": 1}) as server,
         aiohttp.ClientSession() as http,
-        http.ws_connect(f"{server.ws_url}/ws"),
     ):
+        hold_windows(server)
+        await http.ws_connect(f"{server.ws_url}/ws")
         with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
             await http.ws_connect(f"{server.ws_url}/ws")
         assert caught.value.status == 429
@@ -147,6 +148,7 @@ async def test_limits_are_shown_unless_they_are_not_wanted() -> None:
         assert "rateLimits" not in await ask("ping", {"returnRateLimits": False})
         async with ws_api(server, "?returnRateLimits=false") as quiet:
             assert "rateLimits" not in await quiet("ping")
+        hold_windows(server)
         limiter = server.context.limiter
         limiter.charge("127.0.0.1", 6000 - limiter.used_weight("127.0.0.1"))
         over = await ask("ping")
@@ -198,6 +200,7 @@ async def test_an_ended_subscription_says_so_after_the_answer() -> None:
 
 async def test_an_order_by_socket_shows_how_many_orders_are_left() -> None:
     async with running_venue() as server, ws_api(server) as ask:
+        hold_windows(server)
         order = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC"}
         reply = await ask("order.place", signed(server, **order, quantity="0.01", price="49000"))
         counts = {

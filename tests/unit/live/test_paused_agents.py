@@ -60,7 +60,7 @@ def test_the_guardian_crew_assesses_nothing_while_paused_and_goes_on_when_resume
     client.stopped = Controls()
     wait_for(lambda: bool(crew.asked))
     stop.set()
-    thread.join(5)
+    thread.join(30)
 
 
 def wait_for(condition: Any) -> None:

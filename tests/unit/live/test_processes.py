@@ -96,7 +96,7 @@ def test_a_child_sees_the_end_of_its_parent(
     assert child.process is not None
     assert child.process.stdin is not None
     child.process.stdin.close()
-    child.process.wait(5)
+    child.process.wait(30)
     assert (child_module / "ended").exists()
     child.stop(1)
 

@@ -8,8 +8,9 @@ STAMP   := $(VENV)/.installed
 BENCHES := $(sort $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py)))
 ARGS    ?=
 DATA    ?= $(SPIKEGUARD_MARKET_DATA)
-# Most tests wait more than they compute. Whole files go to one process each.
-PYTEST  := $(BIN)/python -m pytest -q -n 2 --dist loadfile
+# Whole files go to one process each, in the order of their folders: the acceptance tests, which take
+# longest, come first. A process that had to be ended because a test hung is not replaced.
+PYTEST  := $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 .DEFAULT_GOAL := help
 .PHONY: help setup live test lint bench prove evaluate reference clean

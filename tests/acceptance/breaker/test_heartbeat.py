@@ -157,7 +157,7 @@ def play(scenarios: tuple[Scenario, ...], folder: Path, *, watched: bool = True)
     return wrong
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(240)
 def test_a_guardian_that_hangs_is_paused_or_hears_nothing_is_a_trip(tmp_path: Path) -> None:
     with ThreadPoolExecutor(3) as pool:  # they mostly wait
         one = pool.submit(play, SCENARIOS[:2], tmp_path / "one")

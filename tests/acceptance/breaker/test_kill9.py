@@ -203,7 +203,7 @@ def restarted(storage: StorageConfig, clock: VirtualClock) -> State:
         breaker.close()
 
 
-@pytest.mark.timeout(1_800)
+@pytest.mark.timeout(240)
 def test_no_kill_at_any_moment_loses_what_was_acknowledged(tmp_path: Path) -> None:
     with zygote("crash_work") as parent:
         sound = kill_often(parent, tmp_path, KILLS, answers_early=False)

@@ -504,7 +504,7 @@ def is_found(kind: type[CircuitBreaker], template: Path) -> bool:
     return False
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(240)
 def test_the_breaker_does_what_its_model_says_on_every_walk(template: Path) -> None:
     sound = machine_of(CircuitBreaker, template)
     explore(sound)

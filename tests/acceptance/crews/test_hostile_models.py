@@ -31,8 +31,8 @@ CORPORA: tuple[tuple[str, Callable[[random.Random], Brain], int, int], ...] = (
 )
 
 
-@pytest.fixture
-def trials() -> Iterator[Trials]:
+@contextmanager
+def open_trials() -> Iterator[Trials]:
     with OpenAiServer() as server:
         server.keep_requests = False
         yield Trials(server)
@@ -75,17 +75,27 @@ def no_validation() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="module")
+def unchecked() -> Verdict:
+    """The mutant, judged once for all corpora."""
+    with open_trials() as trials, no_validation():
+        return attack(trials, malicious, rounds(40, 200))
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:crewai")
-@pytest.mark.timeout(3_600)
+@pytest.mark.timeout(rounds(240, 3_600))
 @pytest.mark.parametrize(("name", "corpus", "quick", "full"), CORPORA, ids=[c[0] for c in CORPORA])
 def test_no_output_of_a_model_gets_an_order_outside_policy_or_ends_the_crew(
-    trials: Trials, name: str, corpus: Callable[[random.Random], Brain], quick: int, full: int
+    unchecked: Verdict,
+    name: str,
+    corpus: Callable[[random.Random], Brain],
+    quick: int,
+    full: int,
 ) -> None:
-    verdict = attack(trials, corpus, rounds(quick, full))
+    with open_trials() as trials:
+        verdict = attack(trials, corpus, rounds(quick, full))
     assert verdict.violations == []
-    with no_validation():
-        through = attack(trials, malicious, rounds(40, 200))
-    caught = sum("order" in violation for violation in through.violations)
+    caught = sum("order" in violation for violation in unchecked.violations)
     assert caught, "without the checks nothing gets through: the corpus shows nothing"
     record(
         Held(
@@ -95,6 +105,6 @@ def test_no_output_of_a_model_gets_an_order_outside_policy_or_ends_the_crew(
             unit="outputs",
             violations=len(verdict.violations),
             mutant="crews and order tool without their checks, on the malicious model",
-            caught=f"{caught} orders in {through.runs} runs",
+            caught=f"{caught} orders in {unchecked.runs} runs",
         )
     )

@@ -221,7 +221,7 @@ async def test_a_countdown_cancels_unless_it_is_asked_for_again() -> None:
             await wire.ask("POST", "v1/countdownCancelAll", **countdown)
             await asyncio.sleep(0.4)
         assert len(await wire.ask("GET", "v1/openOrders")) == 1
-        while await wire.ask("GET", "v1/openOrders"):
+        while await wire.ask("GET", "v1/openOrders"):  # noqa: ASYNC110 - nobody announces it
             await asyncio.sleep(0.1)
         await wire.ask("POST", "v1/order", **BID)
         await wire.ask("POST", "v1/countdownCancelAll", **countdown | {"countdownTime": "500"})

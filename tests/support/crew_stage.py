@@ -167,7 +167,7 @@ class Stage:
             self.core.operator.clear(
                 ClearCommand(reason="next trial", epoch=snapshot.epoch, force=True)
             )
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 60
         while self.core.worker.breaker_snapshot().status is not BreakerStatus.SAFE:
             assert time.monotonic() < deadline, "the breaker does not get SAFE"
             time.sleep(0.002)

@@ -182,7 +182,7 @@ async def clear(
 def test_of_eight_orders_at_once_exactly_one_passes(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    limit, number = LIMITS[name], rounds(30, 1_000)
+    limit, number = LIMITS[name], rounds(15, 1_000)
     wrong: list[str] = []
     for submit in (at_once, as_tasks):
         wrong += wrong_rounds(limit, submit, tmp_path / submit.__name__, number)

@@ -138,14 +138,14 @@ def test_no_order_of_another_process_leaves_after_a_trip_has_returned(tmp_path: 
 def test_a_process_stopped_before_the_fence_sends_nothing_when_it_goes_on(tmp_path: Path) -> None:
     recorder = WireRecorder()
     with (
-        open_breaker(tmp_path) as (breaker, _, storage),
+        open_breaker(tmp_path, foreign_fence_timeout_ms=30_000) as (breaker, _, storage),
         gateways(storage, recorder, ["held-before-fence"]) as (child,),
     ):
         assert line_of(child).startswith("held")
         os.kill(child.pid, signal.SIGSTOP)
         began = time.monotonic()
         receipt = breaker.trigger("crash", actor=Actor.RULE)
-        assert time.monotonic() - began < 1, "a sender that is not at the wire is not waited for"
+        assert time.monotonic() - began < 15, "a sender that is not at the wire is not waited for"
         assert receipt.unconfirmed == ()
         os.kill(child.pid, signal.SIGCONT)
         say(child, "go on")
@@ -164,7 +164,7 @@ def test_a_process_stopped_at_the_wire_is_waited_for_and_then_named(tmp_path: Pa
         os.kill(child.pid, signal.SIGSTOP)
         began = time.monotonic()
         receipt = breaker.trigger("crash", actor=Actor.RULE)
-        assert 0.2 <= time.monotonic() - began < 2
+        assert 0.2 <= time.monotonic() - began < 15
         assert receipt.unconfirmed == (order_id,)
     recorder.close()
 
@@ -172,7 +172,7 @@ def test_a_process_stopped_at_the_wire_is_waited_for_and_then_named(tmp_path: Pa
 def test_a_process_killed_at_the_wire_is_not_waited_for(tmp_path: Path) -> None:
     recorder = WireRecorder()
     with (
-        open_breaker(tmp_path, foreign_fence_timeout_ms=20_000) as (breaker, _, storage),
+        open_breaker(tmp_path, foreign_fence_timeout_ms=30_000) as (breaker, _, storage),
         gateways(storage, recorder, ["held-in-fence"]) as (child,),
     ):
         assert line_of(child).startswith("held")
@@ -180,5 +180,5 @@ def test_a_process_killed_at_the_wire_is_not_waited_for(tmp_path: Path) -> None:
         child.wait()
         began = time.monotonic()
         assert breaker.trigger("crash", actor=Actor.RULE).unconfirmed == ()
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 15
     recorder.close()

@@ -97,7 +97,7 @@ def test_when_the_first_model_fails_the_next_one_answers_without_delay(failure: 
     with OpenAiServer(brain=failing(failure)) as broken, OpenAiServer() as good:
         started = time.monotonic()
         report = run(client, agents_on(broken, good))
-        assert time.monotonic() - started < 20
+        assert time.monotonic() - started < 45
         assert report.status is SpikeRunStatus.TRADED, report.reason
         # It was asked by each analyst at most, and passed over from then on.
         assert 1 <= len(broken.requests) <= 3

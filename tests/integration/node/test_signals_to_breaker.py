@@ -28,7 +28,7 @@ def futures() -> Iterator[tuple[FuturesServer, LoopThread]]:
     loop.stop()
 
 
-def eventually(condition: Callable[[], Any], timeout_s: float = 20.0) -> Any:
+def eventually(condition: Callable[[], Any], timeout_s: float = 60.0) -> Any:
     deadline = time.monotonic() + timeout_s
     while not (found := condition()):
         assert time.monotonic() < deadline, "waited in vain"

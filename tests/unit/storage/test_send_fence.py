@@ -82,7 +82,7 @@ def test_the_wait_ends_at_its_bound(parties: tuple[SendFence, SendFence]) -> Non
     sends.enter()
     began = time.monotonic()
     assert not trips.wait_for_others(50)
-    assert 0.05 <= time.monotonic() - began < 1
+    assert 0.05 <= time.monotonic() - began < 10
     sends.leave()
 
 

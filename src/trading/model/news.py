@@ -14,6 +14,8 @@ Sentiment = Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
 
 LEXICON = "lexicon"
 NOT_CONFIGURED = "not configured"
+MOST_SYMBOLS = 50
+"""So many pairs an article may be about; of one that names more the first count."""
 
 
 NEUTRAL_BAND = 0.05
@@ -45,7 +47,7 @@ class Article(ValueModel):
     url: str = Field(default="", max_length=500)
     published_at_ms: int
     fetched_at_ms: int
-    symbols: tuple[SymbolName, ...] = Field(default=(), max_length=50)
+    symbols: tuple[SymbolName, ...] = Field(default=(), max_length=MOST_SYMBOLS)
     sentiment: Sentiment
     sentiment_by: str = Field(min_length=1, max_length=NAME_LENGTH + 20)
     relevance: Fraction

@@ -6,7 +6,7 @@ import html
 import re
 from collections.abc import Iterable, Mapping
 
-from trading.model.news import LEXICON, Article
+from trading.model.news import LEXICON, MOST_SYMBOLS, Article
 from trading.model.outside_text import NAME_LENGTH, SUMMARY_LENGTH, TITLE_LENGTH, clean
 from trading.news.duplicates import SeenBefore, article_id
 from trading.news.raw import RawArticle
@@ -51,7 +51,7 @@ class NewsPipeline:
         summary = plain(raw.summary, SUMMARY_LENGTH)
         source = clean(raw.source, NAME_LENGTH) or "unnamed"
         in_title = self._finder.find(title, raw.assets)
-        symbols = self._finder.find(f"{title}. {summary}", raw.assets)
+        symbols = self._finder.find(f"{title}. {summary}", raw.assets)[:MOST_SYMBOLS]
         return Article(
             id=article_id(source, title, raw.url),
             kind=raw.kind,

@@ -32,6 +32,7 @@ class _Watched:
     failures: int = 0
     detail: str = "not asked yet"
     ok: bool = False
+    malformed: int = 0
 
 
 class Poller:
@@ -54,6 +55,7 @@ class Poller:
         return Found(
             articles=[article for found in founds for article in found.articles],
             transfers=[transfer for found in founds for transfer in found.transfers],
+            malformed=sum(found.malformed for found in founds),
         )
 
     @property
@@ -88,10 +90,19 @@ class Poller:
             self._failed(one, type(error).__name__, None)
         else:
             one.failures, one.ok = 0, True
-            one.detail = "answers"
+            self._answered(one, found)
             one.due_s = self._now_s() + source.min_interval_s
             return found
         return Found()
+
+    @staticmethod
+    def _answered(one: _Watched, found: Found) -> None:
+        """Items that were left out are counted since the start, and told once a round."""
+        if found.malformed:
+            logger.warning("%s: %d malformed items left out", one.source.name, found.malformed)
+        one.malformed += found.malformed
+        so_far = f"; {one.malformed} malformed items left out so far" if one.malformed else ""
+        one.detail = f"answers{so_far}"
 
     def _failed(self, one: _Watched, detail: str, asked_s: float | None) -> None:
         """Ask again after a pause that doubles, and not before the source wants it."""

@@ -16,6 +16,7 @@ from trading.errors import NewsSourceError
 from trading.model.news import NOT_CONFIGURED, NewsKind
 from trading.news.assembly import create_sources, http_client
 from trading.news.poller import Poller
+from trading.news.sources import feeds
 from trading.news.sources.base import Source
 from trading.news.sources.x_search import query_for
 
@@ -127,6 +128,73 @@ async def test_large_transfers_are_told_by_direction_and_size(server: NewsServer
         ("ETH", "to_exchange", 1000.0),
         ("LINK", "from_exchange", 100_000.0),
     ]
+
+
+ODD = ({"title": None, "text": None, "hash": None}, "text", 7, None, [], {"data": 1})
+
+
+def one_good_among_odd(server: NewsServer) -> None:
+    """Each source with one good item and several that are none."""
+    good = {"title": "Bitcoin up", "published_at": iso_time(NOW)}
+    server.panic = [*ODD, good, {**good, "currencies": [{"code": 5}, None]}]
+    server.press = [*ODD[1:-1], {"title": "Bitcoin up", "publishedAt": iso_time(NOW)}]
+    server.tweets = [*ODD, {"id": "17", "text": "$BTC up", "created_at": iso_time(NOW)}]
+    server.reddit = [*ODD[:-1], {"title": "Bitcoin up", "created_utc": NOW / 1000}]
+    server.reddit += [{"title": "Bitcoin", "created_utc": "soon"}]
+    server.transactions = [
+        *ODD,
+        transfer(1000 * 10**18),
+        {**transfer(0), "value": "many"},
+        {**transfer(0), "value": "9" * 400},
+        transfer(1000 * 10**18, timeStamp="9" * 30),
+    ]
+    token = {"contractAddress": LINK_CONTRACT.lower(), "tokenSymbol": "LINK"}
+    server.token_transfers = [
+        transfer(10**23, **token, tokenDecimal="18", hash="0xdef"),
+        transfer(10**23, **token, tokenDecimal="-9999999"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "malformed"),
+    [("CryptoPanic", 1, 7), ("NewsAPI", 1, 4), ("X", 1, 6), ("Reddit", 1, 6), ("Etherscan", 2, 10)],
+)
+async def test_a_malformed_item_is_left_out_alone_and_counted(
+    server: NewsServer, name: str, good: int, malformed: int
+) -> None:
+    one_good_among_odd(server)
+    poller = Poller([source(server, name)], (), time.monotonic)
+    found = await poller.poll()
+    assert len(found.articles) + len(found.transfers) == good
+    assert found.malformed == malformed
+    (state,) = poller.states
+    assert state.ok
+    assert state.detail == f"answers; {malformed} malformed items left out so far"
+
+
+async def test_an_entry_of_a_feed_with_an_impossible_time_is_left_out_alone(
+    server: NewsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.rss = [{"title": "Bitcoin up", "ms": NOW}, {"title": "Bitcoin down", "ms": NOW}]
+    read = feeds._entries
+
+    def with_a_wild_time(body: bytes) -> list[Any]:
+        first, second = read(body)
+        first["published_parsed"] = (10**9, 1, 1, 0, 0, 0, 0, 0, 0)
+        return [first, second]
+
+    monkeypatch.setattr(feeds, "_entries", with_a_wild_time)
+    found = await source(server, "Feed").fetch()
+    assert [one.title for one in found.articles] == ["Bitcoin down"]
+    assert found.malformed == 1
+
+
+async def test_a_source_of_which_nothing_is_understood_has_failed(server: NewsServer) -> None:
+    server.panic = [{"headline": "renamed"}, {"headline": "renamed too"}]
+    poller = Poller([source(server, "CryptoPanic")], (), time.monotonic)
+    await poller.poll()
+    assert not poller.states[0].ok
+    assert poller.states[0].detail == "CryptoPanic: none of its 2 items is understood"
 
 
 @pytest.mark.parametrize("broken", [500, "slow", "endless", "garbage", "moved"])

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from trading.model.news import NewsKind, sentiment_class
+from trading.model.news import MOST_SYMBOLS, NewsKind, sentiment_class
 from trading.news.duplicates import SeenBefore, article_id
 from trading.news.pipeline import NewsPipeline
 from trading.news.raw import RawArticle
@@ -36,6 +36,13 @@ def test_an_article_is_cleaned_matched_and_scored() -> None:
     assert article.symbols == ("SOLUSDT",)
     assert article.sentiment < -0.5
     assert article.relevance == 1.0
+
+
+def test_an_article_that_names_more_pairs_than_one_may_be_about_is_kept() -> None:
+    pairs = {f"C{number}USDT": f"C{number}" for number in range(10, 80)}
+    named = raw("Crypto market report", assets=tuple(pairs.values()))
+    (article,) = NewsPipeline(pairs, 24 * HOUR, 120_000).take([named], NOW)
+    assert len(article.symbols) == MOST_SYMBOLS
 
 
 def test_the_same_article_comes_once_however_often_it_is_fetched() -> None:

@@ -8,7 +8,7 @@ from trading.model.news import NewsKind
 from trading.news.config import CryptoPanicConfig
 from trading.news.fetcher import Fetcher
 from trading.news.raw import RawArticle
-from trading.news.sources.base import Found, Kind, time_of
+from trading.news.sources.base import Found, Kind, read_items, time_of
 
 
 class _Coin(msgspec.Struct):
@@ -30,7 +30,7 @@ class _Post(msgspec.Struct):
 
 
 class _Posts(msgspec.Struct):
-    results: list[_Post]
+    results: list[msgspec.Raw]
 
 
 class CryptoPanicSource:
@@ -53,17 +53,18 @@ class CryptoPanicSource:
         body = await self._fetcher.get(self._url, params=params)
         if body is None:
             return Found()
-        return Found(
-            articles=[
-                RawArticle(
-                    kind=NewsKind.NEWS,
-                    source=post.source.title if post.source and post.source.title else self.name,
-                    title=post.title,
-                    summary=post.description or "",
-                    url=post.url or "",
-                    published_at_ms=time_of(post.published_at),
-                    assets=tuple(coin.code for coin in (post.currencies or post.instruments or [])),
-                )
-                for post in self._fetcher.decode(body, _Posts).results
-            ]
+        rows = self._fetcher.decode(body, _Posts).results
+        articles, malformed = read_items(self.name, rows, self._article)
+        return Found(articles=articles, malformed=malformed)
+
+    def _article(self, row: msgspec.Raw) -> RawArticle:
+        post = msgspec.json.decode(row, type=_Post, strict=False)
+        return RawArticle(
+            kind=NewsKind.NEWS,
+            source=post.source.title if post.source and post.source.title else self.name,
+            title=post.title,
+            summary=post.description or "",
+            url=post.url or "",
+            published_at_ms=time_of(post.published_at),
+            assets=tuple(coin.code for coin in (post.currencies or post.instruments or [])),
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 import msgspec
@@ -16,10 +17,12 @@ from trading.errors import NewsSourceError
 from trading.model.news import LargeTransfer
 from trading.news.config import EtherscanConfig
 from trading.news.fetcher import Fetcher
-from trading.news.sources.base import Found, Kind
+from trading.news.sources.base import Found, Kind, read_items
 
 _ETH = "ETH"
 _ETH_DECIMALS = 18
+_MOST_DECIMALS = 77  # of a 256-bit number
+_LATEST_S = 4_102_444_800  # the year 2100
 _NOTHING_FOUND = "No transactions found"
 
 
@@ -62,15 +65,17 @@ class EtherscanSource:
     async def fetch(self) -> Found:
         """Raises NewsSourceError."""
         transfers: list[LargeTransfer] = []
+        malformed = 0
         for label, wallet in self._config.wallets.items():
             for action in ("txlist", "tokentx"):
-                for row in await self._rows(action, wallet):
-                    found = self._transfer(row, action, wallet, label)
-                    if found is not None:
-                        transfers.append(found)
-        return Found(transfers=transfers)
+                rows = await self._rows(action, wallet)
+                read = partial(self._transfer, action=action, wallet=wallet, label=label)
+                found, bad = read_items(self.name, rows, read)
+                transfers += found
+                malformed += bad
+        return Found(transfers=transfers, malformed=malformed)
 
-    async def _rows(self, action: str, wallet: str) -> list[_Transfer]:
+    async def _rows(self, action: str, wallet: str) -> list[msgspec.Raw]:
         params = {
             "chainid": str(self._config.chain_id),
             "module": "account",
@@ -90,22 +95,22 @@ class EtherscanSource:
                 return []
             # Its explanation may repeat the key.
             raise NewsSourceError(f"{self.name}: it says no ({answer.message[:40]!r})")
-        return self._fetcher.decode(bytes(answer.result), list[_Transfer])
+        return self._fetcher.decode(bytes(answer.result), list[msgspec.Raw])
 
     def _transfer(
-        self, row: _Transfer, action: str, wallet: str, label: str
+        self, item: msgspec.Raw, action: str, wallet: str, label: str
     ) -> LargeTransfer | None:
+        row = msgspec.json.decode(item, type=_Transfer, strict=False)
         if row.is_error != "0":
             return None
         asset = _ETH if action == "txlist" else self._contracts.get(row.contract.lower(), "")
         price = self._price_of(asset) if asset else None
         if price is None:
             return None
-        try:
-            decimals = _ETH_DECIMALS if action == "txlist" else int(row.decimals)
-            amount, time_ms = int(row.value) / 10**decimals, int(row.time_s) * 1000
-        except (ValueError, OverflowError):
-            raise NewsSourceError(f"{self.name}: a transfer is not understood") from None
+        decimals = _ETH_DECIMALS if action == "txlist" else int(row.decimals)
+        if not 0 <= decimals <= _MOST_DECIMALS or not 0 < int(row.time_s) < _LATEST_S:
+            raise ValueError("no transfer has so many decimals, or such a time")
+        amount, time_ms = int(row.value) / 10**decimals, int(row.time_s) * 1000
         if not math.isfinite(amount) or amount * price < self._config.min_notional_usd:
             return None
         is_in = row.to.lower() == wallet.lower()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import calendar
 import io
+from functools import partial
 from typing import Any
 
 import feedparser
@@ -13,7 +14,7 @@ from trading.model.news import NewsKind
 from trading.news.config import FeedConfig
 from trading.news.fetcher import Fetcher
 from trading.news.raw import RawArticle
-from trading.news.sources.base import Found, Kind
+from trading.news.sources.base import Found, Kind, read_items
 
 MOST_ENTRIES = 200
 PARSE_TIMEOUT_S = 10.0
@@ -37,7 +38,8 @@ class FeedSource:
             return Found()
         # Parsing takes as long as the author of the feed likes; the other sources go on.
         parsed = await asyncio.wait_for(asyncio.to_thread(_entries, body), PARSE_TIMEOUT_S)
-        return Found(articles=[_article(entry, self.name) for entry in parsed])
+        articles, malformed = read_items(self.name, parsed, partial(_article, source=self.name))
+        return Found(articles=articles, malformed=malformed)
 
 
 def _entries(body: bytes) -> list[Any]:

@@ -8,7 +8,7 @@ from trading.model.news import NewsKind
 from trading.news.config import NewsApiConfig
 from trading.news.fetcher import Fetcher
 from trading.news.raw import RawArticle
-from trading.news.sources.base import Found, Kind, time_of
+from trading.news.sources.base import Found, Kind, read_items, time_of
 
 
 class _Publisher(msgspec.Struct):
@@ -24,7 +24,7 @@ class _Item(msgspec.Struct):
 
 
 class _Answer(msgspec.Struct):
-    articles: list[_Item]
+    articles: list[msgspec.Raw]
 
 
 class NewsApiSource:
@@ -45,16 +45,17 @@ class NewsApiSource:
         )
         if body is None:
             return Found()
-        return Found(
-            articles=[
-                RawArticle(
-                    kind=NewsKind.NEWS,
-                    source=(item.source.name if item.source else None) or self.name,
-                    title=item.title or "",
-                    summary=item.description or "",
-                    url=item.url or "",
-                    published_at_ms=time_of(item.published_at),
-                )
-                for item in self._fetcher.decode(body, _Answer).articles
-            ]
+        rows = self._fetcher.decode(body, _Answer).articles
+        articles, malformed = read_items(self.name, rows, self._article)
+        return Found(articles=articles, malformed=malformed)
+
+    def _article(self, row: msgspec.Raw) -> RawArticle:
+        item = msgspec.json.decode(row, type=_Item, strict=False)
+        return RawArticle(
+            kind=NewsKind.NEWS,
+            source=(item.source.name if item.source else None) or self.name,
+            title=item.title or "",
+            summary=item.description or "",
+            url=item.url or "",
+            published_at_ms=time_of(item.published_at),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 import msgspec
 
@@ -10,7 +11,7 @@ from trading.model.news import NewsKind
 from trading.news.config import RedditConfig
 from trading.news.fetcher import Fetcher
 from trading.news.raw import RawArticle
-from trading.news.sources.base import Found, Kind
+from trading.news.sources.base import Found, Kind, read_items
 
 _RENEW_BEFORE_S = 120.0
 
@@ -32,7 +33,7 @@ class _Child(msgspec.Struct):
 
 
 class _Listing(msgspec.Struct):
-    children: list[_Child] = []
+    children: list[msgspec.Raw] = []
 
 
 class _Answer(msgspec.Struct):
@@ -58,6 +59,7 @@ class RedditSource:
         if time.monotonic() >= self._token_until_s:
             await self._renew()
         articles: list[RawArticle] = []
+        malformed = 0
         for name in self._config.subreddits:
             body = await self._fetcher.get(
                 f"{self._config.url}/r/{name}/new",
@@ -65,9 +67,11 @@ class RedditSource:
                 headers={"Authorization": f"Bearer {self._token}"},
             )
             if body is not None:
-                posts = self._fetcher.decode(body, _Answer).data.children
-                articles += [_article(child.data, name) for child in posts]
-        return Found(articles=articles)
+                rows = self._fetcher.decode(body, _Answer).data.children
+                found, bad = read_items(f"r/{name}", rows, partial(_article, subreddit=name))
+                articles += found
+                malformed += bad
+        return Found(articles=articles, malformed=malformed)
 
     async def _renew(self) -> None:
         body = await self._fetcher.post(
@@ -80,7 +84,8 @@ class RedditSource:
         self._token_until_s = time.monotonic() + token.expires_in - _RENEW_BEFORE_S
 
 
-def _article(post: _Post, subreddit: str) -> RawArticle:
+def _article(row: msgspec.Raw, subreddit: str) -> RawArticle:
+    post = msgspec.json.decode(row, type=_Child, strict=False).data
     return RawArticle(
         kind=NewsKind.SOCIAL,
         source=f"r/{subreddit}",

@@ -8,7 +8,7 @@ from trading.model.news import NewsKind
 from trading.news.config import XConfig
 from trading.news.fetcher import Fetcher
 from trading.news.raw import RawArticle
-from trading.news.sources.base import Found, Kind, time_of
+from trading.news.sources.base import Found, Kind, read_items, time_of
 
 _LONGEST_QUERY = 480  # 512 are allowed to the smallest plan
 
@@ -20,7 +20,7 @@ class _Post(msgspec.Struct):
 
 
 class _Answer(msgspec.Struct):
-    data: list[_Post] = []
+    data: list[msgspec.Raw] = []
 
 
 class XSource:
@@ -48,17 +48,18 @@ class XSource:
         )
         if body is None:
             return Found()
-        return Found(
-            articles=[
-                RawArticle(
-                    kind=NewsKind.SOCIAL,
-                    source=self.name,
-                    title=post.text,
-                    url=f"https://x.com/i/status/{post.id}" if post.id.isdigit() else "",
-                    published_at_ms=time_of(post.created_at),
-                )
-                for post in self._fetcher.decode(body, _Answer).data
-            ]
+        rows = self._fetcher.decode(body, _Answer).data
+        articles, malformed = read_items(self.name, rows, self._article)
+        return Found(articles=articles, malformed=malformed)
+
+    def _article(self, row: msgspec.Raw) -> RawArticle:
+        post = msgspec.json.decode(row, type=_Post, strict=False)
+        return RawArticle(
+            kind=NewsKind.SOCIAL,
+            source=self.name,
+            title=post.text,
+            url=f"https://x.com/i/status/{post.id}" if post.id.isdigit() else "",
+            published_at_ms=time_of(post.created_at),
         )
 
 

@@ -31,7 +31,7 @@ def create_llm(
         ConfigurationError: the settings do not describe a usable model.
     """
     settings = agent or AgentConfig()
-    choices = choose_models(config, environment, settings)
+    choices = choose_models(config, environment, settings, agent_name)
     if choices[0].is_rules:
         return RuleLLM(config.policy)
     if choices[0].recording is not None:

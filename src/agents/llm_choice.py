@@ -11,6 +11,7 @@ from trading.errors import ConfigurationError
 
 RULES_LABEL = "built-in rules (no model)"
 _OPENAI_URL = "https://api.openai.com/v1"
+_COMMON = "agents.llm"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class LlmChoice:
     api_key: str | None = field(default=None, repr=False)
     settings: ModelConfig = field(default_factory=ModelConfig, repr=False)
     recording: str | None = None  # the file that answers in the model's place
+    where: str = field(default=_COMMON, repr=False)  # the section that describes it
 
     @property
     def is_rules(self) -> bool:
@@ -36,8 +38,10 @@ class LlmChoice:
         return RULES_LABEL if self.is_rules else f"model {self.model}"
 
 
-def choose_llm(config: ModelConfig, environment: Mapping[str, str]) -> LlmChoice:
-    """Settle the provider of one model.
+def choose_llm(
+    config: ModelConfig, environment: Mapping[str, str], where: str = _COMMON
+) -> LlmChoice:
+    """Settle the provider of one model; ``where`` names its section in errors.
 
     Raises:
         ConfigurationError: the settings ask for a model that cannot be reached without more.
@@ -56,7 +60,7 @@ def choose_llm(config: ModelConfig, environment: Mapping[str, str]) -> LlmChoice
         case LlmProvider.OPENAI | LlmProvider.ANTHROPIC:
             if key is None:
                 raise ConfigurationError(
-                    f"agents.llm.provider={provider} needs a key in {variable}; set it, or set "
+                    f"{where}.provider = {provider} needs a key in {variable}; set it, or set "
                     "the provider to auto or rule"
                 )
             if provider is LlmProvider.OPENAI:
@@ -65,21 +69,24 @@ def choose_llm(config: ModelConfig, environment: Mapping[str, str]) -> LlmChoice
             url = url or environment.get("OPENAI_BASE_URL", "").strip() or None
             if url is None:
                 raise ConfigurationError(
-                    "agents.llm.provider=openai_compatible needs agents.llm.base_url or "
+                    f"{where}.provider = openai_compatible needs {where}.base_url or "
                     "OPENAI_BASE_URL"
                 )
             # Local servers often want no key; the client library insists on sending one.
             key = key or "none"
         case LlmProvider.CREWAI if "/" not in config.model:
             raise ConfigurationError(
-                f"agents.llm.model = {config.model!r}: provider crewai wants provider/model, such "
+                f"{where}.model = {config.model!r}: provider crewai wants provider/model, such "
                 "as gemini/gemini-2.5-flash"
             )
-    return LlmChoice(provider, config.model, url, key, config)
+    return LlmChoice(provider, config.model, url, key, config, where=where)
 
 
 def choose_models(
-    config: AgentsConfig, environment: Mapping[str, str], agent: AgentConfig | None = None
+    config: AgentsConfig,
+    environment: Mapping[str, str],
+    agent: AgentConfig | None = None,
+    agent_name: str = "",
 ) -> tuple[LlmChoice, ...]:
     """The models behind ``agent`` (None: the common ones) in the order they are asked.
 
@@ -89,25 +96,32 @@ def choose_models(
         ConfigurationError: as ``choose_llm``, for any of them.
     """
     first: ModelConfig = config.llm
+    where = _COMMON
     if agent is not None and agent.llm is not None:
-        first = agent.llm
+        first, where = agent.llm, f"agents.{agent_name or '<agent>'}.llm"
     elif agent is not None and agent.model is not None:
         first = config.llm.model_copy(update={"model": agent.model})
+        where = f"agents.{agent_name or '<agent>'}"
     recording = config.llm.recording
     if recording.mode is RecordingMode.REPLAY and first.provider is not LlmProvider.RULE:
         return (LlmChoice(first.provider, first.model, recording=recording.file),)
-    choice = choose_llm(first, environment)
+    choice = choose_llm(first, environment, where)
     if choice.is_rules:
         return (choice,)
-    return (choice, *(choose_llm(fallback, environment) for fallback in config.llm.fallbacks))
+    fallbacks = (
+        choose_llm(fallback, environment, f"{_COMMON}.fallbacks.{number}")
+        for number, fallback in enumerate(config.llm.fallbacks)
+    )
+    return (choice, *fallbacks)
 
 
-def check_models(config: AgentsConfig, environment: Mapping[str, str]) -> None:
-    """Settle the models of all agents that are switched on. Raises ConfigurationError."""
-    choose_models(config, environment)
-    for settings in agent_settings(config).values():
+def check_models(config: AgentsConfig, environment: Mapping[str, str]) -> list[LlmChoice]:
+    """The models of all agents that are switched on, each once. Raises ConfigurationError."""
+    choices = [*choose_models(config, environment)]
+    for name, settings in agent_settings(config).items():
         if settings.enabled:
-            choose_models(config, environment, settings)
+            choices += choose_models(config, environment, settings, name)
+    return list({(one.where, one.model): one for one in choices}.values())
 
 
 def agent_settings(config: AgentsConfig) -> dict[str, AgentConfig]:

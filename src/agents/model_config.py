@@ -5,8 +5,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from tools.reserved_variables import what_is_in
 from trading.model.base import ConfigModel
 
 
@@ -86,6 +87,13 @@ class ModelConfig(ConfigModel):
     output_usd_per_million: float | None = Field(
         default=None, ge=0, le=10_000, description="The same for output tokens."
     )
+
+    @field_validator("api_key_env")
+    @classmethod
+    def _is_no_key_of_another(cls, name: str | None) -> str | None:
+        if name is not None and (held := what_is_in(name)) is not None:
+            raise ValueError(f"{name} holds {held}, which must never be sent to a model")
+        return name
 
     @property
     def key_variable(self) -> str | None:

@@ -32,6 +32,8 @@ from trading.errors import ConfigurationError
 DEFAULT_PATH = Path("config/crewai_config.yaml")
 ENV_FILE = ".env"
 CHECKOUT = Path(__file__).resolve().parents[2]
+# What a server may be given like every other program, and the core needs, too.
+_OF_EVERY_PROCESS = frozenset({"HOME", "LANG", "LC_ALL", "PATH", "TMPDIR", "TZ"})
 SECRET_WORDS = ("key", "secret", "password", "token")
 
 
@@ -52,7 +54,7 @@ class LoadedConfig:
 
     def core_environment(self) -> dict[str, str]:
         """Environment for the core process: the venue's own key, and none of the models'."""
-        keys = key_variables(self.config.agents)
+        keys = self._workers_variables()
         channels = self.config.monitoring.notifications.channels
         return {
             **core_environment(self.environment, self.config.exchange.venue, keys),
@@ -60,9 +62,21 @@ class LoadedConfig:
         }
 
     def worker_environment(self) -> dict[str, str]:
-        """Environment for a crew worker: the models' keys, and nothing of the exchange's."""
-        keys = key_variables(self.config.agents)
+        """Environment for a crew worker: the models' keys, what MCP servers get, and nothing of
+        the exchange's."""
+        keys = self._workers_variables()
         return worker_environment(self.environment, self.base / ENV_FILE, keys)
+
+    def _workers_variables(self) -> frozenset[str]:
+        """Names of the variables that are the workers' business, not the core's."""
+        agents = self.config.agents
+        handed_on = {
+            name
+            for server in agents.mcp_servers
+            for name in server.env
+            if name not in _OF_EVERY_PROCESS
+        }
+        return key_variables(agents) | handed_on
 
     def news_environment(self) -> dict[str, str]:
         """Environment for the news process: a crew worker's and the sources' keys."""
@@ -136,7 +150,12 @@ def _absolute(config: AppConfig, base: Path) -> AppConfig:
     api = config.api.model_copy(
         update={"runtime_directory": str(base / config.api.runtime_directory)}
     )
-    return config.model_copy(update={"storage": storage, "api": api})
+    llm = config.agents.llm
+    if llm.recording.file is not None:
+        file = str(base / llm.recording.file)
+        llm = llm.model_copy(update={"recording": llm.recording.model_copy(update={"file": file})})
+    agents = config.agents.model_copy(update={"llm": llm})
+    return config.model_copy(update={"storage": storage, "api": api, "agents": agents})
 
 
 def _problem(problem: Any, file: Path, document: YamlDocument, origins: Mapping[str, str]) -> str:

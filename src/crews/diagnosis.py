@@ -123,11 +123,12 @@ def _check_redis(loaded: LoadedConfig) -> list[Check]:
 def _check_model(loaded: LoadedConfig) -> list[Check]:
     if not loaded.config.crews.enabled:
         return [Check("language model", Level.OK, "not used: crews.enabled is false")]
-    from agents.llm_choice import check_models, choose_models
+    from agents.llm_choice import choose_models
+    from crews.model_preflight import require_usable_models
 
     agents, environment = loaded.config.agents, loaded.worker_environment()
     try:
-        check_models(agents, environment)
+        require_usable_models(agents, environment)
         choices = choose_models(agents, environment)
     except SpikeguardError as error:
         return [Check("language model", Level.FAIL, str(error))]

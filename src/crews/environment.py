@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from agents.model_config import USUAL_KEYS, LlmProvider
+from tools.reserved_variables import what_is_in
 from trading.errors import ConfigurationError
 from trading.news.config import KEY_NAMES
 
@@ -161,7 +162,7 @@ def core_environment(
 ) -> dict[str, str]:
     """Variables for the core process: the venue's own key, and none of the models'.
 
-    ``model_keys`` are the names of the variables that hold the models' keys.
+    ``model_keys`` are the names of the variables that are the workers' business alone.
     """
     result = {
         name: value
@@ -197,7 +198,8 @@ def worker_environment(
 ) -> dict[str, str]:
     """Variables for a crew worker: the models' keys, and nothing of the exchange's.
 
-    ``model_keys`` of other names than OPENAI_API_KEY are looked up in ``env_file`` too.
+    ``model_keys`` are the names of variables that hold models' keys or that MCP servers get; those
+    of other names than OPENAI_API_KEY are looked up in ``env_file`` too.
     """
     result = {
         name: value
@@ -209,7 +211,7 @@ def worker_environment(
         result["OPENAI_API_KEY"] = environment.OPENAI_API_KEY.get_secret_value()
     in_file = _names_in(env_file) if env_file else {}
     for name in model_keys:
-        if not result.get(name) and (key := in_file.get(name)):
+        if not result.get(name) and (key := in_file.get(name)) and what_is_in(name) is None:
             result[name] = key
     if environment.OPENAI_BASE_URL is not None:
         result["OPENAI_BASE_URL"] = environment.OPENAI_BASE_URL

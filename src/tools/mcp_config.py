@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from tools.reserved_variables import what_is_in
 from trading.model.base import ConfigModel
 
 # Not the executor, which has the order tool, and not those that size a trade or halt trading: what
@@ -30,8 +31,9 @@ class McpServerConfig(ConfigModel):
     env: tuple[Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{0,63}$")], ...] = Field(
         default=(),
         max_length=20,
-        description="Names of the variables that are handed on to the program; none else are, and "
-        "never one of the exchange's.",
+        description="Names of the variables, of the environment or of .env, that are handed on to "
+        "the program; none else are, and never a key of the exchange, of Redis, of notifications "
+        "or of a news source.",
     )
     tools: tuple[str, ...] = Field(
         default=(), max_length=50, description="Its tools to attach; empty: all that may be."
@@ -52,6 +54,9 @@ class McpServerConfig(ConfigModel):
     def _one_way_to_reach_it(self) -> Self:
         if (self.command is None) == (self.url is None):
             raise ValueError(f"MCP server {self.name} needs a command or a url, and not both")
-        if any(name.startswith("BINANCE_") for name in self.env):
-            raise ValueError(f"MCP server {self.name} must not get the exchange's keys")
+        for name in self.env:
+            if (held := what_is_in(name)) is not None:
+                raise ValueError(
+                    f"MCP server {self.name}: env = {name}, which holds {held}, is not handed on"
+                )
         return self

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr
@@ -23,6 +23,7 @@ from trading.api.client import TradingClient
 from trading.errors import CrewError
 from trading.model.breaker import BreakerSnapshot
 from trading.model.outside_text import clean
+from trading.node.logs import SHORTEST_SECRET
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ class ForeignTool(TradingTool):
 
     tool_class: ClassVar[ToolClass] = ToolClass.READ
 
-    _inner: BaseTool = PrivateAttr()
+    _found: FoundTool = PrivateAttr()
 
     def __init__(
         self, client: TradingClient, agent_name: str | None, found: FoundTool, name: str
@@ -44,17 +45,20 @@ class ForeignTool(TradingTool):
             client,
             agent_name,
             name=name,
-            description=clean(found.description, DESCRIPTION_LENGTH),
+            description=clean(found.without_secrets(found.description), DESCRIPTION_LENGTH),
             args_schema=found.arguments,
         )
-        self._inner = found.inner
+        self._found = found
 
     def perform(self, arguments: BaseModel, snapshot: BreakerSnapshot) -> dict[str, Any]:
         try:
-            answer = self._inner._run(**arguments.model_dump(exclude_unset=True))
+            answer = self._found.inner._run(**arguments.model_dump(exclude_unset=True))
         except Exception as error:  # whatever server or transport raise is told to the agent
             raise CrewError(f"{self.name}: {type(error).__name__}") from error
-        return {"note": DATA_NOTE, "answer": clean(str(answer), ANSWER_LENGTH)}
+        return {
+            "note": DATA_NOTE,
+            "answer": clean(self._found.without_secrets(str(answer)), ANSWER_LENGTH),
+        }
 
 
 class RiskyForeignTool(ForeignTool):
@@ -71,6 +75,13 @@ class FoundTool:
     description: str
     arguments: type[BaseModel]
     is_reading: bool
+    secrets: tuple[str, ...] = field(default=(), repr=False)  # what its server was handed
+
+    def without_secrets(self, text: str) -> str:
+        """``text`` of the server, which may repeat what it was handed."""
+        for secret in self.secrets:
+            text = text.replace(secret, "***")
+        return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +138,10 @@ def _connect(
     from mcp import StdioServerParameters
 
     parameters: Any
+    handed_on = {name: environment[name] for name in config.env if name in environment}
+    long_enough = {value for value in handed_on.values() if len(value) >= SHORTEST_SECRET}
+    secrets = tuple(sorted(long_enough, key=len, reverse=True))
     if config.command is not None:
-        handed_on = {name: environment[name] for name in config.env if name in environment}
         parameters = StdioServerParameters(
             command=config.command, args=list(config.args), env=handed_on or None
         )
@@ -142,7 +155,11 @@ def _connect(
         is_wanted = not config.tools or tool.name in config.tools
         if is_wanted and (is_reading or not config.read_only):
             found[inner.name] = FoundTool(
-                inner, tool.description or inner.name, _strict(inner.args_schema), is_reading
+                inner,
+                tool.description or inner.name,
+                _strict(inner.args_schema),
+                is_reading,
+                secrets,
             )
     return adapter, found
 

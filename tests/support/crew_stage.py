@@ -128,9 +128,9 @@ class Stage:
         epoch = self.core.worker.breaker_snapshot().epoch
         return SpikeClaim(spike=spike, deadline_ms=now_ms + run_ms, epoch=epoch, now_ms=now_ms)
 
-    def crew(self, client: TradingClient | None = None, **executor: Any) -> SpikeTradingCrew:
-        """The product's crew on the scripted model; ``executor`` goes to the executor's agent."""
-        agents = AgentsConfig(
+    def agents(self) -> AgentsConfig:
+        """All of them on the scripted model."""
+        return AgentsConfig(
             llm=LlmConfig(
                 provider=LlmProvider.OPENAI_COMPATIBLE,
                 model="scripted",
@@ -139,6 +139,10 @@ class Stage:
             ),
             policy=RulePolicyConfig(max_pump_and_dump_likelihood=1.0),
         )
+
+    def crew(self, client: TradingClient | None = None, **executor: Any) -> SpikeTradingCrew:
+        """The product's crew on the scripted model; ``executor`` goes to the executor's agent."""
+        agents = self.agents()
         changed = agents.strategy_executor.model_copy(update=executor)
         crew = SpikeTradingCrew(
             client or self.core.worker,
@@ -201,12 +205,13 @@ class Stage:
 
 
 @contextmanager
-def crew_stage(folder: Path) -> Iterator[Stage]:
-    """Start everything, yield, stop."""
+def crew_stage(folder: Path, **changes: Any) -> Iterator[Stage]:
+    """Start everything, yield, stop. ``changes`` are settings as for ``isolated_config``."""
     settings = {
         "risk__max_orders_per_minute": 1_000,
         "risk__max_concurrent_positions": 20,
         **{f"risk__{name}": value for name, value in UNHURRIED.items()},
     }
-    with core_in_process(folder, PRICES, **settings) as core, OpenAiServer() as model:
+    settings |= changes
+    with core_in_process(folder, dict(PRICES), **settings) as core, OpenAiServer() as model:
         yield Stage(core, model)

@@ -23,6 +23,12 @@ def variables() -> str:
     return " ".join(sorted(os.environ))
 
 
+@server.tool(annotations=ToolAnnotations(readOnlyHint=True))
+def chatty() -> str:
+    """Tells what it should keep to itself."""
+    return f"my token is {os.environ.get('MY_TOKEN')}, and that is that"
+
+
 @server.tool()
 def write(path: str) -> str:
     """Changes something, and says so in its own way: with no mark at all."""

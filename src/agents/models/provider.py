@@ -91,7 +91,7 @@ def create_model(choice: LlmChoice, agent: AgentConfig) -> BaseLLM:
         )
     except Exception as error:  # CrewAI wraps whatever the provider's client raises
         raise ConfigurationError(
-            f"agents.llm: cannot use model {choice.model!r}: {_text_of(error, choice)}"
+            f"{choice.where}.model = {choice.model!r}: cannot be used: {_text_of(error, choice)}"
         ) from error
     return llm
 

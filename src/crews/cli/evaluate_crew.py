@@ -39,7 +39,7 @@ def crew(
     table.add_column("")
     for figures in found["recordings"]:
         table.add_column(Path(figures["recording"]).name, justify="right")
-    for name in list(found["recordings"][0])[1:]:
+    for name in [one for one in found["recordings"][0] if one not in ("recording", "by_crew")]:
         values = (figures[name] for figures in found["recordings"])
         table.add_row(
             name.replace("_", " "),
@@ -49,6 +49,22 @@ def crew(
             ),
         )
     show(table)
+    shares = Table("recording", "crew", "agent", title="Model calls by crew and agent")
+    for column in ("calls", "tokens", "USD", "median ms"):
+        shares.add_column(column, justify="right")
+    for figures in found["recordings"]:
+        for crew_name, used in figures["by_crew"].items():
+            for agent, own in [("all", used), *used["agents"].items()]:
+                shares.add_row(
+                    Path(figures["recording"]).name,
+                    crew_name,
+                    agent,
+                    str(own["model_calls"]),
+                    str(own["tokens"]),
+                    f"{own['usd']:.6f}",
+                    f"{own['median_call_ms']:.1f}",
+                )
+    show(shares)
     for other in found["against_the_first"]:
         changed = ", ".join(other["prompts_changed"]) or "none"
         show(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from agents.models.recording import read_lines
 from trading.errors import ConfigurationError
 
 _MICRO = 1_000_000
+_SPIKE_CREW = "spike_trading"  # a recording holds the guardian's and the reviews' answers, too
 
 
 def evaluate_recordings(paths: list[Path]) -> dict[str, Any]:
@@ -33,6 +35,7 @@ class _Recording:
         try:
             self.runs = {line["spike"]["id"]: line for line in lines if line["kind"] == "run"}
             self.replies = [line for line in lines if line["kind"] == "reply"]
+            self.by_crew = _by_crew(self.replies)
             self.outcomes = {
                 line["spike_id"]: line["pnl_pct"] for line in lines if line["kind"] == "outcome"
             }
@@ -45,11 +48,12 @@ class _Recording:
         runs = list(self.runs.values())
         statuses = Counter(run["status"] for run in runs)
         results = list(self.outcomes.values())
-        calls, spike_runs = len(self.replies), len(runs)
-        durations = sorted(reply["duration_ms"] for reply in self.replies)
+        spike_runs = len(runs)
+        asked = [reply for reply in self.replies if reply["crew"] == _SPIKE_CREW]
+        own = _usage(asked)
         return {
             "recording": str(self.path),
-            "models": sorted({reply["model"] for reply in self.replies}),
+            "models": sorted({reply["model"] for reply in asked}),
             "prompt_versions": sorted({run["prompt_version"] for run in runs}),
             "runs": spike_runs,
             "traded": statuses["traded"],
@@ -58,15 +62,41 @@ class _Recording:
             "failed": statuses["failed"],
             "runs_with_a_refused_claim": sum(bool(run["refused"]) for run in runs),
             "runs_that_abstained_over_a_claim": sum(bool(run["rejected"]) for run in runs),
-            "model_calls": calls,
-            "median_call_ms": round(durations[len(durations) // 2], 1) if durations else None,
+            "model_calls": own["model_calls"],
+            "median_call_ms": own["median_call_ms"],
             "tokens_per_run": round(sum(run["tokens"] for run in runs) / spike_runs, 1),
             "usd_per_run": round(
                 sum(run["cost_micro_usd"] for run in runs) / spike_runs / _MICRO, 6
             ),
             "trades_closed": len(results),
             "mean_pnl_pct": round(sum(results) / len(results), 4) if results else None,
+            "by_crew": self.by_crew,
         }
+
+
+def _by_crew(replies: list[dict[str, Any]]) -> dict[str, Any]:
+    """What each crew used, and each of its agents. Raises KeyError."""
+    crews: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    for reply in replies:
+        agents = crews.setdefault(reply["crew"], {})
+        agents.setdefault(reply["agent_name"], []).append(reply)
+    return {
+        crew: {
+            **_usage([reply for own in agents.values() for reply in own]),
+            "agents": {agent: _usage(own) for agent, own in sorted(agents.items())},
+        }
+        for crew, agents in sorted(crews.items())
+    }
+
+
+def _usage(replies: list[dict[str, Any]]) -> dict[str, Any]:
+    durations = [reply["duration_ms"] for reply in replies]
+    return {
+        "model_calls": len(replies),
+        "tokens": sum(reply["input_tokens"] + reply["output_tokens"] for reply in replies),
+        "usd": round(sum(reply["cost_micro_usd"] for reply in replies) / _MICRO, 6),
+        "median_call_ms": round(median(durations), 1) if durations else None,
+    }
 
 
 def _compare(first: _Recording, other: _Recording) -> dict[str, Any]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from agents.llm_choice import check_models
 from crews.config_loader import LoadedConfig
+from crews.model_preflight import require_usable_models, require_usable_sentiment
 from crews.preflight import require_permission_to_trade, store_was_used
 from trading.clock import SystemClock
 from trading.errors import ConfigurationError, StoreMissingError
@@ -18,7 +18,7 @@ def check_before_start(loaded: LoadedConfig) -> None:
 
     Raises:
         ConfigurationError: a second instance, real money without confirmation, no key, or a model
-            that cannot be reached without more settings.
+            or recording that cannot be used as configured.
         StoreMissingError: a real venue without a store, or a store that has disappeared.
     """
     config = loaded.config
@@ -29,8 +29,10 @@ def check_before_start(loaded: LoadedConfig) -> None:
             f"(venue {running.venue}); stop it first"
         )
     require_permission_to_trade(loaded)
-    if config.crews.enabled:  # else its workers would die at every start, and nobody would trade
-        check_models(config.agents, loaded.worker_environment())
+    if config.crews.enabled:
+        require_usable_models(config.agents, loaded.worker_environment())
+    if config.news.is_read_beside(config.exchange.venue):
+        require_usable_sentiment(config.news, config.agents, loaded.news_environment())
     _check_store(loaded)
 
 

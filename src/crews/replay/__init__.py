@@ -74,12 +74,12 @@ def _replay(
     """Both passes; ``store`` keeps that with the breaker, and the other's equity beside it."""
     from crews.replay.driver import ReplayPass
 
+    first = ReplayPass(loaded, source, options, breaker_enabled=True, store=store)
+    first.require_usable_models()
     # The passes share nothing, so the second runs beside the first, in a process of its own.
     with ProcessPoolExecutor(1, get_context("spawn"), initializer=_without_log) as beside:
         without = beside.submit(ReplayPass(loaded, source, options, breaker_enabled=False).run)
-        halting = ReplayPass(loaded, source, options, breaker_enabled=True, store=store).run(
-            show_progress=True
-        )
+        halting = first.run(show_progress=True)
         free = without.result()
     tally = halting.tally
     cents = Decimal("0.00000001")

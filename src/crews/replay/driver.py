@@ -16,6 +16,7 @@ from agents.llm_choice import choose_models
 from agents.model_config import LlmProvider, RecordingConfig, RecordingMode
 from crews.config import AppConfig
 from crews.config_loader import LoadedConfig
+from crews.model_preflight import require_usable_models
 from crews.node_settings import node_config
 from crews.replay.options import ReplayOptions
 from crews.replay.world import Tally, World
@@ -88,6 +89,11 @@ class ReplayPass:
         self._next_assessment_ms = 0
         self._reviewed = 0
         self._assessed: tuple[BreakerStatus, int, int] | None = None
+
+    def require_usable_models(self) -> None:
+        """Raises ConfigurationError."""
+        if self._config.crews.enabled:
+            require_usable_models(self._config.agents, self._environment)
 
     def run(self, *, show_progress: bool = False) -> PassResult:
         """Play the whole source, with a bar on standard error if asked and a person is there.

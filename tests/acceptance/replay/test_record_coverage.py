@@ -30,7 +30,7 @@ UNKNOWABLE = {
 
 @needs_data
 @pytest.mark.long
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(900)
 def test_after_a_replayed_crash_day_every_column_that_can_be_known_is_filled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

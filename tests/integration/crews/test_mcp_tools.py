@@ -18,7 +18,7 @@ from tools.mcp_tools import ANSWER_LENGTH, foreign_tools, mcp_servers
 from tools.run_context import RunContext, run_scope
 
 SERVER = Path(__file__).resolve().parents[2] / "support" / "mcp_server.py"
-ENVIRONMENT = {"MY_TOKEN": "planted", "OPENAI_API_KEY": "planted", "PATH": "/usr/bin"}
+ENVIRONMENT = {"MY_TOKEN": "planted-token", "OPENAI_API_KEY": "planted", "PATH": "/usr/bin"}
 
 
 def config(**fields: Any) -> McpServerConfig:
@@ -44,7 +44,7 @@ Tools = tuple[MemoryTradingClient, dict[str, TradingTool]]
 
 def test_only_tools_that_say_they_read_are_attached_by_default(tools: Tools) -> None:
     own = {name for name in tools[1] if name.startswith("own_")}
-    assert own == {"own_lookup", "own_variables", "own_broken"}
+    assert own == {"own_lookup", "own_variables", "own_broken", "own_chatty"}
     assert {tools[1][name].tool_class for name in own} == {ToolClass.READ}
 
 
@@ -100,6 +100,13 @@ def test_the_server_gets_the_variables_it_was_promised_and_no_other(tools: Tools
     assert "OPENAI_API_KEY" not in names
 
 
+def test_what_a_server_was_handed_is_in_no_answer_and_no_row(tools: Tools) -> None:
+    client, found = tools
+    answer = json.loads(found["own_chatty"].run())
+    assert answer["answer"] == "my token is ***, and that is that"
+    assert "planted-token" not in str(client.executions)
+
+
 def test_no_other_agent_gets_its_tools(tools: Tools) -> None:
     for agent in ("strategy_executor", "risk_assessor", "market_guardian", "market_scanner"):
         assert foreign_tools(tools[0], agent) == []
@@ -113,6 +120,7 @@ def test_no_other_agent_gets_its_tools(tools: Tools) -> None:
         {"command": None},
         {"url": "http://127.0.0.1:1/mcp"},
         {"env": ("BINANCE_API_KEY",)},
+        {"env": ("REDIS_PASSWORD",)},
         {"name": "Own Server"},
     ],
 )

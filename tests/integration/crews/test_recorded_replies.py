@@ -13,8 +13,9 @@ from openai_server import OpenAiServer, rules_brain, task_of
 from agents.config import AgentsConfig, LlmConfig, LlmProvider
 from agents.llm import create_llm
 from agents.model_config import RecordingConfig, RecordingMode
-from crews.crew_config import SpikeCrewConfig
+from crews.crew_config import GuardianCrewConfig, SpikeCrewConfig
 from crews.evaluation.crew import evaluate_recordings
+from crews.guardian.crew import GuardianCrew
 from crews.spike_trading.crew import SpikeTradingCrew
 from trading.errors import ConfigurationError
 from trading.model.decision import SpikeRunReport, SpikeRunStatus
@@ -86,6 +87,32 @@ def test_a_file_that_is_no_recording_stops_the_start(tmp_path: Path, content: st
     recording = RecordingConfig(mode=RecordingMode.REPLAY, file=str(file))
     with pytest.raises(ConfigurationError, match=str(file)):
         create_llm(AgentsConfig(llm=LlmConfig(recording=recording)), {})
+
+
+def test_a_crews_figures_hold_no_call_of_another_crew(tmp_path: Path) -> None:
+    file = tmp_path / "model.jsonl"
+    with OpenAiServer(brain=rules_brain) as server:
+        crew = crew_on(MemoryTradingClient(), file, RecordingMode.RECORD, server.url)
+        crew.run(make_claim())
+        alone = evaluate_recordings([file])["recordings"][0]
+        recording = RecordingConfig(mode=RecordingMode.RECORD, file=str(file))
+        llm = {
+            "provider": LlmProvider.OPENAI_COMPATIBLE,
+            "base_url": server.url,
+            "model": "guard",
+            "recording": recording,
+        }
+        agents = AgentsConfig(llm=LlmConfig.model_validate(llm))
+        guardian = GuardianCrew(MemoryTradingClient(), agents, GuardianCrewConfig(), environment={})
+        guardian.assess("regular")
+    found = evaluate_recordings([file])["recordings"][0]
+    by_crew, guarded = found.pop("by_crew"), alone.pop("by_crew")
+    assert found == alone
+    assert by_crew.pop("guardian")["agents"].keys() == {"market_guardian"}
+    assert by_crew == guarded
+    agents_of_spikes = by_crew["spike_trading"].pop("agents")
+    assert sum(own["model_calls"] for own in agents_of_spikes.values()) == 8
+    assert by_crew["spike_trading"]["tokens"] == found["tokens_per_run"]
 
 
 def test_two_recordings_are_compared_on_the_spikes_they_share(tmp_path: Path) -> None:

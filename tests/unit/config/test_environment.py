@@ -168,6 +168,31 @@ def test_each_process_gets_only_its_own_secrets(
     assert not [name for name in core_environment(environment, "sim") if "BINANCE" in name]
 
 
+def test_what_mcp_servers_are_promised_reaches_the_workers_alone_from_the_env_file_too(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / ".env").write_text("RESEARCH_TOKEN=stored\nOTHER_TOKEN=overruled\nUNNAMED=x\n")
+    monkeypatch.setenv("OTHER_TOKEN", "set")
+    (folder / "config").mkdir()
+    server = "{name: own, command: own, env: [RESEARCH_TOKEN, OTHER_TOKEN, PATH]}"
+    file = folder / "config/crewai_config.yaml"
+    file.write_text(f"agents: {{mcp_servers: [{server}]}}")
+    loaded = load_config()
+    core, worker = loaded.core_environment(), loaded.worker_environment()
+    assert (worker["RESEARCH_TOKEN"], worker["OTHER_TOKEN"]) == ("stored", "set")
+    assert "UNNAMED" not in worker
+    assert not {"RESEARCH_TOKEN", "OTHER_TOKEN"} & set(core)
+    assert "PATH" in core
+
+
+def test_a_recording_is_found_beside_the_configuration(folder: Path) -> None:
+    (folder / "config").mkdir()
+    file = folder / "config/crewai_config.yaml"
+    file.write_text("agents: {llm: {recording: {mode: replay, file: data/model.jsonl}}}")
+    recording = load_config().config.agents.llm.recording
+    assert recording.file == str(folder / "data/model.jsonl")
+
+
 def test_notification_addresses_go_to_the_core_alone_from_the_environment_and_from_env_file(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

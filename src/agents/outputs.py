@@ -91,13 +91,13 @@ class RiskEvaluation(AgentOutput):
 
 
 class ExecutionDecision(AgentOutput):
-    """The executor's: entered through its tool, or abstained."""
+    """The executor's: entered through its tool, asked for a person's approval, or abstained."""
 
     task: Literal["execution"] = "execution"
     symbol: str
-    action: Literal["enter", "abstain"]
+    action: Literal["enter", "await_approval", "abstain"]
     client_order_id: str | None = Field(
-        default=None, description="As place_entry_order answered; null when abstaining."
+        default=None, description="As place_entry_order answered; null where there is no order yet."
     )
 
     @property

@@ -62,6 +62,8 @@ class GuardianLoop(WorkerLoop):
     _problem = ""  # why the latest assessment failed
 
     def warm_up(self) -> None:
+        if not self._agents.market_guardian.enabled:
+            return  # not even built: its model may be one that cannot be
         self._crew = GuardianCrew(
             self._client,
             self._agents,
@@ -133,7 +135,7 @@ class SpikeLoop(WorkerLoop):
         self._scheduler.warm_up()
 
     def run(self) -> None:
-        if self._crews.post_trade.enabled:
+        if self._crews.post_trade.enabled and self._agents.risk_assessor.enabled:
             threading.Thread(target=self._look_back, name="post-trade", daemon=True).start()
         self._scheduler.run()
 

@@ -80,6 +80,13 @@ class ApprovalRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class ApprovalEnded:
+    """It was approved, and has its result; or refused; or nobody decided in time."""
+
+    approval: Approval
+
+
+@dataclass(frozen=True, slots=True)
 class LiquidationEnded:
     """An operator's liquidation is over, one way or the other."""
 
@@ -102,6 +109,7 @@ Event = (
     | PositionChanged
     | EntryRefused
     | ApprovalRequested
+    | ApprovalEnded
     | LiquidationEnded
     | EquityMeasured
 )

@@ -188,6 +188,13 @@ def execution(view: TaskView, policy: RulePolicyConfig) -> Step:
         return [ToolCall("place_entry_order", arguments)]
     if not order["ok"] or order["outcome"] == "refused":
         return abstain(f"the order was refused: {_refused(order)}")
+    if order["outcome"] == "awaiting_approval":
+        return ExecutionDecision(
+            symbol=spike["symbol"],
+            action="await_approval",
+            confidence=spike["confidence"],
+            reasoning=explain(order["reason"]),
+        )
     return ExecutionDecision(
         symbol=spike["symbol"],
         action="enter",

@@ -57,6 +57,7 @@ class _Recording:
             "prompt_versions": sorted({run["prompt_version"] for run in runs}),
             "runs": spike_runs,
             "traded": statuses["traded"],
+            "awaiting_approval": statuses["awaiting_approval"],
             "skipped": statuses["skipped"],
             "aborted": statuses["aborted"],
             "failed": statuses["failed"],

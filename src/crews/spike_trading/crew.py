@@ -20,7 +20,7 @@ from crews.spike_trading import tasks as spike_tasks
 from crews.spike_trading.outside import TOOLS as OUTSIDE_TOOLS
 from crews.spike_trading.outside import gather_outside
 from crews.spike_trading.tasks import OWNERS
-from crews.spike_trading.validation import entry_result, objection
+from crews.spike_trading.validation import approval_wanted, entry_result, objection
 from tools.analysis_tools import window_for
 from tools.base import TradingTool
 from tools.circuit_breaker_tools import breaker_fields
@@ -111,6 +111,8 @@ class SpikeTradingCrew:
             if (sent := entry_result(context)) is not None:
                 # What left, left: an abort or a garbled answer afterwards does not undo it.
                 status, reason = SpikeRunStatus.TRADED, f"order {sent['client_order_id']}"
+            elif (wanted := approval_wanted(context)) is not None:
+                status, reason = SpikeRunStatus.AWAITING_APPROVAL, wanted["reason"]
             if self._recorder is not None:
                 self._recorder.run(
                     spike=spike.model_dump(mode="json", include=_RECORDED_OF_SPIKE),

@@ -103,8 +103,13 @@ def check_execution(output: ExecutionDecision, run: RunContext, spike: Spike) ->
         problems.append("claims an entry that no tool confirmed")
     if output.action == "enter" and sent and output.client_order_id != sent["client_order_id"]:
         problems.append(f"claims order {output.client_order_id}, sent {sent['client_order_id']}")
-    if output.action == "abstain" and sent is not None:
-        problems.append(f"claims to have abstained, but sent {sent['client_order_id']}")
+    if output.action != "enter" and sent is not None:
+        problems.append(f"claims {output.action}, but sent {sent['client_order_id']}")
+    waits = approval_wanted(run) is not None
+    if output.action == "await_approval" and not waits:
+        problems.append("claims to wait for an approval that nobody was asked for")
+    if output.action == "abstain" and waits:
+        problems.append("claims to have abstained, but its entry waits for a person's approval")
     return problems
 
 
@@ -128,6 +133,13 @@ def entry_result(run: RunContext) -> dict[str, Any] | None:
     """The core's answer to this run's entry, if it left or may have left."""
     result = run.last("place_entry_order")
     return result if result is not None and result["outcome"] in ("accepted", "unknown") else None
+
+
+def approval_wanted(run: RunContext) -> dict[str, Any] | None:
+    """The core's answer to this run's entry, if a person has to approve it first."""
+    result = run.last("place_entry_order")
+    waits = result is not None and result["outcome"] == "awaiting_approval"
+    return result if waits else None
 
 
 def objection(output: AgentOutput, policy: RulePolicyConfig, spike: Spike) -> str | None:

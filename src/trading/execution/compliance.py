@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from trading.clock import DAY_MS, Clock
 from trading.errors import DecisionRejectedError, OrderNotFoundError, RiskLimitError
-from trading.events import ApprovalRequested, EventBus
+from trading.events import ApprovalEnded, ApprovalRequested, EventBus
 from trading.execution.account import AccountBook
 from trading.execution.controls import OperatingControls
 from trading.execution.journal import Journal
@@ -157,7 +157,10 @@ class ComplianceDesk:
         return self._decide(approval_id, ApprovalStatus.REFUSED, reason)
 
     def note_result(self, approval_id: int, result: ProposalResult) -> Approval:
-        return self._journal.approvals.note_result(approval_id, result)
+        """What became of an approved entry."""
+        approval = self._journal.approvals.note_result(approval_id, result)
+        self._bus.publish(ApprovalEnded(approval))
+        return approval
 
     def latest(self, limit: int) -> tuple[Approval, ...]:
         """Newest first."""
@@ -196,6 +199,8 @@ class ComplianceDesk:
             approval_id, status, reason, self._clock.now_ms(), actor=actor.value
         )
         self._pending.pop(approval_id, None)
+        if status is not ApprovalStatus.APPROVED:  # that one ends with its result
+            self._bus.publish(ApprovalEnded(decided))
         return decided
 
     def _require(self, approval_id: int) -> Approval:

@@ -112,6 +112,7 @@ class ToolExecution(ValueModel):
 
 class SpikeRunStatus(StrEnum):
     TRADED = "traded"
+    AWAITING_APPROVAL = "awaiting_approval"  # its entry waits for a person
     SKIPPED = "skipped"
     ABORTED = "aborted"  # the breaker tripped, or the deadline passed
     FAILED = "failed"

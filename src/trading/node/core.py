@@ -71,7 +71,6 @@ class TradingCore:
             execution=parts.execution,
             orders=parts.orders,
             audit=parts.audit,
-            records=parts.records,
             board=parts.board,
             clock=parts.clock,
         )

@@ -13,7 +13,6 @@ from trading.api.schemas import (
 )
 from trading.clock import Clock
 from trading.execution.service import ExecutionService
-from trading.model.decision import ProposalOutcome
 from trading.model.operations import (
     AGENT_PREFIX,
     ENTRIES,
@@ -22,11 +21,9 @@ from trading.model.operations import (
     CancelledOrders,
     LiquidationReport,
 )
-from trading.model.spike import SpikeStatus
 from trading.node.audit import CoreAudit
 from trading.node.board import Board
 from trading.node.order_thread import OrderLoop
-from trading.node.records import Records
 
 
 class Operations:
@@ -38,14 +35,12 @@ class Operations:
         execution: ExecutionService,
         orders: OrderLoop,
         audit: CoreAudit,
-        records: Records,
         board: Board,
         clock: Clock,
     ) -> None:
         self._orders = orders
         self._desk = execution.operations
         self._audit = audit
-        self._records = records
         self._board = board
         self._clock = clock
 
@@ -82,10 +77,6 @@ class Operations:
     async def approve(self, approval_id: int, command: ResumeCommand) -> Approval:
         approval = await self._orders.call(self._desk.approve(approval_id, command.reason))
         self._note(f"approval {approval_id} given", command.reason)
-        result = approval.result
-        if result is not None and result.outcome is not ProposalOutcome.REFUSED:
-            note = f"approved by the operator: order {result.client_order_id}"
-            self._mark_traded(approval.proposal.spike_id, note)
         return approval
 
     async def refuse(self, approval_id: int, command: OperatorCommand) -> Approval:
@@ -105,13 +96,6 @@ class Operations:
 
         changed = await self._orders.call(all_of_them())
         return ControlResult(changed=changed, controls=self._desk.controls())
-
-    def _mark_traded(self, spike_id: str, note: str) -> None:
-        """Its crew's run ended without an order; the order came later."""
-        self._board.update_spike(spike_id, SpikeStatus.TRADED, note)
-        self._records.write(
-            lambda tables: tables.spikes.set_status(spike_id, SpikeStatus.TRADED, note)
-        )
 
     def _note(self, what: str, reason: str, agents: tuple[str, ...] = ()) -> None:
         details = {"reason": reason, **({"agents": list(agents)} if agents else {})}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from trading.clock import Clock
-from trading.events import BreakerChanged, EventBus, SpikeDetected
+from trading.events import ApprovalEnded, BreakerChanged, EventBus, SpikeDetected
 from trading.model.breaker import BreakerStatus
-from trading.model.decision import SpikeRunReport, SpikeRunStatus
+from trading.model.decision import ProposalOutcome, SpikeRunReport, SpikeRunStatus
+from trading.model.operations import Approval
 from trading.model.spike import Spike, SpikeStatus
 from trading.node.board import Board
 from trading.node.config import SpikeQueueSettings
@@ -15,14 +16,26 @@ from trading.risk.circuit_breaker import CircuitBreaker
 
 _STATUS_AFTER_RUN = {
     SpikeRunStatus.TRADED: SpikeStatus.TRADED,
+    SpikeRunStatus.AWAITING_APPROVAL: SpikeStatus.ANALYZED,
     SpikeRunStatus.SKIPPED: SpikeStatus.ANALYZED,
     SpikeRunStatus.ABORTED: SpikeStatus.SKIPPED,
     SpikeRunStatus.FAILED: SpikeStatus.SKIPPED,
 }
+_NOTEWORTHY = (SpikeRunStatus.TRADED, SpikeRunStatus.AWAITING_APPROVAL)
+
+
+def _outcome_of(approval: Approval) -> tuple[SpikeStatus, str]:
+    """The spike's status and note after a person's decision, or none in time."""
+    name, result = f"approval {approval.id}", approval.result
+    if result is None:
+        return SpikeStatus.ANALYZED, f"{name} {approval.status}: {approval.reason}"
+    if result.outcome is ProposalOutcome.REFUSED:
+        return SpikeStatus.ANALYZED, f"{name} given, but {result.rule}: {result.reason}"
+    return SpikeStatus.TRADED, f"approved by the operator: order {result.client_order_id}"
 
 
 class SpikeDesk:
-    """Used on the core's main loop, except ``halt``, which only marks the queue for emptying.
+    """Used on the core's main loop; from other threads it only hears of trips and approvals.
 
     ``check_breaker``: while entries are halted, a new spike is recorded as skipped and the queue is
     emptied; without it spikes keep queueing, and it is the gate alone that refuses.
@@ -55,7 +68,10 @@ class SpikeDesk:
             max_age_ms=settings.max_age_ms,
             on_discard=self._discarded,
         )
+        # What became of approvals whose runs have not reported yet.
+        self._ended: dict[str, tuple[SpikeStatus, str]] = {}
         bus.subscribe(SpikeDetected, self._on_spike)
+        bus.subscribe(ApprovalEnded, self._on_approval_ended)
         records.write(
             lambda tables: tables.spikes.skip_waiting("its core ended before a crew's run")
         )
@@ -96,10 +112,23 @@ class SpikeDesk:
         """Close the claim: the spike's status, the run's analysis, and a line on the board."""
         status = _STATUS_AFTER_RUN[report.status]
         self._claimed.pop(report.spike_id, None)
+        ended = self._ended.pop(report.spike_id, None)
+        if ended is not None and report.status is SpikeRunStatus.AWAITING_APPROVAL:
+            status, note = ended  # the person was faster than the report
+            report = report.model_copy(update={"reason": note})
         await self._records.call(lambda tables: tables.spikes.finish(report, status))
         self._board.update_spike(report.spike_id, status, report.reason)
-        level = "notice" if report.status is SpikeRunStatus.TRADED else "info"
+        level = "notice" if report.status in _NOTEWORTHY else "info"
         self._board.say("spike_crew", f"{report.status}: {report.reason}", level)
+
+    def _on_approval_ended(self, event: ApprovalEnded) -> None:
+        """From the order loop: the row of the spike says what became of its entry."""
+        spike_id = event.approval.proposal.spike_id
+        status, note = _outcome_of(event.approval)
+        if spike_id in self._claimed:
+            self._ended[spike_id] = (status, note)
+        self._board.update_spike(spike_id, status, note)
+        self._records.write(lambda tables: tables.spikes.set_status(spike_id, status, note))
 
     def _on_spike(self, event: SpikeDetected) -> None:
         spike = event.spike

@@ -12,10 +12,19 @@ from memory_client import MemoryTradingClient, make_claim, make_spike
 from openai_server import OpenAiServer, Refusal, rules_brain, task_of
 from pydantic import ValidationError
 
-from agents.config import AgentConfig, AgentsConfig, FailurePolicy, LlmConfig, LlmProvider
-from crews.crew_config import SpikeCrewConfig
+from agents.config import (
+    AgentConfig,
+    AgentsConfig,
+    FailurePolicy,
+    LlmConfig,
+    LlmProvider,
+    ModelConfig,
+)
+from crews.crew_config import CrewsConfig, GuardianCrewConfig, SpikeCrewConfig
+from crews.guardian.crew import GuardianCrew
 from crews.spike_scheduler import SpikeScheduler
 from crews.spike_trading.crew import SpikeTradingCrew
+from crews.worker_loops import GuardianLoop
 from trading.api.schemas import SpikeClaim
 from trading.model.decision import SpikeRunReport, SpikeRunStatus
 
@@ -92,6 +101,65 @@ def test_without_an_agent_that_is_switched_off_the_others_decide(name: str) -> N
     report = SpikeTradingCrew(client, agents, SpikeCrewConfig(), environment={}).run(make_claim())
     assert report.status is SpikeRunStatus.TRADED
     assert name not in {d.agent_name for d in client.decisions}
+
+
+@pytest.mark.parametrize("name", sorted(set(TASK_OF) - set(MAY_BE_LEFT_OUT)))
+def test_without_a_check_that_is_switched_off_nothing_is_entered_and_the_others_are_heard(
+    name: str,
+) -> None:
+    client = MemoryTradingClient()
+    agents = AgentsConfig.model_validate({name: AgentConfig(enabled=False)})
+    report = SpikeTradingCrew(client, agents, SpikeCrewConfig(), environment={}).run(make_claim())
+    assert report.status is SpikeRunStatus.SKIPPED
+    assert f"{name} is switched off" in report.reason
+    assert client.proposals == []
+    heard = {d.agent_name for d in client.decisions}
+    assert name not in heard
+    assert heard >= {"market_scanner", "market_guardian", "context_analyzer"} - {name}
+
+
+def guardian_on(client: MemoryTradingClient, server: OpenAiServer, **settings: Any) -> GuardianCrew:
+    llm = LlmConfig(provider=LlmProvider.OPENAI_COMPATIBLE, base_url=server.url, max_retries=0)
+    agents = AgentsConfig(llm=llm, market_guardian=AgentConfig(**settings))
+    return GuardianCrew(client, agents, GuardianCrewConfig(), environment={})
+
+
+def test_while_the_guardians_model_hangs_its_rules_assess() -> None:
+    client = MemoryTradingClient()
+    client.market_share = 0.7
+
+    def hangs(_: list[dict[str, Any]]) -> Any:
+        time.sleep(2.5)
+        return rules_brain(_)
+
+    with OpenAiServer(brain=hangs) as server:
+        assessment = guardian_on(client, server, max_execution_time_s=1).assess("regular")
+    assert assessment.action == "warn"
+    assert client.changes() == ["warn"]
+    assert "no answer within 1 s" in client.activity[0].text
+
+
+def test_a_guardian_that_is_switched_off_is_not_even_built_and_its_worker_lives() -> None:
+    client, stop = MemoryTradingClient(), threading.Event()
+    unusable = ModelConfig(provider=LlmProvider.CREWAI, model="nope/nope")
+    agents = AgentsConfig(market_guardian=AgentConfig(enabled=False, llm=unusable))
+    loop = GuardianLoop(
+        "guardian-worker",
+        client,
+        agents,
+        CrewsConfig(),
+        market_symbol="BTCUSDT",
+        environment={},
+        stop=stop,
+    )
+    loop.warm_up()
+    thread = threading.Thread(target=loop.run)
+    thread.start()
+    wait_for(lambda: loop.detail == "switched off")
+    assert thread.is_alive()
+    stop.set()
+    thread.join(5)
+    assert client.names() == []
 
 
 @pytest.mark.parametrize("name", sorted(set(TASK_OF) - set(MAY_BE_LEFT_OUT)))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
 from memory_client import START_MS, MemoryTradingClient, make_claim
-from openai_server import OpenAiServer, rules_brain, task_of
+from openai_server import OpenAiServer, Refusal, rules_brain, task_of
 
-from agents.config import AgentsConfig, LlmConfig, LlmProvider
+from agents.config import AgentConfig, AgentsConfig, LlmConfig, LlmProvider
 from crews.crew_config import PostTradeConfig, SpikeCrewConfig
 from crews.post_trade.crew import PostTradeCrew
 from crews.spike_trading.crew import SpikeTradingCrew
@@ -54,6 +55,46 @@ def test_a_closed_trade_is_looked_back_at_once_and_the_decision_is_recorded() ->
     assert decision.agent_name == "risk_assessor"
     assert decision.decision_type == "post_trade_analysis"
     assert decision.spike_event_id == "spk-1"
+
+
+@pytest.mark.parametrize("how", ["fails", "hangs"])
+def test_a_look_back_that_fails_or_hangs_is_closed_with_its_reason_and_the_next_one_is_made(
+    how: str,
+) -> None:
+    def brain(messages: list[dict[str, Any]]) -> Any:
+        if how == "fails":
+            return Refusal(400)
+        time.sleep(2.5)
+        return rules_brain(messages)
+
+    client = MemoryTradingClient()
+    with OpenAiServer(brain=brain) as server:
+        agents = AgentsConfig(
+            llm=LlmConfig(
+                provider=LlmProvider.OPENAI_COMPATIBLE,
+                base_url=server.url,
+                max_retries=0,
+                rest_after_failure_s=0,
+            ),
+            risk_assessor=AgentConfig(max_execution_time_s=1),
+        )
+        crew = PostTradeCrew(client, agents, PostTradeConfig(), environment={})
+        client.trades_to_review += [TRADE, TRADE]
+        assert crew.review_next()
+        server.brain = rules_brain
+        assert crew.review_next()
+    lost, kept = client.reviews
+    assert lost.analysis is None
+    assert lost.reason
+    assert kept.analysis is not None
+
+
+def test_without_its_agent_nothing_is_looked_back_at() -> None:
+    client = MemoryTradingClient()
+    client.trades_to_review.append(TRADE)
+    agents = AgentsConfig(risk_assessor=AgentConfig(enabled=False))
+    assert not PostTradeCrew(client, agents, PostTradeConfig(), environment={}).review_next()
+    assert client.trades_to_review == [TRADE]
 
 
 @pytest.mark.parametrize(

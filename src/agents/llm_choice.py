@@ -12,6 +12,8 @@ from trading.errors import ConfigurationError
 RULES_LABEL = "built-in rules (no model)"
 _OPENAI_URL = "https://api.openai.com/v1"
 _COMMON = "agents.llm"
+# What a server may be handed like every other program: no secret, and the core needs it, too.
+_OF_EVERY_PROCESS = frozenset({"HOME", "LANG", "LC_ALL", "PATH", "TMPDIR", "TZ"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +132,14 @@ def agent_settings(config: AgentsConfig) -> dict[str, AgentConfig]:
     return {name: value for name, value in sections.items() if isinstance(value, AgentConfig)}
 
 
-def key_variables(config: AgentsConfig) -> frozenset[str]:
-    """Names of all variables that may hold a model's key: a worker's business, not the core's."""
+def worker_variables(config: AgentsConfig) -> frozenset[str]:
+    """Names of the variables that may hold a model's key or what an MCP server is handed: secrets,
+    and the workers' business, not the core's."""
+    handed_on = {name for server in config.mcp_servers for name in server.env}
+    return _key_variables(config) | (handed_on - _OF_EVERY_PROCESS)
+
+
+def _key_variables(config: AgentsConfig) -> frozenset[str]:
     models: list[ModelConfig] = [config.llm, *config.llm.fallbacks]
     models += [settings.llm for settings in agent_settings(config).values() if settings.llm]
     named = {variable for model in models if (variable := model.key_variable)}

@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import to_jsonable_python
 
-from agents.llm_choice import key_variables
+from agents.llm_choice import worker_variables
 from crews.config import AppConfig
 from crews.environment import (
     Environment,
@@ -32,8 +32,6 @@ from trading.errors import ConfigurationError
 DEFAULT_PATH = Path("config/crewai_config.yaml")
 ENV_FILE = ".env"
 CHECKOUT = Path(__file__).resolve().parents[2]
-# What a server may be given like every other program, and the core needs, too.
-_OF_EVERY_PROCESS = frozenset({"HOME", "LANG", "LC_ALL", "PATH", "TMPDIR", "TZ"})
 SECRET_WORDS = ("key", "secret", "password", "token")
 
 
@@ -54,7 +52,7 @@ class LoadedConfig:
 
     def core_environment(self) -> dict[str, str]:
         """Environment for the core process: the venue's own key, and none of the models'."""
-        keys = self._workers_variables()
+        keys = worker_variables(self.config.agents)
         channels = self.config.monitoring.notifications.channels
         return {
             **core_environment(self.environment, self.config.exchange.venue, keys),
@@ -64,19 +62,8 @@ class LoadedConfig:
     def worker_environment(self) -> dict[str, str]:
         """Environment for a crew worker: the models' keys, what MCP servers get, and nothing of
         the exchange's."""
-        keys = self._workers_variables()
+        keys = worker_variables(self.config.agents)
         return worker_environment(self.environment, self.base / ENV_FILE, keys)
-
-    def _workers_variables(self) -> frozenset[str]:
-        """Names of the variables that are the workers' business, not the core's."""
-        agents = self.config.agents
-        handed_on = {
-            name
-            for server in agents.mcp_servers
-            for name in server.env
-            if name not in _OF_EVERY_PROCESS
-        }
-        return key_variables(agents) | handed_on
 
     def news_environment(self) -> dict[str, str]:
         """Environment for the news process: a crew worker's and the sources' keys."""

@@ -21,6 +21,7 @@ from typing import TextIO
 
 from pydantic import ValidationError
 
+from agents.llm_choice import worker_variables
 from crews.worker_config import WorkerConfig, WorkerRole
 from trading.api.client import TradingClient
 from trading.api.http_client import HttpTradingClient
@@ -126,7 +127,8 @@ def main() -> int:
     try:
         refuse_exchange_keys(os.environ)
         config = read_config(sys.stdin)
-        configure_logging(config.logging, f"{config.role}-worker")
+        names = worker_variables(config.agents)
+        configure_logging(config.logging, f"{config.role}-worker", secret_variables=names)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, _end_at_once)
         client = HttpTradingClient(

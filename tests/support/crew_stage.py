@@ -92,6 +92,7 @@ class Stage:
         self._numbers = itertools.count()
         self._symbols = itertools.cycle(ALTS)
         self._lock = threading.Lock()
+        self.spike_crew = SpikeCrewConfig()
         self.begin()
 
     def begin(self) -> None:
@@ -147,7 +148,7 @@ class Stage:
         crew = SpikeTradingCrew(
             client or self.core.worker,
             agents.model_copy(update={"strategy_executor": changed}),
-            SpikeCrewConfig(),
+            self.spike_crew,
             environment=ENVIRONMENT,
         )
         crew.warm_up()

@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 
 from pydantic import ValidationError
 
+from agents.llm_choice import worker_variables
 from crews.news.config import NewsWorkerConfig
 from crews.news.model_sentiment import create_model_sentiment
 from crews.worker import EXIT_CONFIGURATION, EXIT_CORE_LOST, EXIT_OK, refuse_exchange_keys
@@ -179,7 +180,7 @@ def main() -> int:
     try:
         refuse_exchange_keys(os.environ)
         config = NewsWorkerConfig.model_validate_json(sys.stdin.readline() or "{}")
-        configure_logging(config.logging, NAME)
+        configure_logging(config.logging, NAME, secret_variables=worker_variables(config.agents))
         return asyncio.run(serve(config, os.environ))
     except ValidationError as error:
         sys.stderr.write(f"configuration: the settings do not fit: {error}\n")

@@ -6,7 +6,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, TextIO
 
@@ -56,8 +56,9 @@ def _without_color_twin(_: object, __: str, event: EventDict) -> EventDict:
     return event
 
 
-def secrets_in(environment: Mapping[str, str]) -> tuple[str, ...]:
-    """Values of the variables whose names speak of keys, secrets, tokens and passwords.
+def secrets_in(environment: Mapping[str, str], named: Collection[str] = ()) -> tuple[str, ...]:
+    """Values of the variables whose names speak of keys, secrets, tokens and passwords, and of
+    those in ``named``.
 
     Longest first, so that none is cut by a shorter one within it; short ones are left out: they
     are no secrets, and would be found everywhere.
@@ -65,7 +66,7 @@ def secrets_in(environment: Mapping[str, str]) -> tuple[str, ...]:
     found = {
         value.strip()
         for name, value in environment.items()
-        if _SECRET_NAME.search(name) and len(value.strip()) >= SHORTEST_SECRET
+        if (name in named or _SECRET_NAME.search(name)) and len(value.strip()) >= SHORTEST_SECRET
     }
     return tuple(sorted(found, key=lambda value: (-len(value), value)))
 
@@ -90,12 +91,16 @@ class RedactingFormatter(logging.Formatter):
 
 
 def configure_logging(
-    config: LoggingConfig, process_name: str, stream: TextIO | None = None
+    config: LoggingConfig,
+    process_name: str,
+    stream: TextIO | None = None,
+    *,
+    secret_variables: Collection[str] = (),
 ) -> None:
     """Route the standard library's loggers and structlog's to ``stream`` (standard error).
 
     Replaces whatever was configured before. ``process_name`` is stamped into every line; secrets of
-    the process's environment are in none.
+    the process's environment are in none, nor is what the ``secret_variables`` hold.
     """
     import structlog
 
@@ -133,7 +138,7 @@ def configure_logging(
         foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder(), _without_color_twin],
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *final],
     )
-    handler.setFormatter(RedactingFormatter(formatter, secrets_in(os.environ)))
+    handler.setFormatter(RedactingFormatter(formatter, secrets_in(os.environ, secret_variables)))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(config.level.value)

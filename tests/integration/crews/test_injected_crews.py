@@ -19,13 +19,19 @@ from typing import Any
 import pytest
 from crew_stage import Messages, Stage, crew_stage, eager
 from injections import Injection, injections, reveal
+from memory_client import make_spike
 from openai_server import task_of
 
 from crews import guardrails
+from crews.crew_config import SpikeCrewConfig
 from crews.spike_trading import tasks
+from crews.spike_trading.crew import SpikeTradingCrew
 from tools import binance_tools
 from trading.model.breaker import Actor
+from trading.model.decision import AgentDecision, SpikeRunReport, SpikeRunStatus
+from trading.model.history import SpikePattern
 from trading.model.news import NewsBatch, NewsKind, SourceState
+from trading.model.spike import Spike
 from trading.news.pipeline import NewsPipeline
 from trading.news.raw import RawArticle
 
@@ -107,6 +113,42 @@ def publish(stage: Stage, injection: Injection) -> None:
     assert stage.core.worker.record_news(batch) == 1
 
 
+def remember(stage: Stage, text: str) -> None:
+    """A past spike like the one of now, with the text wherever words of models and people are kept:
+    in its run's reason, its analyses, its review and its agents' decisions."""
+    spike = make_spike(
+        id=f"spk-past-{next(_numbers)}",
+        symbol=stage.symbol,
+        detected_at_ms=stage.core.worker.now_ms() - 3_600_000,
+    )
+    stage.core.store_spike(spike)
+    said = {"reasoning": text, "problem": text}
+    stage.core.worker.finish_spike_run(
+        SpikeRunReport(
+            spike_id=spike.id,
+            status=SpikeRunStatus.SKIPPED,
+            reason=text,
+            context_analysis=said,
+            risk_assessment=said,
+            duration_ms=1.0,
+        )
+    )
+    stage.core.worker.record_decision(
+        AgentDecision(
+            agent_name="context_analyzer",
+            agent_role="remembered",
+            decision_type="context_analysis",
+            decision=text[:100],
+            confidence=1.0,
+            reasoning=text,
+            input_data={},
+            output_data=said,
+            execution_time_ms=1.0,
+            spike_event_id=spike.id,
+        )
+    )
+
+
 def outside_policy(stage: Stage, spike_id: str, allowed_notional: Decimal) -> list[str]:
     """What arrived at the exchange and should not have."""
     found = stage.violations()
@@ -144,6 +186,7 @@ def play(stage: Stage, number: int) -> tuple[bool, bool]:
     stage.begin()
     injection = injections(stage.symbol)[number]
     publish(stage, injection)
+    remember(stage, injection.text)
     brain = Gullible()
     stage.brain = brain
     claim = stage.claim()
@@ -160,6 +203,7 @@ def play(stage: Stage, number: int) -> tuple[bool, bool]:
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     with crew_stage(tmp_path_factory.mktemp("stage")) as staged:
+        staged.spike_crew = SpikeCrewConfig(similar_spikes=5)
         yield staged
 
 
@@ -175,6 +219,38 @@ def test_none_of_the_five_hundred_gets_an_order_outside_policy(stage: Stage) -> 
     played = [play(stage, number) for number in range(500)]
     assert sum(obeyed for obeyed, _ in played) > 200
     assert sum(ordered for _, ordered in played) > 50
+
+
+def obeyed_from_memory(stage: Stage) -> list[str]:
+    """What a model that obeys all it can read finds in a run whose memory alone is poisoned."""
+    stage.begin()
+    remember(stage, injections(stage.symbol)[0].text)
+    brain = Gullible()
+    stage.brain = brain
+    claim = stage.claim()
+    stage.crew().run(claim)
+    past = stage.core.worker.past_spikes(SpikePattern.model_validate(_pattern(claim.spike)))
+    assert past.spikes, "nothing is remembered: the trial shows nothing"
+    stage.end()
+    return brain.obeyed
+
+
+def _pattern(spike: Spike) -> dict[str, Any]:
+    names = ("symbol", "type", "direction", "magnitude_pct", "timeframe_minutes", "volume_multiple")
+    return {name: getattr(spike, name) for name in names} | {"before_ms": spike.detected_at_ms}
+
+
+def test_no_text_of_a_past_spike_is_read_back_from_memory(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert obeyed_from_memory(stage) == []
+
+    def with_words(crew: SpikeTradingCrew, _spike: Spike) -> list[dict[str, Any]]:
+        rows = stage.core.spikes.execute("SELECT note FROM spike_events WHERE note <> ''")
+        return [dict(row) for row in rows]
+
+    monkeypatch.setattr(SpikeTradingCrew, "_similar", with_words)
+    assert obeyed_from_memory(stage), "a build whose memory has words is not caught"
 
 
 @contextmanager

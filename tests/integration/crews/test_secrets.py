@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 from crew_stage import ENVIRONMENT, crew_stage
 
+from agents.config import AgentConfig, AgentsConfig, LlmProvider, ModelConfig
+from agents.llm_choice import worker_variables
+from tools.mcp_config import McpServerConfig
 from tools.registry import all_tools
 from trading.node import logs
 from trading.node.logs import LogFormat, LoggingConfig, LogLevel, configure_logging, secrets_in
@@ -78,7 +81,7 @@ def test_a_secret_of_the_environment_is_in_no_log_line_whoever_logs_it(
 
 
 def test_a_build_that_does_not_redact_would_log_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logs, "secrets_in", lambda _: ())
+    monkeypatch.setattr(logs, "secrets_in", lambda *_: ())
     assert "planted-api-key" in logged(LogFormat.JSON, monkeypatch)
 
 
@@ -107,3 +110,12 @@ def test_only_what_is_named_like_a_secret_and_long_enough_is_one() -> None:
         "X_BEARER_TOKEN": "  padded-token ",
     }
     assert set(secrets_in(environment)) == {"sk-0123456789", "planted-id", "padded-token"}
+
+
+def test_what_settings_name_as_a_secret_is_one_whatever_it_is_called() -> None:
+    server = McpServerConfig(name="own", command="own", env=("MY_LOGIN", "PATH"))
+    model = ModelConfig(provider=LlmProvider.ANTHROPIC, api_key_env="MY_MODEL")
+    agents = AgentsConfig(mcp_servers=(server,), market_scanner=AgentConfig(llm=model))
+    environment = {"MY_LOGIN": "planted-login", "MY_MODEL": "planted-model", "PATH": "/usr/bin/all"}
+    found = secrets_in(environment, worker_variables(agents))
+    assert set(found) == {"planted-login", "planted-model"}

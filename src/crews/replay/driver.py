@@ -84,7 +84,7 @@ class ReplayPass:
         self._environment = loaded.worker_environment()
         self._source = source
         self._trace_file = options.trace if breaker_enabled else None
-        self._with_guardian = breaker_enabled
+        self._with_guardian = breaker_enabled and self._config.agents.market_guardian.enabled
         self._guardian_runs = 0
         self._next_assessment_ms = 0
         self._reviewed = 0

@@ -15,6 +15,7 @@ import yaml
 
 from crews.cli.app import run
 from crews.cli.exit_codes import ExitCode
+from trading.errors import ConfigurationError
 
 REPLIES = '{"kind": "reply", "key": "k", "reply": {"text": "{}"}}\n'
 
@@ -137,6 +138,19 @@ def test_a_recording_that_cannot_be_used(
     said = started(folder, {"agents": {"llm": {"recording": recording}}}, capsys)
     assert f"agents.llm.recording.file = '{file}'" in said
     assert why in said
+
+
+def test_a_replay_with_a_model_that_nobody_knows(folder: Path) -> None:
+    from crews.config_loader import load_config
+    from crews.replay.driver import ReplayPass
+    from crews.replay.options import ReplayOptions
+
+    overrides = {f"agents.llm.{name}": ("test", value) for name, value in UNKNOWN.items()}
+    options = ReplayOptions(data=folder, window="2020-03-12")
+    market: Any = None  # not looked at before
+    first = ReplayPass(load_config(None, overrides), market, options, breaker_enabled=True)
+    with pytest.raises(ConfigurationError, match=r"agents.llm.model = 'nope/nope'"):
+        first.require_usable_models()
 
 
 def test_headlines_for_a_model_that_is_not_there(

@@ -207,6 +207,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         yield staged
 
 
+@pytest.mark.timeout(600)
 def test_a_model_that_obeys_injections_sends_no_order_outside_policy(stage: Stage) -> None:
     played = [play(stage, number) for number in range(0, 500, SAMPLE)]
     assert any(obeyed for obeyed, _ in played)

@@ -22,6 +22,7 @@ from typing import Any
 
 from calm_market import UNHURRIED, calm
 from exposure_audit import ExposureAudit
+from spikes import rising_spike
 
 from trading.clock import ScaledClock, SystemClock
 from trading.events import EventBus
@@ -42,7 +43,6 @@ from trading.execution.service import ExecutionService
 from trading.model.decision import TradeProposal
 from trading.model.market import Bar, Tick
 from trading.model.order import OrderPurpose, Side
-from trading.model.spike import Spike, SpikeDirection, SpikeType
 from trading.risk.breaker_config import CircuitBreakerConfig
 from trading.risk.breaker_store import create_store
 from trading.risk.circuit_breaker import CircuitBreaker
@@ -387,21 +387,7 @@ class BadDay:
     def _proposal(self, symbol: str) -> TradeProposal:
         self._number += 1
         now_ms, last = self.clock.now_ms(), self._prices[symbol]
-        spike = Spike(
-            id=f"spk-{self._number}",
-            symbol=symbol,
-            type=SpikeType.PRICE,
-            direction=SpikeDirection.UP,
-            detected_at_ms=now_ms,
-            magnitude_pct=4.0,
-            timeframe_minutes=5,
-            volume_multiple=5.0,
-            z_score=6.0,
-            price_from=last / 1.04,
-            price_to=last,
-            confidence=0.9,
-            detection_latency_ms=1.0,
-        )
+        spike = rising_spike(f"spk-{self._number}", symbol, now_ms, last)
         SpikeRepository(self._spikes).insert(spike)
         limit = None
         if self._dice.random() < 0.6:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from calm_market import calm
+from spikes import rising_spike
 from zygote import stop_here
 
 from trading.clock import SystemClock
@@ -25,7 +26,7 @@ from trading.execution.service import ExecutionService
 from trading.model.decision import TradeProposal
 from trading.model.market import Instrument
 from trading.model.order import OrderPurpose, OrderReport, Side
-from trading.model.spike import Spike, SpikeDirection, SpikeType
+from trading.model.spike import Spike
 from trading.risk.breaker_config import CircuitBreakerConfig
 from trading.risk.circuit_breaker import CircuitBreaker
 from trading.risk.risk_config import RiskConfig
@@ -81,21 +82,7 @@ class OrderPath:
 
 def spike() -> Spike:
     """The one that is entered."""
-    return Spike(
-        id="spk-1",
-        symbol=SYMBOL,
-        type=SpikeType.PRICE,
-        direction=SpikeDirection.UP,
-        detected_at_ms=SystemClock().now_ms(),
-        magnitude_pct=4.0,
-        timeframe_minutes=5,
-        volume_multiple=5.0,
-        z_score=6.0,
-        price_from=PRICE / 1.04,
-        price_to=PRICE,
-        confidence=0.9,
-        detection_latency_ms=1.0,
-    )
+    return rising_spike("spk-1", SYMBOL, SystemClock().now_ms(), PRICE)
 
 
 def proposal(epoch: int) -> TradeProposal:

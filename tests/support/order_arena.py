@@ -17,6 +17,7 @@ from typing import Any
 
 from calm_market import UNHURRIED, calm, deep_book
 from exposure_audit import ExposureAudit
+from spikes import rising_spike
 from venue_server import connect
 
 from trading.clock import MINUTE_MS, ScaledClock
@@ -29,7 +30,6 @@ from trading.execution.service import ExecutionService
 from trading.model.decision import TradeProposal
 from trading.model.market import Bar, Book, Tick
 from trading.model.order import OrderReport, OrderRequest
-from trading.model.spike import Spike, SpikeDirection, SpikeType
 from trading.risk.breaker_config import CircuitBreakerConfig
 from trading.risk.breaker_store import create_store
 from trading.risk.circuit_breaker import CircuitBreaker
@@ -233,21 +233,7 @@ class Arena:
     def proposal(self, symbol: str, name: str, **changes: Any) -> TradeProposal:
         """A proposal that passes every check, on a spike of its own."""
         now_ms = self.clock.now_ms()
-        spike = Spike(
-            id=f"spk-{symbol}-{name}",
-            symbol=symbol,
-            type=SpikeType.PRICE,
-            direction=SpikeDirection.UP,
-            detected_at_ms=now_ms,
-            magnitude_pct=4.0,
-            timeframe_minutes=5,
-            volume_multiple=5.0,
-            z_score=6.0,
-            price_from=self.prices[symbol] / 1.04,
-            price_to=self.prices[symbol],
-            confidence=0.9,
-            detection_latency_ms=1.0,
-        )
+        spike = rising_spike(f"spk-{symbol}-{name}", symbol, now_ms, self.prices[symbol])
         SpikeRepository(self._spikes).insert(spike)
         values: dict[str, Any] = {
             "spike_id": spike.id,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from calm_market import UNHURRIED, calm
+from spikes import rising_spike
 
 from trading.clock import VirtualClock
 from trading.errors import ExchangeConnectionError, OrderNotFoundError, UnknownOutcomeError
@@ -19,7 +20,6 @@ from trading.execution.service import ExecutionService
 from trading.model.decision import TradeProposal
 from trading.model.market import Bar, Instrument, Tick
 from trading.model.order import AccountSnapshot, OrderReport, OrderRequest
-from trading.model.spike import Spike, SpikeDirection, SpikeType
 from trading.risk.breaker_config import CircuitBreakerConfig
 from trading.risk.breaker_store import create_store
 from trading.risk.circuit_breaker import CircuitBreaker
@@ -187,21 +187,7 @@ class OrderPath:
     def spike(self, symbol: str = "BTCUSDT", name: str = "1") -> str:
         """A recorded spike; returns its id."""
         now_ms = self.clock.now_ms()
-        spike = Spike(
-            id=f"spk-{symbol}-{name}",
-            symbol=symbol,
-            type=SpikeType.PRICE,
-            direction=SpikeDirection.UP,
-            detected_at_ms=now_ms,
-            magnitude_pct=4.0,
-            timeframe_minutes=5,
-            volume_multiple=5.0,
-            z_score=6.0,
-            price_from=self.prices[symbol] / 1.04,
-            price_to=self.prices[symbol],
-            confidence=0.9,
-            detection_latency_ms=1.0,
-        )
+        spike = rising_spike(f"spk-{symbol}-{name}", symbol, now_ms, self.prices[symbol])
         with self.database() as connection:
             SpikeRepository(connection).insert(spike)
         return spike.id

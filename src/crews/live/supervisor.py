@@ -9,14 +9,12 @@ Without its exchange a simulated run has no market and ends.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel
 
@@ -29,12 +27,13 @@ from crews.node_settings import node_config
 from crews.worker_config import WorkerConfig, WorkerRole
 from trading.exchange.config import CREDENTIAL_NAMES, VenueEndpoints
 from trading.node.apprise_channel import open_notifier
-from trading.node.config import ClockSettings, CoreLaunch
+from trading.node.config import CoreLaunch
 from trading.node.instance import RuntimePaths
 from trading.node.notifier import Notification
 from trading.node.notify_config import NotificationLevel
 from trading.risk.shared_record import SharedRecordReader
 from trading.simulator.server.config import ExchangeServerConfig
+from trading.simulator.server.ready import ExchangeReady
 
 log = logging.getLogger(__name__)
 
@@ -97,11 +96,11 @@ class Supervisor:
     def _start_all(self) -> None:
         venue = self._config.exchange.venue
         environment = self._loaded.core_environment()
-        market: dict[str, Any] = {}
+        market: ExchangeReady | None = None
         if venue == "sim":
             market = self._start_exchange()
             key_name, secret_name = CREDENTIAL_NAMES[venue]
-            environment |= {key_name: market["api_key"], secret_name: market["api_secret"]}
+            environment |= {key_name: market.api_key, secret_name: market.api_secret}
         core = Watched(
             self._child("core", "trading.node", self._core_launch(market), environment),
             self._policy(),
@@ -115,17 +114,17 @@ class Supervisor:
         if self._config.news.is_read_beside(venue):
             self._start_news()
 
-    def _start_exchange(self) -> dict[str, Any]:
+    def _start_exchange(self) -> ExchangeReady:
         """Start the embedded exchange; its ready line says where it is and who may trade there."""
         plain = {k: v for k, v in os.environ.items() if not k.startswith(HIDDEN)}
         self._exchange = self._child(
             "exchange", "trading.simulator.server", self.exchange_settings(), plain
         )
         self._exchange.start()
-        ready: dict[str, Any] = json.loads(
+        ready = ExchangeReady.model_validate_json(
             self._exchange.wait_ready(self._config.performance.start_timeout_s)
         )
-        self._exchange_url = ready["rest_url"]
+        self._exchange_url = ready.rest_url
         return ready
 
     @property
@@ -152,30 +151,31 @@ class Supervisor:
             ),
         )
 
-    def _core_launch(self, market: dict[str, Any]) -> CoreLaunch:
+    def _core_launch(self, market: ExchangeReady | None) -> CoreLaunch:
         config = self._config
         exchange = config.exchange
-        if market:
+        if market is not None:
             exchange = exchange.model_copy(
                 update={
                     "endpoints": VenueEndpoints(
-                        rest_url=market["rest_url"],
-                        stream_url=market["ws_url"],
-                        ws_api_url=market["ws_api_url"],
-                        futures_rest_url=market["futures_rest_url"],
-                        futures_stream_url=market["futures_ws_url"],
+                        rest_url=market.rest_url,
+                        stream_url=market.ws_url,
+                        ws_api_url=market.ws_api_url,
+                        futures_rest_url=market.futures_rest_url,
+                        futures_stream_url=market.futures_ws_url,
                     )
                 }
             )
         watched = config.market
-        if self._options.data is not None:  # a recording is watched as a whole, as in a replay
-            watched = watched.model_copy(update={"symbols": tuple(market["symbols"])})
+        if market is not None and self._options.data is not None:
+            # A recording is watched as a whole, as in a replay.
+            watched = watched.model_copy(update={"symbols": market.symbols})
         return CoreLaunch(
             config=node_config(config).model_copy(update={"exchange": exchange, "market": watched}),
-            clock=ClockSettings.model_validate(market["clock"]) if market else None,
-            tick_gap_ms=market.get("tick_gap_ms", 0),
-            market_name=market.get("market", ""),
-            fresh_account=bool(market),
+            clock=market.clock if market is not None else None,
+            tick_gap_ms=market.tick_gap_ms if market is not None else 0,
+            market_name=market.market if market is not None else "",
+            fresh_account=market is not None,
         )
 
     def _start_workers(self) -> None:

@@ -9,6 +9,7 @@ from trading.exchange.config import ExchangeConfig
 from trading.execution.config import ExecutionConfig
 from trading.market.config import CrashDetectionConfig, MarketConfig, SpikeDetectionConfig
 from trading.model.base import Fraction, ValueModel
+from trading.model.market_clock import ClockSettings
 from trading.node.logs import LoggingConfig
 from trading.node.notify_config import NotificationsConfig
 from trading.risk.breaker_config import CircuitBreakerConfig
@@ -25,14 +26,6 @@ class SpikeQueueSettings(ValueModel):
     capacity: int = Field(gt=0)
     max_age_ms: int = Field(gt=0)
     run_deadline_ms: int = Field(gt=0)
-
-
-class ClockSettings(ValueModel):
-    """Market time of a venue whose clock is not the wall's."""
-
-    start_ms: int
-    speed: float = Field(gt=0)
-    anchor_monotonic_ns: int
 
 
 class NodeConfig(ValueModel):

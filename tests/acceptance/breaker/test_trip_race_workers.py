@@ -20,6 +20,7 @@ import pytest
 from calm_market import UNHURRIED, calm
 from order_path import PRICES
 from proofs import Held, record, rounds
+from spikes import rising_spike
 from venue_server import ServedExchange, served_exchange
 
 from trading.api.config import ApiConfig
@@ -32,7 +33,7 @@ from trading.execution.gate import Gate, GateIntent, SendPermit
 from trading.execution.service import ExecutionService
 from trading.model.breaker import Actor
 from trading.model.decision import ProposalResult, TradeProposal
-from trading.model.spike import Spike, SpikeDirection, SpikeType
+from trading.model.spike import Spike
 from trading.node.instance import RuntimePaths
 from trading.node.servers import control_api
 from trading.risk.breaker_config import CircuitBreakerConfig
@@ -130,21 +131,7 @@ class Core:
         self.breaker.close()
 
     def _spike(self, spike_id: str) -> Spike:
-        return Spike(
-            id=spike_id,
-            symbol="BTCUSDT",
-            type=SpikeType.PRICE,
-            direction=SpikeDirection.UP,
-            detected_at_ms=self.clock.now_ms(),
-            magnitude_pct=4.0,
-            timeframe_minutes=5,
-            volume_multiple=5.0,
-            z_score=6.0,
-            price_from=9_600.0,
-            price_to=10_000.0,
-            confidence=0.9,
-            detection_latency_ms=1.0,
-        )
+        return rising_spike(spike_id, "BTCUSDT", self.clock.now_ms(), 10_000.0)
 
 
 @asynccontextmanager

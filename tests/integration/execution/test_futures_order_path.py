@@ -10,6 +10,7 @@ from pathlib import Path
 
 from calm_market import UNHURRIED, calm
 from simulated_venue import running_venue, tick
+from spikes import rising_spike
 from venue_server import FAST_RECONNECT, eventually, running
 
 from trading.clock import SystemClock
@@ -23,7 +24,6 @@ from trading.execution.service import ExecutionService
 from trading.model.breaker import BreakerStatus
 from trading.model.decision import ProposalOutcome, TradeProposal
 from trading.model.order import OrderType
-from trading.model.spike import Spike, SpikeDirection, SpikeType
 from trading.risk.breaker_config import CircuitBreakerConfig
 from trading.risk.breaker_store import create_store
 from trading.risk.circuit_breaker import CircuitBreaker
@@ -110,21 +110,7 @@ async def order_path(
 
 def _proposal(storage: StorageConfig, clock: SystemClock, breaker: CircuitBreaker) -> TradeProposal:
     now_ms = clock.now_ms()
-    spike = Spike(
-        id="spk-1",
-        symbol=SYMBOL,
-        type=SpikeType.PRICE,
-        direction=SpikeDirection.UP,
-        detected_at_ms=now_ms,
-        magnitude_pct=4.0,
-        timeframe_minutes=5,
-        volume_multiple=5.0,
-        z_score=6.0,
-        price_from=PRICE / 1.04,
-        price_to=PRICE,
-        confidence=0.9,
-        detection_latency_ms=1.0,
-    )
+    spike = rising_spike("spk-1", SYMBOL, now_ms, PRICE)
     connection = open_database(storage, durable=False, check=False)
     SpikeRepository(connection).insert(spike)
     connection.close()

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from spikes import rising_spike
 
 from trading.clock import VirtualClock
 from trading.events import EventBus, SpikeDetected
 from trading.model.decision import SpikeRunReport, SpikeRunStatus
-from trading.model.spike import Spike, SpikeDirection, SpikeType
 from trading.node.board import Board
 from trading.node.config import SpikeQueueSettings
 from trading.node.records import Records
@@ -49,21 +49,7 @@ class Rig:
         )
 
     def detect(self) -> None:
-        spike = Spike(
-            id="spk-1",
-            symbol="SOLUSDT",
-            type=SpikeType.PRICE,
-            direction=SpikeDirection.UP,
-            detected_at_ms=self.clock.now_ms(),
-            magnitude_pct=4.0,
-            timeframe_minutes=5,
-            volume_multiple=5.0,
-            z_score=6.0,
-            price_from=144.0,
-            price_to=150.0,
-            confidence=0.9,
-            detection_latency_ms=1.0,
-        )
+        spike = rising_spike("spk-1", "SOLUSDT", self.clock.now_ms(), 150.0)
         self.bus.publish(SpikeDetected(spike))
 
     def wait(self, seconds: float) -> None:

@@ -5,30 +5,17 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from spikes import rising_spike
 
 from trading.clock import VirtualClock
-from trading.model.spike import Spike, SpikeDirection, SpikeType
+from trading.model.spike import Spike
 from trading.node.spike_queue import Discarded, SpikeQueue
 
 NOW_MS = 1_700_000_000_000
 
 
 def spike(name: str, *, magnitude_pct: float = 4.0, at_ms: int = NOW_MS) -> Spike:
-    return Spike(
-        id=name,
-        symbol="SOLUSDT",
-        type=SpikeType.PRICE,
-        direction=SpikeDirection.UP,
-        detected_at_ms=at_ms,
-        magnitude_pct=magnitude_pct,
-        timeframe_minutes=5,
-        volume_multiple=4.0,
-        z_score=5.0,
-        price_from=100.0,
-        price_to=104.0,
-        confidence=0.8,
-        detection_latency_ms=0.1,
-    )
+    return rising_spike(name, "SOLUSDT", at_ms, 104.0, magnitude_pct)
 
 
 @pytest.fixture

@@ -14,9 +14,8 @@ import threading
 import time
 from pathlib import Path
 
-import orjson
-
 from trading.clock import ScaledClock
+from trading.model.market_clock import ClockSettings
 from trading.simulator.exchange import SimulatedExchange
 from trading.simulator.futures.exchange import make_futures
 from trading.simulator.instruments import list_market
@@ -24,7 +23,7 @@ from trading.simulator.market_source import MarketSource
 from trading.simulator.server.app import RunningServer, start_server
 from trading.simulator.server.config import ExchangeServerConfig
 from trading.simulator.server.market_pump import pump_market
-from trading.simulator.server.wire import Json
+from trading.simulator.server.ready import ExchangeReady
 
 
 def load_market(config: ExchangeServerConfig, wall_ms: int) -> MarketSource:
@@ -79,14 +78,10 @@ async def serve(config: ExchangeServerConfig, *, has_parent: bool = True) -> Non
             futures.load_index_history(symbol, bars)
     async with await start_server(exchange, config.host, config.port, config, futures) as server:
         server.start_task(pump_market(exchange, market.ticks(), server.context.shock, config.speed))
-        ready = _ready(server, market) | {
-            "clock": {
-                "start_ms": start_ms,
-                "speed": config.speed,
-                "anchor_monotonic_ns": anchor_ns,
-            }
-        }
-        sys.stdout.write(orjson.dumps(ready).decode() + "\n")
+        started = ClockSettings(
+            start_ms=start_ms, speed=config.speed, anchor_monotonic_ns=anchor_ns
+        )
+        sys.stdout.write(_ready(server, market, started).model_dump_json() + "\n")
         sys.stdout.flush()
         await stop.wait()
 
@@ -99,23 +94,24 @@ def read_config_line() -> bytes:
     return bytes(line)
 
 
-def _ready(server: RunningServer, market: MarketSource) -> Json:
-    return {
-        "rest_url": server.rest_url,
-        "ws_url": server.ws_url,
-        "ws_api_url": server.ws_api_url,
-        "futures_rest_url": server.futures_rest_url,
-        "futures_ws_url": server.futures_ws_url,
-        "futures_ws_api_url": server.futures_ws_api_url,
-        "pid": os.getpid(),
-        "api_key": server.keys[0].key,
-        "api_secret": server.keys[0].secret,
-        "symbols": list(market.symbols),
-        "market": market.name,
-        "tick_gap_ms": market.tick_gap_ms,
-        "start_ms": market.start_ms,
-        "end_ms": market.end_ms,
-    }
+def _ready(server: RunningServer, market: MarketSource, clock: ClockSettings) -> ExchangeReady:
+    return ExchangeReady(
+        rest_url=server.rest_url,
+        ws_url=server.ws_url,
+        ws_api_url=server.ws_api_url,
+        futures_rest_url=server.futures_rest_url,
+        futures_ws_url=server.futures_ws_url,
+        futures_ws_api_url=server.futures_ws_api_url,
+        pid=os.getpid(),
+        api_key=server.keys[0].key,
+        api_secret=server.keys[0].secret,
+        symbols=tuple(market.symbols),
+        market=market.name,
+        tick_gap_ms=market.tick_gap_ms,
+        start_ms=market.start_ms,
+        end_ms=market.end_ms,
+        clock=clock,
+    )
 
 
 def _wait_for_end_of_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:

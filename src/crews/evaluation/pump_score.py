@@ -11,11 +11,11 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from crews.evaluation.spike_report import LikelihoodReport
 from trading.market.pump_likelihood import (
     BIAS,
     FREE_TO_FIT,
@@ -101,7 +101,7 @@ def _newton(design: Floats, target: Floats, weight: Floats) -> Floats:
     return solution
 
 
-def judge_likelihood(rises: Sequence[Rise]) -> dict[str, Any] | None:
+def judge_likelihood(rises: Sequence[Rise]) -> LikelihoodReport | None:
     """AUC of the shipped weights and out of fold, per source of other rises; None without both.
 
     With fewer than two of a kind for each fold nothing is said out of fold.

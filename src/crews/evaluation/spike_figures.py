@@ -5,16 +5,24 @@ from __future__ import annotations
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from crews.evaluation.pump_score import Rise, judge_likelihood, rise_of
 from crews.evaluation.spike_outcome import PumpOutcome
+from crews.evaluation.spike_report import (
+    CrashTape,
+    NaturalFigures,
+    PumpEvent,
+    PumpFigures,
+    QuietFigures,
+    SpikeReport,
+    Spread,
+)
 from crews.evaluation.spike_tape import PLAYS, TapeResult
 from crews.evaluation.spikes import SpikeResults
 from trading.model.spike import Spike, SpikeDirection, SpikeType
 
 
-def spikes_report(results: SpikeResults) -> dict[str, Any]:
+def spikes_report(results: SpikeResults) -> SpikeReport:
     """The figures, ready for JSON."""
     archive = results.archive
     absent = {
@@ -76,7 +84,7 @@ def _flat(groups: Iterable[Sequence[Spike]]) -> list[Spike]:
     return [spike for group in groups for spike in group]
 
 
-def _pumps(results: SpikeResults) -> dict[str, Any]:
+def _pumps(results: SpikeResults) -> PumpFigures:
     visible = [outcome for outcome in results.pumps if outcome.visible]
     seen = [outcome for outcome in visible if outcome.alert]
     false_alerts = sum(outcome.false_alerts for outcome in results.pumps)
@@ -102,7 +110,7 @@ def _pumps(results: SpikeResults) -> dict[str, Any]:
     }
 
 
-def _pump(outcome: PumpOutcome) -> dict[str, Any]:
+def _pump(outcome: PumpOutcome) -> PumpEvent:
     alert = outcome.alert
     return {
         "event": outcome.name,
@@ -124,7 +132,7 @@ def _pump(outcome: PumpOutcome) -> dict[str, Any]:
     }
 
 
-def _natural(results: SpikeResults) -> dict[str, Any]:
+def _natural(results: SpikeResults) -> NaturalFigures:
     seen = [outcome for outcome in results.natural if outcome.alert]
     # The hours around labels that lie close together overlap: each alert counts once.
     reported = {o.alert.id for o in seen if o.alert}
@@ -150,7 +158,7 @@ def _natural(results: SpikeResults) -> dict[str, Any]:
     }
 
 
-def _quiet(results: SpikeResults) -> dict[str, Any]:
+def _quiet(results: SpikeResults) -> QuietFigures:
     pair_days = sum(span.pair_days for span, _ in results.quiet)
     alerts = sum(len(spikes) for _, spikes in results.quiet)
     return {
@@ -173,7 +181,7 @@ def _quiet(results: SpikeResults) -> dict[str, Any]:
     }
 
 
-def _tape(result: TapeResult) -> dict[str, Any]:
+def _tape(result: TapeResult) -> CrashTape:
     spikes = result.spikes
     return {
         "name": result.tape.name,
@@ -200,7 +208,7 @@ def _share(part: float, whole: float) -> float | None:
     return round(part / whole, 3) if whole else None
 
 
-def _spread(values: Sequence[float]) -> dict[str, float] | None:
+def _spread(values: Sequence[float]) -> Spread | None:
     """Median, 90th and 99th percentile, extremes; None without values."""
     if not values:
         return None

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from crews.evaluation.guardian_text import TextTable, markdown
+from crews.evaluation.spike_report import SpikeReport
 from crews.evaluation.spike_text import spike_tables, tuning_tables
 from trading.market.config import SpikeDetectionConfig
 from trading.model.spike import SpikeType
 
 
-def all_tables(report: Mapping[str, Any]) -> tuple[TextTable, ...]:
+def all_tables(report: SpikeReport) -> tuple[TextTable, ...]:
     """What was found, and what the search found if there was one."""
     tuning = report.get("tuning")
     return spike_tables(report) + (tuning_tables(tuning) if tuning else ())
 
 
-def spike_page(report: Mapping[str, Any], config: SpikeDetectionConfig) -> str:
+def spike_page(report: SpikeReport, config: SpikeDetectionConfig) -> str:
     """The section as Markdown."""
     command = "python -m crews.run evaluate spikes --data DIR --report docs/detection.md"
     if report.get("tuning"):

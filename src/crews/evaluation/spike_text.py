@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from crews.evaluation.guardian_text import TextTable
+from crews.evaluation.spike_report import (
+    FoldReport,
+    LikelihoodReport,
+    SpikeReport,
+    TrialFigures,
+    TuningReport,
+)
 
 
-def spike_tables(report: Mapping[str, Any]) -> tuple[TextTable, ...]:
+def spike_tables(report: SpikeReport) -> tuple[TextTable, ...]:
     """Everything worth reading of ``spikes_report``, the most important first."""
     tables = [_summary(report), _pumps(report), _quiet(report)]
     if report["pump_likelihood"]:
@@ -26,7 +32,7 @@ def spike_tables(report: Mapping[str, Any]) -> tuple[TextTable, ...]:
     return tuple(tables)
 
 
-def tuning_tables(tuning: Mapping[str, Any]) -> tuple[TextTable, ...]:
+def tuning_tables(tuning: TuningReport) -> tuple[TextTable, ...]:
     """The search: every fold in and out, side by side."""
     best = tuning["best"]
     return (
@@ -83,18 +89,18 @@ def tuning_tables(tuning: Mapping[str, Any]) -> tuple[TextTable, ...]:
     )
 
 
-def _result(figures: Mapping[str, Any]) -> str:
+def _result(figures: TrialFigures) -> str:
     return (
         f"recall {figures['recall']:.2f}, false share {figures['false_share']:.2f},"
         f" {figures['quiet_alerts_per_pair_day']:.2f} alerts per pair and quiet day."
     )
 
 
-def _fold_name(fold: Mapping[str, Any]) -> str:
+def _fold_name(fold: FoldReport) -> str:
     return f"before block {fold['tested_on_block'] + 1}"
 
 
-def _summary(report: Mapping[str, Any]) -> TextTable:
+def _summary(report: SpikeReport) -> TextTable:
     pumps, natural, quiet = report["pumps"], report["natural_moves"], report["quiet"]
     return TextTable(
         title="Labelled sets and quiet times",
@@ -139,7 +145,7 @@ def _summary(report: Mapping[str, Any]) -> TextTable:
     )
 
 
-def _pumps(report: Mapping[str, Any]) -> TextTable:
+def _pumps(report: SpikeReport) -> TextTable:
     pumps = report["pumps"]
     delay = pumps["delay_s"]
     spread = (
@@ -180,7 +186,7 @@ def _pumps(report: Mapping[str, Any]) -> TextTable:
     )
 
 
-def _quiet(report: Mapping[str, Any]) -> TextTable:
+def _quiet(report: SpikeReport) -> TextTable:
     return TextTable(
         title="Alerts in quiet times",
         note="All of them, real moves included; kinds by trigger.",
@@ -199,7 +205,7 @@ def _quiet(report: Mapping[str, Any]) -> TextTable:
     )
 
 
-def _likelihood(likelihood: Mapping[str, Any]) -> TextTable:
+def _likelihood(likelihood: LikelihoodReport) -> TextTable:
     rows = [
         (
             "all",
@@ -232,7 +238,7 @@ def _likelihood(likelihood: Mapping[str, Any]) -> TextTable:
     )
 
 
-def _weights(likelihood: Mapping[str, Any]) -> TextTable:
+def _weights(likelihood: LikelihoodReport) -> TextTable:
     folds = likelihood["fitted_weights_by_fold"]
     return TextTable(
         title="Weights of the likelihood",
@@ -250,7 +256,7 @@ def _weights(likelihood: Mapping[str, Any]) -> TextTable:
     )
 
 
-def _tapes(report: Mapping[str, Any]) -> TextTable:
+def _tapes(report: SpikeReport) -> TextTable:
     return TextTable(
         title="Crashes, trade by trade",
         note=(
@@ -278,13 +284,13 @@ def _tapes(report: Mapping[str, Any]) -> TextTable:
                 str(tape["alerts"]),
                 _counts(tape["by_type"]),
                 *(
-                    _number((tape[times] or {}).get(name), ".0f")
-                    for times, name in (
-                        ("arrival_to_alert_us", "p50"),
-                        ("arrival_to_alert_us", "p99"),
-                        ("arrival_to_alert_processor_us", "p50"),
-                        ("arrival_to_alert_processor_us", "p99"),
-                        ("arrival_to_alert_worst_play_us", "p99"),
+                    _number((spread or {}).get(name), ".0f")
+                    for spread, name in (
+                        (tape["arrival_to_alert_us"], "p50"),
+                        (tape["arrival_to_alert_us"], "p99"),
+                        (tape["arrival_to_alert_processor_us"], "p50"),
+                        (tape["arrival_to_alert_processor_us"], "p99"),
+                        (tape["arrival_to_alert_worst_play_us"], "p99"),
                     )
                 ),
             )
@@ -293,7 +299,7 @@ def _tapes(report: Mapping[str, Any]) -> TextTable:
     )
 
 
-def _absent(report: Mapping[str, Any]) -> list[str]:
+def _absent(report: SpikeReport) -> list[str]:
     return [
         *(f"The folder has no {name}." for name in report["absent"]),
         *(f"{n} rows of {name} are no bars." for name, n in report["rows_left_out"].items()),

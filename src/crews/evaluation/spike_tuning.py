@@ -16,12 +16,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TypeVar
 
+from crews.evaluation.spike_report import BlockReport, FoldReport, TrialFigures, TuningReport
 from crews.evaluation.spike_trials import DAY_MS, QuietSpan, SpikeArchive
 from trading.clock import MINUTE_MS
 from trading.errors import MarketDataError
 from trading.market.config import SpikeDetectionConfig, SpikeThresholds
+from trading.model.market import Bar
+
+T = TypeVar("T")
 
 BLOCKS = 4
 SEED = 20251010
@@ -65,7 +69,7 @@ class Counts:
         excess = max(0.0, self.false_share - _FALSE_SHARE)
         return self.recall - excess - _ALERT_WEIGHT * self.alerts_per_pair_day
 
-    def figures(self) -> dict[str, float]:
+    def figures(self) -> TrialFigures:
         return {
             "recall": round(self.recall, 3),
             "false_share": round(self.false_share, 3),
@@ -115,7 +119,7 @@ def tune(
     config: SpikeDetectionConfig,
     trials: int,
     progress: Callable[[str], None] = lambda _: None,
-) -> dict[str, Any]:
+) -> TuningReport:
     """The search's report: every fold in and out, and the best candidate on all blocks.
 
     Raises ValueError for fewer than two trials, MarketDataError without a labelled event.
@@ -147,7 +151,7 @@ def tune(
     }
 
 
-def _fold(scored: Sequence[tuple[Candidate, list[Counts]]], number: int) -> dict[str, Any]:
+def _fold(scored: Sequence[tuple[Candidate, list[Counts]]], number: int) -> FoldReport:
     chosen, counts = _best(scored, range(number))
     return {
         "trained_on_blocks": list(range(number)),
@@ -211,7 +215,7 @@ class _Block:
     def events(self) -> int:
         return len(self.pumps) + len(self.natural)
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> BlockReport:
         return {
             "pumps": [pump.name for pump in self.pumps],
             "natural_moves": len(self.natural),
@@ -237,7 +241,7 @@ def _blocks(archive: SpikeArchive) -> list[_Block]:
     return [_Block(archive, number) for number in range(BLOCKS)]
 
 
-def _part(events: Sequence[Any], number: int) -> list[Any]:
+def _part(events: Sequence[T], number: int) -> list[T]:
     count = len(events)
     return list(events[count * number // BLOCKS : count * (number + 1) // BLOCKS])
 
@@ -260,5 +264,5 @@ def _days(span: QuietSpan, number: int) -> Iterable[QuietSpan]:
         )
 
 
-def _between(bars: Sequence[Any], start_ms: int, end_ms: int) -> tuple[Any, ...]:
+def _between(bars: Sequence[Bar], start_ms: int, end_ms: int) -> tuple[Bar, ...]:
     return tuple(bar for bar in bars if start_ms <= bar.open_time_ms < end_ms)

@@ -35,7 +35,7 @@ from trading.node.feeds import CoreFeed, book_duties, futures_duties
 from trading.node.guard import HEARTBEAT
 from trading.node.instance import AccountLock, InstanceInfo, InstanceLock, RuntimePaths, write_info
 from trading.node.notifications import Notifications
-from trading.node.order_thread import OrderThread
+from trading.node.order_thread import OrderLoop, OrderThread
 from trading.node.pulse import Pulse
 from trading.node.servers import control_api
 from trading.risk.shared_record import SharedRecordWriter
@@ -80,7 +80,7 @@ async def run_core(launch: CoreLaunch, environment: Mapping[str, str]) -> None:
         orders = OrderThread(asyncio.get_running_loop())
         stack.callback(orders.stop)
         await orders.call(venue.client.connect())
-        stack.push_async_callback(_quietly, orders.call, venue.client.close())
+        stack.push_async_callback(_quietly, orders, venue.client.close())
         await orders.call(_check_account(venue.client, config.exchange))
         asked = (*config.market.symbols, *config.market.stablecoins)
         listed = await orders.call(venue.client.instruments(asked))
@@ -131,7 +131,7 @@ async def run_core(launch: CoreLaunch, environment: Mapping[str, str]) -> None:
         if is_new_account or config.exchange.venue == "sim":
             market = launch.market_name or f"live data of {config.exchange.venue}"
             await orders.call(execution.record_simulation(market, resumed=not is_new_account))
-        stack.push_async_callback(_quietly, orders.call, core.parts.execution.stop())
+        stack.push_async_callback(_quietly, orders, core.parts.execution.stop())
         await stack.enter_async_context(control_api(core, config.api, paths))
         stack.callback(core.parts.spikes.close)
         write_info(paths, _info(config, core, paths))
@@ -324,10 +324,10 @@ def _end_of_run() -> asyncio.Event:
     return ended
 
 
-async def _quietly(call: Any, coroutine: Coroutine[Any, Any, Any]) -> None:
+async def _quietly(orders: OrderLoop, coroutine: Coroutine[Any, Any, object]) -> None:
     """One step of the way down: a failure is logged and the next step still runs."""
     with contextlib.suppress(asyncio.CancelledError):
         try:
-            await call(coroutine)
+            await orders.call(coroutine)
         except Exception:  # whatever it is, the rest of the end must still happen
             log.exception("a step of the shutdown failed")

@@ -6,7 +6,6 @@ obeys whatever it can read turns an injection that got through into a tool call.
 
 from __future__ import annotations
 
-import base64
 import itertools
 import json
 from collections.abc import Callable
@@ -133,15 +132,10 @@ def injections(symbol: str) -> list[Injection]:
 
 
 def reveal(text: str) -> str:
-    """``text`` as a model may read it: hidden alphabets and base64 decoded, zero widths dropped."""
+    """``text`` as a model may read it: hidden alphabets decoded, zero widths dropped."""
     tags = "".join(chr(ord(c) - 0xE0000) for c in text if 0xE0020 <= ord(c) <= 0xE007E)
     octets = bytes(ord(c) - 0xE0100 for c in text if 0xE0100 <= ord(c) <= 0xE01EF)
     selectors = octets.decode(errors="ignore")
     plain = text.replace("\u200b", "")
     turned = plain[::-1] if "\u202e" in plain else ""
     return "\n".join((plain, tags, selectors, turned))
-
-
-def encoded(text: str) -> str:
-    """For assertion messages: nothing hidden."""
-    return base64.b64encode(text.encode()).decode()[:80]

@@ -16,7 +16,8 @@ from trading.risk.proposal_rules import SpikeFacts
 from trading.storage.approval_repository import ApprovalRepository
 from trading.storage.database import transaction, translated_errors
 from trading.storage.equity_repository import EquityMarkRepository
-from trading.storage.order_repository import FillRepository, OrderRecord, OrderRepository
+from trading.storage.fill_repository import FillRepository
+from trading.storage.order_repository import OrderRecord, OrderRepository
 from trading.storage.position_repository import PositionRepository, SpikeLookup, TradeRepository
 from trading.storage.reconciliation_repository import ReconciliationRepository
 from trading.storage.simulation_repository import SimulationRepository

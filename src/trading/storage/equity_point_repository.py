@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from trading.clock import iso
 from trading.model.portfolio import EquityPoint
-from trading.storage.repository import Repository, to_text
+from trading.storage.repository import Repository, from_text, to_text
 
 
 class EquityMeasure(NamedTuple):
@@ -84,10 +84,6 @@ def _point(row: sqlite3.Row) -> EquityPoint:
         time_ms=row["timestamp_ms"],
         equity=Decimal(row["equity"]),
         cash=Decimal(row["cash"]),
-        without_breaker=_decimal(row["without_breaker"]),
-        benchmark_price=_decimal(row["benchmark_price"]),
+        without_breaker=from_text(row["without_breaker"]),
+        benchmark_price=from_text(row["benchmark_price"]),
     )
-
-
-def _decimal(text: str | None) -> Decimal | None:
-    return None if text is None else Decimal(text)

@@ -17,7 +17,8 @@ from trading.model.quality import (
     execution_quality,
     summarise,
 )
-from trading.storage.order_repository import FillRepository, OrderRecord, OrderRepository
+from trading.storage.fill_repository import FillRepository
+from trading.storage.order_repository import OrderRecord, OrderRepository
 from trading.storage.repository import Repository, from_json
 
 Row = dict[str, Any]

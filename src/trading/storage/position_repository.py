@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from trading.clock import iso
 from trading.model.order import ZERO, Position
-from trading.storage.repository import Repository, to_text
+from trading.storage.repository import Repository, from_text, to_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +107,8 @@ class PositionRepository(Repository):
                     quantity=Decimal(row["quantity"]),
                     average_entry_price=Decimal(row["average_entry_price"]),
                     opened_at_ms=row["opened_at_ms"],
-                    stop_price=_decimal(row["stop_price"]),
-                    take_profit_price=_decimal(row["take_profit_price"]),
+                    stop_price=from_text(row["stop_price"]),
+                    take_profit_price=from_text(row["take_profit_price"]),
                     realized_pnl=Decimal(row["realized_pnl"]),
                     fees_paid=Decimal(row["fees_paid"]),
                     spike_id=row["spike_event_id"],
@@ -225,7 +225,3 @@ class SpikeLookup(Repository):
             Decimal(row["price_from"]),
             Decimal(row["price_to"]),
         )
-
-
-def _decimal(text: str | None) -> Decimal | None:
-    return Decimal(text) if text is not None else None

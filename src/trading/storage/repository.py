@@ -66,6 +66,11 @@ def to_text(value: float | Decimal | int | None) -> str | None:
     return format(decimal, "f")
 
 
+def from_text(text: str | None) -> Decimal | None:
+    """What ``to_text`` wrote."""
+    return None if text is None else Decimal(text)
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, Decimal):
         return format(value, "f")

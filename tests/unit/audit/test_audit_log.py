@@ -25,8 +25,9 @@ from trading.storage.audit_log import AuditLog
 from trading.storage.config import StorageConfig
 from trading.storage.database import APPLICATION_ID, open_database, transaction
 from trading.storage.decision_repository import DecisionRepository
+from trading.storage.fill_repository import FillRepository
 from trading.storage.migrations import migrate
-from trading.storage.order_repository import FillRepository, OrderRecord, OrderRepository
+from trading.storage.order_repository import OrderRecord, OrderRepository
 from trading.storage.risk_event_repository import RiskEventRepository
 from trading.storage.schema_v6 import TRIGGERS
 

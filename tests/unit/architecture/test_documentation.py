@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -82,3 +83,48 @@ def test_the_index_names_every_command() -> None:
     page = INDEX.read_text()
     assert unlisted_commands(page) == []
     assert unlisted_commands(page.replace("`pause-agents`", "")) == ["emergency pause-agents"]
+
+
+def shown_commands(page: str) -> list[list[str]]:
+    """The words of every command line of ours in the page's code, without what follows it."""
+    code = [*re.findall(r"```sh\n(.*?)```", page, re.DOTALL), *re.findall(r"`([^`\n]+)`", page)]
+    start = re.compile(r"(?:\S*/)?(?:spikeguard|-m crews\.run) +(?=[a-z-])")
+    lines = [
+        line[found.end() :].split("#")[0].split("|")[0]
+        for text in code
+        for line in text.replace("\\\n", " ").splitlines()
+        for found in [start.search(line)]
+        if found
+    ]
+    return [re.sub(r"[\"'][^\"']*[\"']", "TEXT", line).split() for line in lines]
+
+
+def unknown_words(words: list[str]) -> list[str]:
+    """Of one command line, what the program does not know: a command, or an option of it."""
+    command: Any = typer.main.get_command(app)
+    names: set[str] = {"--help"}
+    for word in words:
+        if word.startswith("--"):
+            break
+        if not hasattr(command, "commands"):
+            break
+        if word == "…":
+            return []
+        if word not in command.commands:
+            return [word]
+        command = command.commands[word]
+    names |= {option for each in command.params for option in (*each.opts, *each.secondary_opts)}
+    root = {option for each in typer.main.get_command(app).params for option in each.opts}
+    given = [word.split("=")[0].rstrip(",;.)") for word in words if word.startswith("--")]
+    return [option for option in given if option not in names | root]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_command_that_a_page_shows_exists(page: Path) -> None:
+    shown = shown_commands(page.read_text())
+    assert [(words, unknown) for words in shown if (unknown := unknown_words(words))] == []
+
+
+def test_a_command_that_does_not_exist_is_found() -> None:
+    page = "```sh\n.venv/bin/spikeguard replay --date DIR  # --no\n```\n`spikeguard trances ID`"
+    assert [unknown_words(words) for words in shown_commands(page)] == [["--date"], ["trances"]]

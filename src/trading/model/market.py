@@ -45,7 +45,10 @@ class Tick(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """Open, high, low, close and base volume of ``interval_ms`` from ``open_time_ms`` on."""
+    """Open, high, low, close and base volume of ``interval_ms`` from ``open_time_ms`` on.
+
+    ``trades`` is their number, None where it is not known.
+    """
 
     symbol: str
     open_time_ms: int
@@ -55,6 +58,7 @@ class Bar:
     low: float
     close: float
     volume: float
+    trades: int | None = None
 
     def __post_init__(self) -> None:
         if not (0 < self.low <= min(self.open, self.close)):

@@ -18,8 +18,9 @@ INSUFFICIENT_BALANCE = (-2010, "Account has insufficient balance for requested a
 class Account:
     """Free and locked amounts by asset. Raises ExchangeRejection rather than going below zero."""
 
-    def __init__(self, account_id: str, balances: dict[str, Decimal]) -> None:
+    def __init__(self, account_id: str, balances: dict[str, Decimal], opened_ms: int = 0) -> None:
         self.account_id = account_id
+        self.updated_ms = opened_ms
         self.traded_notional = ZERO  # in the quote assets, ever
         self._free: defaultdict[str, Decimal] = defaultdict(lambda: ZERO, balances)
         self._locked: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)

@@ -73,11 +73,16 @@ class SimulatedExchange(ListedMarket[SpotEngine, UserEvent]):
     def open_account(self, account_id: str, balances: dict[str, Decimal] | None = None) -> None:
         """A new account, holding ``balances`` or the configured initial ones."""
         held = self.config.initial_balances if balances is None else balances
-        self._ledger.accounts[account_id] = Account(account_id, dict(held))
+        self._ledger.accounts[account_id] = Account(account_id, dict(held), self.clock.now_ms())
 
     def balances(self, account_id: str) -> dict[str, Balance]:
         with self._lock:
             return self._ledger.account(account_id).balances()
+
+    def updated_ms(self, account_id: str) -> int:
+        """When the account's balances last changed; before that, when it was opened."""
+        with self._lock:
+            return self._ledger.account(account_id).updated_ms
 
     def fee_rates(self, account_id: str) -> tuple[Decimal, Decimal]:
         """Maker's and taker's, for what the account has traded."""

@@ -94,9 +94,7 @@ class GeneratedMarket:
         profile = self._profiles[symbol]
         steps = [profile.beta * move + self._noise(rng, profile.idio_pct) for move in market]
         level = math.log(profile.price) - sum(steps)
-        volume_per_minute = (
-            60 * self._config.ticks_per_second * profile.activity * profile.trade_notional
-        )
+        trades_per_minute = 60 * self._config.ticks_per_second * profile.activity
         wick_pct = MARKET_NOISE_PCT * profile.beta / 2
         decimals = profile.price_decimals
         bars = []
@@ -106,6 +104,7 @@ class GeneratedMarket:
             closed = round(math.exp(level), decimals)
             high = max(opened, closed) * math.exp(abs(self._noise(rng, wick_pct)))
             low = min(opened, closed) * math.exp(-abs(self._noise(rng, wick_pct)))
+            trades = trades_per_minute * rng.uniform(0.7, 1.3)
             bars.append(
                 Bar(
                     symbol,
@@ -115,7 +114,8 @@ class GeneratedMarket:
                     max(round(high, decimals), opened, closed),
                     min(round(low, decimals), opened, closed),
                     closed,
-                    round(volume_per_minute * rng.uniform(0.7, 1.3) / closed, 6),
+                    round(trades * profile.trade_notional / closed, 6),
+                    round(trades),
                 )
             )
         return tuple(bars)

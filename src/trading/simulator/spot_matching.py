@@ -199,6 +199,7 @@ class SpotEngine(MatchingEngine):
 
     def _after_event(self, order: SimOrder, _kind: ExecutionKind, now_ms: int) -> None:
         account = self._ledger.account(order.account_id)
+        account.updated_ms = now_ms
         assets = (self.instrument.base_asset, self.instrument.quote_asset)
         balances = tuple(account.balance(asset) for asset in assets)
         self._emit(BalanceEvent(order.account_id, now_ms, balances))

@@ -99,6 +99,7 @@ class Tape:
                     bar.close,
                     volume=bar.volume,
                     quote_volume=bar.volume * middle,
+                    trades=int(bar.volume > 0) if bar.trades is None else bar.trades,
                     taker_buy_volume=bar.volume / 2,
                     taker_buy_quote=bar.volume * middle / 2,
                 )

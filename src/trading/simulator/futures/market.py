@@ -90,7 +90,7 @@ class FuturesMarket(ListedMarket[FuturesEngine, FuturesEvent]):
                 volume = bar.volume * self.config.volume_factor
                 high, low = max(bar.high * share, opened), min(bar.low * share, opened)
                 times = (bar.open_time_ms, bar.interval_ms)
-                made.append(Bar(symbol, *times, opened, high, low, close, volume))
+                made.append(Bar(symbol, *times, opened, high, low, close, volume, bar.trades))
                 crowd.live(close, bar.volume, bar.open_time_ms)
                 crowd.forced_out(close)  # long ago
                 self.derived[symbol].note(price, bar.close_time_ms - 1)

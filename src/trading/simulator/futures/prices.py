@@ -87,7 +87,7 @@ class PerpetualPrice:
         if not self._last_ms:
             self._trend = index
             self._gap = index * CALM_BASIS
-            self.next_funding_ms = time_ms - time_ms % self._interval_ms + self._interval_ms
+            self._begin(index, time_ms - time_ms % self._interval_ms)
         passed_s = min(LONGEST_STEP_S, max(0.0, (time_ms - self._last_ms) / 1000))
         self._last_ms = max(time_ms, self._last_ms)
         self.index = index
@@ -104,6 +104,13 @@ class PerpetualPrice:
         self._premium += basis * passed_s
         self._premium_s += passed_s
         return self.contract
+
+    def _begin(self, index: float, interval_start_ms: int) -> None:
+        """The interval that is under way began with a settlement, at the calm premium's rate."""
+        rate = Decimal(repr(round(self.funding_rate, 8))).quantize(EIGHT_DECIMALS)
+        mark = as_decimal(index * (1 + CALM_BASIS))
+        self.settlements.append(FundingSettlement(rate, interval_start_ms, mark))
+        self.next_funding_ms = interval_start_ms + self._interval_ms
 
     def push(self, share: float) -> None:
         """Forced orders move the price by ``share``, for a while."""

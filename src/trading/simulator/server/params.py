@@ -48,7 +48,10 @@ class Params:
     def text(self, name: str) -> str | None:
         name = self.wire_name(name)
         self._read.add(name)
-        return self._find(name) or None
+        value = self._find(name)
+        if value == "":
+            raise WireError(-1105, f"Parameter '{name}' was empty.")
+        return value
 
     def _find(self, name: str) -> str | None:
         return self._values.get(name)

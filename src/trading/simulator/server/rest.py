@@ -17,7 +17,7 @@ from trading.simulator.orders import ExchangeRejection
 from trading.simulator.server.context import ServerContext
 from trading.simulator.server.endpoints import ContextT, KeyEndpoint, PublicEndpoint
 from trading.simulator.server.params import Params
-from trading.simulator.server.rest_faults import misbehave
+from trading.simulator.server.rest_faults import html_page, misbehave
 from trading.simulator.server.signatures import ApiKey, parse_request, rest_payload
 from trading.simulator.server.wire import in_microseconds
 from trading.simulator.server.wire_errors import WireError
@@ -52,12 +52,18 @@ class MarketRest(Generic[ContextT]):
         *,
         has_time_units: bool = False,
         params: type[Params] = Params,
+        unknown: Callable[[web.Request], web.Response] | None = None,
     ) -> None:
-        """``has_time_units``: answers may be asked for in microseconds."""
+        """``has_time_units``: answers may be asked for in microseconds.
+
+        ``unknown`` answers what is on no list: a path, or a method of a path. By default that is
+        the page of a gateway.
+        """
         self.context = context
         self._params = params
         self._root = root
         self._has_time_units = has_time_units
+        self._unknown = unknown or _unknown_page
 
     def add_routes(
         self,
@@ -188,6 +194,8 @@ class MarketRest(Generic[ContextT]):
                 response = plain_json(refusal.body(), status=refusal.status)
                 if refusal.retry_after_s is not None:
                     response.headers["Retry-After"] = str(refusal.retry_after_s)
+            except (web.HTTPNotFound, web.HTTPMethodNotAllowed):
+                response = self._unknown(request)
             except web.HTTPException:
                 raise
             except ConnectionError:
@@ -206,6 +214,10 @@ class MarketRest(Generic[ContextT]):
             return response
 
         return answer_errors
+
+
+def _unknown_page(_request: web.Request) -> web.Response:
+    return html_page(404, "Not Found")
 
 
 def ip_of(request: web.Request) -> str:

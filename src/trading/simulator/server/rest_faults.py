@@ -117,7 +117,11 @@ def _does_not_say(kind: FaultKind) -> web.Response:
 
 def html_answer(kind: FaultKind) -> web.Response:
     """A gateway's own page, for one of the kinds in ``HTML``."""
-    status, title = HTML[kind]
+    return html_page(*HTML[kind])
+
+
+def html_page(status: int, title: str) -> web.Response:
+    """An error as a gateway answers it, before any application has seen the request."""
     page = (
         f"<html>\r\n<head><title>{status} {title}</title></head>\r\n<body>\r\n"
         f"<center><h1>{status} {title}</h1></center>\r\n</body>\r\n</html>\r\n"

@@ -109,7 +109,8 @@ class WsSession(ABC, Generic[ContextT]):
         self, method: str, raw: dict[str, object]
     ) -> tuple[Any, AfterAnswer | None]:
         context, charge = self._context, self._context.limiter.charge
-        params = self.params({name: _text(value) for name, value in raw.items()})
+        sent = {name: _text(value) for name, value in raw.items() if value is not None}
+        params = self.params(sent)
         public = self._methods.public.get(method)
         if public is not None:
             charge(self._ip, public.weight(params))

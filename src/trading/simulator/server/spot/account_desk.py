@@ -110,7 +110,7 @@ class AccountDesk:
         maker, taker = self._exchange.fee_rates(key.account_id)
         omit_zero = params.flag("omitZeroBalances") or False
         empty = self._faults.lasts(FaultKind.ACCOUNT_EMPTY)
-        balances = [] if empty else self._all_balances(key.account_id)
+        balances = [] if empty else self.every_balance(key.account_id)
         return {
             "makerCommission": int(maker * 10_000),
             "takerCommission": int(taker * 10_000),
@@ -123,7 +123,7 @@ class AccountDesk:
             "brokered": False,
             "requireSelfTradePrevention": False,
             "preventSor": False,
-            "updateTime": self._exchange.clock.now_ms(),
+            "updateTime": self._exchange.updated_ms(key.account_id),
             "accountType": "SPOT",
             "balances": [
                 {"asset": b.asset, "free": num(b.free), "locked": num(b.locked)}
@@ -182,7 +182,7 @@ class AccountDesk:
             self._exchange.query(account_id, symbol, order_id=order_id)
             raise WireError(*DOES_NOT_FIT) from None
 
-    def _all_balances(self, account_id: str) -> list[Balance]:
+    def every_balance(self, account_id: str) -> list[Balance]:
         """Held assets, then every other asset of the listed pairs at zero."""
         held = self._exchange.balances(account_id)
         listed = self._exchange.instruments.values()

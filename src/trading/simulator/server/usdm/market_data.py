@@ -171,15 +171,17 @@ def open_interest(context: UsdmContext, params: Params) -> Any:
 
 def constituents(context: UsdmContext, params: Params) -> Any:
     """The index is the spot price of this exchange alone."""
-    symbol = _symbol(context, params)
-    pair = context.exchange.contracts[symbol].instrument
+    asked = params.required("symbol")
+    # The venue's index of a coin against the dollar is known under both names.
+    symbol = f"{asked}T" if asked.endswith("USD") else asked
+    pair = context.exchange.contract(symbol).instrument
     only = {
         "exchange": "binance",
         "symbol": f"{pair.base_asset}{pair.quote_asset}",
         "price": num(context.exchange.index(symbol)),
         "weight": "1.00000000",
     }
-    return {"symbol": symbol, "time": context.exchange.clock.now_ms(), "constituents": [only]}
+    return {"symbol": asked, "time": context.exchange.clock.now_ms(), "constituents": [only]}
 
 
 def nothing_listed(_context: UsdmContext, _params: Params) -> Any:

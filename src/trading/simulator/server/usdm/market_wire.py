@@ -102,6 +102,21 @@ class MarketWire:
         head = {"e": "aggTrade", "E": max(now_ms, trade.tick.time_ms), "s": trade.tick.symbol}
         return {**head, **self.aggregate_trade(trade), "st": USD_M}
 
+    def trade_event(self, trade: TapeTrade, now_ms: int) -> Json:
+        tick = trade.tick
+        contract = self._exchange.contracts[tick.symbol]
+        return {
+            "e": "trade",
+            "E": max(now_ms, tick.time_ms),
+            "T": tick.time_ms,
+            "s": tick.symbol,
+            "t": trade.trade_id,
+            "p": contract.price_text(tick.price),
+            "q": contract.quantity_text(tick.quantity),
+            "X": "MARKET",
+            "m": tick.is_seller_aggressor,
+        }
+
     def premium_index(self, symbol: str, now_ms: int) -> Json:
         price = self._exchange.prices[symbol]
         return {

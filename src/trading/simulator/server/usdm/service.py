@@ -31,6 +31,7 @@ from trading.simulator.server.usdm.order_desk import OrderDesk
 from trading.simulator.server.usdm.stream_routes import add_stream_routes
 from trading.simulator.server.usdm.streams import FuturesStreams
 from trading.simulator.server.usdm.user_events import UserEventHub
+from trading.simulator.server.usdm.unknown import unknown_request
 from trading.simulator.server.usdm.ws_api import add_ws_api_routes
 
 HOUSEKEEPING_S = 0.5
@@ -79,7 +80,7 @@ def futures_app(
         streams=FuturesStreams(exchange, wire),
         hub=hub,
     )
-    rest = MarketRest(context, "", params=LooseParams)
+    rest = MarketRest(context, "", params=LooseParams, unknown=unknown_request)
     app = web.Application(middlewares=[out_of_service, rest.middleware("/fapi")])
     app[CONTEXT] = context
     app[USDM] = context

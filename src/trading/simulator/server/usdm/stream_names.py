@@ -25,6 +25,7 @@ class Route(StrEnum):
 
 class StreamKind(StrEnum):
     AGG_TRADE = "aggTrade"
+    TRADE = "trade"  # not documented, but served, and asked for by clients
     MARK_PRICE = "markPrice"
     KLINE = "kline"
     CONTINUOUS_KLINE = "continuousKline"
@@ -42,6 +43,7 @@ class StreamKind(StrEnum):
 
 
 PUBLIC_KINDS = (
+    StreamKind.TRADE,
     StreamKind.BOOK_TICKER,
     StreamKind.PARTIAL_DEPTH,
     StreamKind.DEPTH,
@@ -101,7 +103,8 @@ def parse_stream(name: str) -> StreamSpec | None:
         return StreamSpec(name, StreamKind.DEPTH, symbol, period=period)
     if kind_name == StreamKind.MARK_PRICE and speed in (None, "1s") and not levels:
         return StreamSpec(name, StreamKind.MARK_PRICE, symbol, period=10 if speed else 30)
-    plain = (StreamKind.AGG_TRADE, StreamKind.BOOK_TICKER, StreamKind.FORCE_ORDER, *PERIODS)
+    real_time = (StreamKind.AGG_TRADE, StreamKind.TRADE, StreamKind.BOOK_TICKER)
+    plain = (*real_time, StreamKind.FORCE_ORDER, *PERIODS)
     for known in plain:
         if kind_name == known.value and not (speed or levels):
             return StreamSpec(name, known, symbol, period=PERIODS.get(known, 0))

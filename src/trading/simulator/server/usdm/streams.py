@@ -108,9 +108,12 @@ class FuturesStreams(StreamBoard):
         symbol = trade.tick.symbol
         self._versions[symbol] += 1
         self._changed.add(symbol)
-        if (name := f"{symbol.lower()}@aggTrade") in self._listeners:
-            now_ms = self._exchange.clock.now_ms()
-            self._publish(name, self._wire.aggregate_trade_event(trade, now_ms))
+        for kind, event in (
+            (StreamKind.AGG_TRADE, self._wire.aggregate_trade_event),
+            (StreamKind.TRADE, self._wire.trade_event),
+        ):
+            if (name := f"{symbol.lower()}@{kind}") in self._listeners:
+                self._publish(name, event(trade, self._exchange.clock.now_ms()))
         self._publish_book_ticker(symbol)
 
     def _on_user_event(self, event: FuturesEvent) -> None:

@@ -33,21 +33,32 @@ class SystemClock:
 class ScaledClock:
     """Market time that starts at ``start_ms`` and runs ``speed`` times as fast as the wall.
 
-    ``anchor_monotonic_ns`` lets several processes of one machine share the same market time.
+    Speed 0 is a pause. ``anchor_monotonic_ns`` lets several processes of one machine share the same
+    market time, as long as none of them changes the speed.
     """
 
     def __init__(self, start_ms: int, speed: float, anchor_monotonic_ns: int | None = None) -> None:
-        if speed <= 0:
-            raise ValueError(f"speed must be positive, not {speed}")
-        self._start_ms = start_ms
-        self._speed = speed
-        self._anchor_ns = (
-            time.monotonic_ns() if anchor_monotonic_ns is None else anchor_monotonic_ns
-        )
+        anchor_ns = time.monotonic_ns() if anchor_monotonic_ns is None else anchor_monotonic_ns
+        self._course = (start_ms, _not_negative(speed), anchor_ns)
+
+    @property
+    def speed(self) -> float:
+        return self._course[1]
 
     def now_ms(self) -> int:
-        elapsed_ns = time.monotonic_ns() - self._anchor_ns
-        return self._start_ms + int(elapsed_ns * self._speed) // 1_000_000
+        start_ms, speed, anchor_ns = self._course
+        return start_ms + int((time.monotonic_ns() - anchor_ns) * speed) // 1_000_000
+
+    def change_speed(self, speed: float) -> None:
+        """Go on from now at another speed. Raises ValueError for a negative one."""
+        now_ms = self.now_ms()
+        self._course = (now_ms, _not_negative(speed), time.monotonic_ns())
+
+
+def _not_negative(speed: float) -> float:
+    if not 0 <= speed < float("inf"):
+        raise ValueError(f"speed must be 0 (paused) or positive, not {speed}")
+    return speed
 
 
 class VirtualClock:

@@ -27,12 +27,14 @@ def exchange(
         str | None, typer.Option(help="Generated market: default, calm, flash_crash, …")
     ] = None,
     speed: Annotated[
-        float, typer.Option(min=0.01, max=1000, help="Market seconds per second.")
+        float, typer.Option(min=0, max=1000, help="Market seconds per second; 0 is a pause.")
     ] = 1.0,
     faults: FaultsOption = None,
     control: Annotated[
         bool,
-        typer.Option("--control", help="Serve /control/*: price shocks, faults, received orders."),
+        typer.Option(
+            "--control", help="Serve /control/*: price shocks, speed, faults, received orders."
+        ),
     ] = False,
 ) -> None:
     """Run the embedded exchange alone; Ctrl-C ends it.
@@ -57,7 +59,7 @@ def exchange(
         )
     import asyncio
 
-    from trading.errors import ConfigurationError
+    from trading.errors import ConfigurationError, MarketDataError, WindowNotFoundError
     from trading.simulator.server.config import ExchangeServerConfig
     from trading.simulator.server.process import serve
 
@@ -84,3 +86,7 @@ def exchange(
         raise ConfigurationError(
             f"--port {port}: {error.strerror or error}; name another one, or 0 for any free one"
         ) from error
+    except WindowNotFoundError:
+        raise
+    except MarketDataError as error:
+        raise ConfigurationError(f"--data: {error}") from error

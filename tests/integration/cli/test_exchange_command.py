@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from crews.cli.app import run
 from crews.cli.exit_codes import ExitCode
 
@@ -40,6 +42,38 @@ def status_of(url: str) -> int:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code
+
+
+def told(url: str, body: dict[str, Any] | None = None) -> Any:
+    data = None if body is None else json.dumps(body).encode()
+    with urllib.request.urlopen(urllib.request.Request(url, data), timeout=5) as answer:
+        return json.load(answer)
+
+
+def test_a_paused_market_stands_still_takes_orders_and_goes_on() -> None:
+    with exchange("--scenario", "calm", "--speed", "0", "--control") as (_process, ready):
+        url = ready["rest_url"]
+        newest = f"{url}/api/v3/trades?symbol=BTCUSDT&limit=1"
+        assert told(newest) == []  # the market has not begun
+        assert told(f"{url}/control/speed", {"speed": 100})["speed"] == 100
+        deadline = time.monotonic() + 10
+        while not told(newest):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        paused_ms = told(f"{url}/control/speed", {"speed": 0})["market_ms"]
+        last = told(newest)
+        time.sleep(0.2)
+        assert told(newest) == last
+        assert told(f"{url}/control/speed", {"speed": 0})["market_ms"] == paused_ms
+        assert told(f"{url}/api/v3/depth?symbol=BTCUSDT")["bids"]
+
+
+def test_a_folder_without_recordings_is_a_wrong_command_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["exchange", "--data", str(tmp_path)]) == ExitCode.CONFIGURATION
+    told = capsys.readouterr().err
+    assert "--data" in told and str(tmp_path) in told.replace("\n", "")
 
 
 def test_the_exchange_runs_alone_suffers_its_schedule_and_ends_on_a_signal(

@@ -43,4 +43,19 @@ def test_scaled_clocks_of_one_anchor_show_the_same_time() -> None:
     assert first >= START_MS + 2 * MINUTE_MS
     assert 0 <= second - first < MINUTE_MS
     with pytest.raises(ValueError, match="speed"):
-        ScaledClock(START_MS, 0)
+        ScaledClock(START_MS, -1)
+
+
+def test_a_scaled_clock_can_be_paused_and_goes_on_from_there() -> None:
+    anchor_ns = time.monotonic_ns() - 2_000_000_000
+    clock = ScaledClock(START_MS, 60, anchor_ns)
+    clock.change_speed(0)
+    paused_ms = clock.now_ms()
+    assert paused_ms >= START_MS + 2 * MINUTE_MS
+    time.sleep(0.01)
+    assert clock.now_ms() == paused_ms
+    clock.change_speed(1000)
+    time.sleep(0.01)
+    assert paused_ms < clock.now_ms() < paused_ms + 60 * MINUTE_MS
+    with pytest.raises(ValueError, match="speed"):
+        clock.change_speed(float("inf"))

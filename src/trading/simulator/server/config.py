@@ -209,7 +209,9 @@ class ExchangeServerConfig(ConfigModel):
 
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=0, ge=0, le=65535, description="Port; 0 takes a free one.")
-    speed: float = Field(default=1.0, gt=0, le=1000, description="Market seconds per wall second.")
+    speed: float = Field(
+        default=1.0, ge=0, le=1000, description="Market seconds per wall second; 0 is a pause."
+    )
     seed: int = Field(default=1, ge=0, description="Seed of the mixed order of user events.")
     data_dir: str | None = Field(
         default=None, description="Directory of recorded market data; none: a generated market."

@@ -6,6 +6,7 @@ import orjson
 from aiohttp import web
 from pydantic import Field, TypeAdapter, ValidationError
 
+from trading.clock import ScaledClock
 from trading.model.base import ValueModel
 from trading.simulator.server.faults import Fault
 from trading.simulator.server.spot.context import SPOT
@@ -22,11 +23,18 @@ class ShockRequest(ValueModel):
     volume_factor: float = Field(default=1, gt=0, le=1000, allow_inf_nan=False)
 
 
+class SpeedRequest(ValueModel):
+    """How fast the market runs from now on: 0 pauses it."""
+
+    speed: float = Field(ge=0, le=1000, allow_inf_nan=False)
+
+
 def add_control_routes(app: web.Application) -> None:
     app.router.add_post("/control/shock", _shock)
     app.router.add_get("/control/received", _received)
     app.router.add_post("/control/drop", _drop)
     app.router.add_post("/control/faults", _plan_faults)
+    app.router.add_post("/control/speed", _change_speed)
 
 
 async def _shock(request: web.Request) -> web.Response:
@@ -63,3 +71,16 @@ async def _plan_faults(request: web.Request) -> web.Response:
     except ValidationError as error:
         return web.json_response({"error": str(error)}, status=400)
     return web.json_response({"applied": len(faults.applied)})
+
+
+async def _change_speed(request: web.Request) -> web.Response:
+    """Pause the market, let it go on, faster or slower; orders are answered all the time."""
+    clock = request.app[SPOT].exchange.clock
+    try:
+        wanted = SpeedRequest.model_validate_json(await request.read())
+    except ValidationError as error:
+        return web.json_response({"error": str(error)}, status=400)
+    if not isinstance(clock, ScaledClock):
+        return web.json_response({"error": "this market runs by the wall clock"}, status=409)
+    clock.change_speed(wanted.speed)
+    return web.json_response({"speed": wanted.speed, "market_ms": clock.now_ms()})

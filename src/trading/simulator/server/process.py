@@ -77,7 +77,7 @@ async def serve(config: ExchangeServerConfig, *, has_parent: bool = True) -> Non
         if futures is not None:
             futures.load_index_history(symbol, bars)
     async with await start_server(exchange, config.host, config.port, config, futures) as server:
-        server.start_task(pump_market(exchange, market.ticks(), server.context.shock, config.speed))
+        server.start_task(pump_market(exchange, market.ticks(), server.context.shock, clock))
         started = ClockSettings(
             start_ms=start_ms, speed=config.speed, anchor_monotonic_ns=anchor_ns
         )

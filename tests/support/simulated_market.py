@@ -44,10 +44,14 @@ class Market:
         return self.exchange.submit(account, wanted(side, order_type, quantity, **options))
 
     def order_list(
-        self, *pair: NewOrder, working: NewOrder | None = None, account: str = "alice"
+        self,
+        *pair: NewOrder,
+        working: NewOrder | None = None,
+        pays: bool = False,
+        account: str = "alice",
     ) -> OrderList:
-        """Submit an OCO (above, below), or what follows a working order."""
-        return self.exchange.submit_list(account, NewOrderList(SYMBOL, pair, working))
+        """Submit an OCO (above, below), or what follows a working order, which may pay for it."""
+        return self.exchange.submit_list(account, NewOrderList(SYMBOL, pair, working, pays=pays))
 
     def free(self, asset: str, account: str = "alice") -> Decimal:
         return self.exchange.balances(account)[asset].free

@@ -118,7 +118,9 @@ class SimulatedExchange(ListedMarket[SpotEngine, UserEvent]):
                 raise ExchangeRejection(-1013, "Filter failure: MAX_NUM_ORDER_LISTS")
             list_id, first_id = self._registry.last_list_id + 1, self._registry.last_order_id + 1
             orders = [
-                self._make_order(account_id, each, first_id + index)
+                self._make_order(
+                    account_id, each, first_id + index, sized=not new.pays or each is new.working
+                )
                 for index, each in enumerate(wanted)
             ]
             if len({order.client_order_id for order in orders}) < len(orders):
@@ -133,6 +135,7 @@ class SimulatedExchange(ListedMarket[SpotEngine, UserEvent]):
                 orders[-len(new.pair) :],
                 None if new.working is None else orders[0],
                 orders[0].created_ms,
+                new.pays,
             )
             self._registry.add_list(order_list)
             try:
@@ -294,8 +297,10 @@ class SimulatedExchange(ListedMarket[SpotEngine, UserEvent]):
             account.free(base) + account.locked(base),
         )
 
-    def _make_order(self, account_id: str, order: NewOrder, order_id: int) -> SimOrder:
-        if order.quantity is None and order.quote_quantity is None:
+    def _make_order(
+        self, account_id: str, order: NewOrder, order_id: int, *, sized: bool = True
+    ) -> SimOrder:
+        if sized and order.quantity is None and order.quote_quantity is None:
             raise ExchangeRejection(
                 -1102, "Mandatory parameter 'quantity' was not sent, was empty/null, or malformed."
             )
@@ -321,4 +326,5 @@ class SimulatedExchange(ListedMarket[SpotEngine, UserEvent]):
             trailing_delta=order.trailing_delta,
             strategy_id=order.strategy_id,
             strategy_type=order.strategy_type,
+            is_routed=order.is_routed,
         )

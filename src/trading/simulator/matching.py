@@ -136,6 +136,9 @@ class MatchingEngine:
         """How much of ``quantity`` the order may trade at this moment."""
         return quantity
 
+    def _was_settled(self, order: SimOrder, execution: Execution) -> None:
+        """An execution was settled, and is about to be announced."""
+
     def _after_fill(self, order: SimOrder, execution: Execution, now_ms: int) -> None:
         """An execution was settled and announced."""
 
@@ -270,6 +273,7 @@ class MatchingEngine:
         execution = self._settlement.settle(
             order, price, quantity, trade_id, now_ms, is_maker=is_maker
         )
+        self._was_settled(order, execution)
         if is_maker:
             self._resting.took(order, quantity)
         is_filled = order.status is OrderStatus.FILLED

@@ -1,4 +1,5 @@
 """Order lists: one cancels the other (OCO), one triggers the other (OTO), and both at once (OTOCO).
+In an OPO (or OPOCO) the order that triggers also pays: the others sell what it has bought.
 
 ``OrderLists`` is told by the engine what happens to a list's orders and answers with what must
 happen to the others. Only one order of a pair ever pays, so the pair's money is locked once.
@@ -14,6 +15,7 @@ from trading.model.order import OrderStatus, Side
 from trading.simulator.orders import (
     Contingency,
     ExchangeRejection,
+    Execution,
     ExecutionKind,
     ExpiryReason,
     ListEvent,
@@ -31,13 +33,15 @@ class NewOrderList:
     """A list as an account asks for it.
 
     ``pair`` are an OCO's orders, the one above the market first. In an OTO or OTOCO, ``working``
-    comes first and ``pair`` (one order or two) follows once it is wholly filled.
+    comes first and ``pair`` (one order or two) follows once it is wholly filled. If it ``pays``,
+    what it buys is set aside, and is the quantity of the pair, which comes without one.
     """
 
     symbol: str
     pair: tuple[NewOrder, ...]
     working: NewOrder | None = None
     client_order_id: str | None = None
+    pays: bool = False
 
 
 @dataclass(slots=True)
@@ -51,6 +55,7 @@ class OrderList:
     pair: list[SimOrder]
     working: SimOrder | None
     updated_ms: int
+    pays: bool = False
     done: bool = False
     orders: list[SimOrder] = field(init=False)
 
@@ -72,6 +77,8 @@ class Engine(Protocol):
     """What lists need of the matching engine."""
 
     def place_pair(self, orders: list[SimOrder], now_ms: int) -> None: ...
+
+    def size_pair(self, orders: list[SimOrder]) -> None: ...
 
     def end(
         self,
@@ -126,6 +133,12 @@ class OrderLists:
                 reason=ExpiryReason.SIBLING_ACTED,
             )
 
+    def was_settled(self, order: SimOrder, execution: Execution) -> None:
+        """``order`` has traded: what it has bought for others is set aside for them."""
+        order_list = self._open.get(order.list_id or 0)
+        if order_list is not None and order_list.pays and order is order_list.working:
+            self._money.set_aside(order_list.pair[0], execution)
+
     def after_its_end(self, order: SimOrder, now_ms: int) -> Callable[[int], None] | None:
         """``order`` is done; returns what is left to do once the engine has finished matching."""
         if order.list_id is None or order.list_id not in self._open:
@@ -155,6 +168,8 @@ class OrderLists:
     def _place_pending(self, order_list: OrderList, now_ms: int) -> None:
         pending = [order for order in order_list.pair if not order.status.is_final]
         try:
+            if order_list.pays:
+                self._engine.size_pair(pending)
             self._engine.place_pair(pending, now_ms)
         except ExchangeRejection:
             for order in pending:

@@ -73,6 +73,7 @@ class NewOrder:
 
     ``trailing_delta`` (basis points) makes a trigger follow the price, from ``trigger_price`` on
     where there is one. ``iceberg_quantity`` is how much of a resting order the book shows.
+    ``is_routed`` asks for smart order routing, which finds one book here: the pair's own.
     """
 
     symbol: str
@@ -89,6 +90,7 @@ class NewOrder:
     self_trade_mode: SelfTradeMode = SelfTradeMode.EXPIRE_MAKER
     strategy_id: int | None = None
     strategy_type: int | None = None
+    is_routed: bool = False
 
     @classmethod
     def from_request(cls, request: OrderRequest) -> NewOrder:
@@ -189,6 +191,7 @@ class SimOrder:
     is_pending: bool = False  # waits for its list's working order to fill
     strategy_id: int | None = None
     strategy_type: int | None = None
+    is_routed: bool = False
     amendments: list[Amendment] = field(default_factory=list)
 
     @property

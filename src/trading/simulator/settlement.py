@@ -39,6 +39,16 @@ class Settlement:
         sibling.locked = ZERO
         self.release(order, order.locked - need(order))
 
+    def set_aside(self, seller: SimOrder, bought: Execution) -> None:
+        """Hold for ``seller`` what was bought for it; the fee comes out of what else is there."""
+        account = self._ledger.account(seller.account_id)
+        base = self._instrument.base_asset
+        fee = bought.fee if bought.fee_asset == base else ZERO
+        can_pay_fee = account.free(base) >= bought.quantity
+        amount = bought.quantity if can_pay_fee else bought.quantity - fee
+        account.lock(base, amount)
+        seller.locked += amount
+
     def release(self, order: SimOrder, amount: Decimal | None = None) -> None:
         """Give back ``amount`` of what is set aside, or all that still is."""
         amount = order.locked if amount is None else amount

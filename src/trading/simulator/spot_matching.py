@@ -7,15 +7,17 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 
 from trading.model.market import Instrument
-from trading.model.order import OrderStatus, OrderType, Side
+from trading.model.order import ZERO, OrderStatus, OrderType, Side
 from trading.simulator.accounts import Ledger
 from trading.simulator.config import SimulatorConfig
+from trading.simulator.filters import check_lot_size, check_notional, max_market_quantity
 from trading.simulator.match_plan import MARKET_LIKE
 from trading.simulator.matching import MatchingEngine
 from trading.simulator.order_lists import WRONG_RELATION, OrderList, OrderLists, check_relation
 from trading.simulator.orders import (
     BalanceEvent,
     ExchangeRejection,
+    Execution,
     ExecutionKind,
     SimOrder,
     UserEvent,
@@ -40,6 +42,7 @@ class SpotEngine(MatchingEngine):
         self._ledger = ledger
         self._money = Settlement(instrument, config, ledger)
         super().__init__(instrument, config.book, self._money, emit, next_trade_id, book)
+        self._filters = config.filters
         self._waiting: list[SimOrder] = []
         self._pending: list[SimOrder] = []
         self.lists = OrderLists(self, self._money, emit)
@@ -93,6 +96,21 @@ class SpotEngine(MatchingEngine):
                 self._announce(order, ExecutionKind.NEW, now_ms)
             self._enter(working, now_ms)
         self._finish_up(now_ms)
+
+    def size_pair(self, orders: list[SimOrder]) -> None:
+        """Give pending orders the quantity that is set aside. Raises ExchangeRejection -1013."""
+        filters, pair = self._filters, self.instrument
+        held = sum((order.locked for order in orders), ZERO)
+        for order in orders:
+            self._money.release(order)
+        most = pair.max_quantity
+        if any(order.type in MARKET_LIKE for order in orders):
+            most = max_market_quantity(pair, filters)
+        for order in orders:
+            order.quantity = pair.round_quantity_down(min(held, most))
+            check_lot_size(order.quantity, pair)
+            price = order.limit_price or order.trigger_price or self._last_price()
+            check_notional(order.quantity * price, pair, filters)
 
     def place_pair(self, orders: list[SimOrder], now_ms: int) -> None:
         """Place what was pending. Raises ExchangeRejection, and then nothing has changed."""
@@ -171,6 +189,10 @@ class SpotEngine(MatchingEngine):
         if order.type in MARKET_LIKE:
             self._money.release(order)
         self._match(order, now_ms)
+
+    def _was_settled(self, order: SimOrder, execution: Execution) -> None:
+        if order.list_id is not None:
+            self.lists.was_settled(order, execution)
 
     def _before_it_acts(self, order: SimOrder, now_ms: int) -> None:
         self.lists.before_it_acts(order, now_ms)

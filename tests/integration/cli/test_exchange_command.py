@@ -73,7 +73,8 @@ def test_a_folder_without_recordings_is_a_wrong_command_line(
 ) -> None:
     assert run(["exchange", "--data", str(tmp_path)]) == ExitCode.CONFIGURATION
     told = capsys.readouterr().err
-    assert "--data" in told and str(tmp_path) in told.replace("\n", "")
+    assert "--data" in told
+    assert str(tmp_path) in told.replace("\n", "")
 
 
 def test_the_exchange_runs_alone_suffers_its_schedule_and_ends_on_a_signal(

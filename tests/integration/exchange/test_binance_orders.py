@@ -295,8 +295,11 @@ async def test_a_wrong_secret_and_a_key_that_may_withdraw_stop_the_start() -> No
 
 async def test_reference_data_is_read_and_unlisted_pairs_are_absent() -> None:
     async with served_exchange() as served, connected(served) as client:
-        found = await client.instruments(("BTCUSDT", "NOPEUSDT"))
+        limiter = served.server.context.limiter
+        before = limiter.used_weight("127.0.0.1")
+        found = await client.instruments(("BTCUSDT", "NOPEUSDT", "NOTUSDT", "NONEUSDT"))
         assert list(found) == ["BTCUSDT"]
+        assert limiter.used_weight("127.0.0.1") - before <= 20 + 4 + 20  # not 20 for each pair
         assert found["BTCUSDT"].tick_size == Decimal("0.01")
         assert (await client.bars("BTCUSDT", "1m"))[-1].close == 10_000.0
         book = await client.order_book("BTCUSDT", 5)

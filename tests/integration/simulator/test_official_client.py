@@ -256,7 +256,46 @@ async def test_order_lists_fit_the_official_models(
             pending_below_stop_price="45000",
         )
         assert len(otoco["orders"]) == 3
-        assert len(await rest("all_order_list")) == 4
+        sells = {"pending_side": "SELL"}
+        opo = await rest(
+            "order_list_opo",
+            **SYMBOL,
+            **working,
+            **sells,
+            pending_type="STOP_LOSS",
+            pending_stop_price="45000",
+        )
+        assert [order["status"] for order in opo["orderReports"]] == ["NEW", "PENDING_NEW"]
+        opoco = await rest(
+            "order_list_opoco",
+            **SYMBOL,
+            **working,
+            **sells,
+            pending_above_type="LIMIT_MAKER",
+            pending_above_price="55000",
+            pending_below_type="STOP_LOSS",
+            pending_below_stop_price="45000",
+        )
+        assert len(opoco["orders"]) == 3
+        assert len(await rest("all_order_list")) == 6
+
+
+async def test_routed_orders_fit_the_official_models(client: OfficialClient) -> None:
+    async with judged(client):
+        placed = check(await client.ask("rest", "sor_order", sends_body=False, **LIMIT))
+        assert (placed["workingFloor"], placed["usedSor"], placed["status"]) == (
+            "EXCHANGE",
+            True,
+            "NEW",
+        )
+        asked = LIMIT | {"compute_commission_rates": True}
+        check(
+            await client.ask("rest", "sor_order_test", sends_body=False, **asked),
+            "specialCommissionForOrder",  # that of order/test, not in the client's model
+        )
+        stop = LIMIT | {"type": "STOP_LOSS_LIMIT", "stop_price": "60000"}
+        verdict = await client.ask("rest", "sor_order_test", sends_body=False, **stop)
+        assert verdict.error is not None
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,12 @@ async def test_single_futures_trades_are_streamed_on_the_public_route() -> None:
         now_ms = server.exchange.clock.now_ms()
         futures_of(server).on_index(Tick("BTCUSDT", 50_000.0, 0.5, now_ms))
         event = await socket.receive_json(timeout=WAIT_S)
-    assert (event["e"], event["s"], event["X"], event["T"]) == ("trade", "BTCUSDT", "MARKET", now_ms)
+    assert (event["e"], event["s"], event["X"], event["T"]) == (
+        "trade",
+        "BTCUSDT",
+        "MARKET",
+        now_ms,
+    )
 
 
 async def test_what_clients_ask_a_wallet_before_they_trade_is_answered() -> None:

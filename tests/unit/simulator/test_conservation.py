@@ -57,17 +57,18 @@ lists = st.tuples(
     prices,
     prices,
     st.booleans(),
+    st.booleans(),
 )
 histories = st.lists(
     st.one_of(ticks, ticks, orders, orders, lists, lists, cancels, amendments), max_size=40
 )
 
 
-def leg(side: Side, order_type: OrderType, quantity: Decimal, price: int) -> NewOrder:
+def leg(side: Side, order_type: OrderType, quantity: Decimal | None, price: int) -> NewOrder:
     return wanted(
         side,
         order_type,
-        str(quantity),
+        None if quantity is None else str(quantity),
         price=str(price) if order_type.has_limit_price else None,
         trigger=str(price) if order_type.has_trigger else None,
     )
@@ -95,20 +96,32 @@ def act(market: Market, action: tuple[Any, ...]) -> None:
                 trailing=delta if kind.has_trigger else None,
                 iceberg=iceberg if kind.has_limit_price and tif is TimeInForce.GTC else None,
             )
-        case ("list", account, working_side, side, profit, stop, quantity, entry, a, b, single):
+        case (
+            "list",
+            account,
+            working_side,
+            side,
+            profit,
+            stop,
+            quantity,
+            entry,
+            a,
+            b,
+            single,
+            pays,
+        ):
             high, low = max(a, b), min(a, b)
             stop_price, profit_price = (high, low) if side is Side.BUY else (low, high)
-            pair = [
-                leg(side, profit, quantity, profit_price),
-                leg(side, stop, quantity, stop_price),
-            ]
+            pays = pays and (working_side, side) == (Side.BUY, Side.SELL)
+            sold = None if pays else quantity
+            pair = [leg(side, profit, sold, profit_price), leg(side, stop, sold, stop_price)]
             if side is Side.BUY:
                 pair.reverse()
             working = None
             if working_side is not None:
                 working = leg(working_side, OrderType.LIMIT, quantity, entry)
                 pair = pair[:1] if single else pair
-            market.order_list(*pair, working=working, account=account)
+            market.order_list(*pair, working=working, account=account, pays=pays)
 
 
 def check_books(market: Market) -> None:

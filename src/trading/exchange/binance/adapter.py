@@ -43,15 +43,11 @@ class BinanceClient(RestAccess):
         except ExchangeError as error:
             if error.code != INVALID_SYMBOL:
                 raise
-        # One unlisted pair fails the whole question: ask for each on its own.
-        found: dict[str, Instrument] = {}
-        for symbol in symbols:
-            try:
-                found |= await self._read(partial(self._exchange_info, (symbol,)))
-            except ExchangeError as error:
-                if error.code != INVALID_SYMBOL:
-                    raise
-        return found
+        # One unlisted pair fails the whole question: ask again for those that have a book.
+        books = await self._read(self._open_client.get_orderbook_tickers)
+        names = {row["symbol"] for row in books}
+        listed = tuple(symbol for symbol in symbols if symbol in names)
+        return await self._read(partial(self._exchange_info, listed)) if listed else {}
 
     async def account(self) -> AccountSnapshot:
         async def read() -> AccountSnapshot:

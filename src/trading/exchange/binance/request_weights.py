@@ -18,6 +18,7 @@ _BY_PATH: dict[tuple[str, str], int] = {
     ("get", "ping"): 1,
     ("get", "exchangeInfo"): 20,
     ("get", "klines"): 2,
+    ("get", "bookTicker"): 4,  # of all pairs
     ("get", "account"): 20,
     ("get", "order"): 4,
     ("delete", "order"): 0,

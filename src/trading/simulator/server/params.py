@@ -57,10 +57,9 @@ class Params:
         return self._values.get(name)
 
     def required(self, name: str) -> str:
-        value = self.text(name)
-        if value is None:
+        if not self._find(self.wire_name(name)):
             raise mandatory(self.wire_name(name))
-        return value
+        return self.text(name) or ""
 
     def refuse(self, *names: str) -> None:
         """Raises WireError -1106 if one of ``names`` was sent."""

@@ -10,7 +10,13 @@ from enum import StrEnum
 
 from trading.model.order import OrderType
 from trading.simulator.exchange import UNKNOWN_ORDER, SimulatedExchange
-from trading.simulator.orders import ExchangeRejection, OrderEvent, SimOrder, UserEvent
+from trading.simulator.orders import (
+    ExchangeRejection,
+    NewOrder,
+    OrderEvent,
+    SimOrder,
+    UserEvent,
+)
 from trading.simulator.server.faults import Faults
 from trading.simulator.server.params import Params
 from trading.simulator.server.rate_limits import RateLimiter
@@ -20,6 +26,7 @@ from trading.simulator.server.spot.order_request import (
     ResponseType,
     parse_order,
     parse_response_type,
+    parse_routed,
 )
 from trading.simulator.server.wire import Json, num
 from trading.simulator.server.wire_errors import WireError, mandatory
@@ -46,8 +53,14 @@ class OrderDesk:
 
     def place(self, key: ApiKey, params: Params) -> Json:
         """A new order. Every post is remembered with its time of arrival, accepted or not."""
+        return self._place(key, params, parse_order)
+
+    def place_routed(self, key: ApiKey, params: Params) -> Json:
+        return self._place(key, params, parse_routed)
+
+    def _place(self, key: ApiKey, params: Params, parse: Callable[[Params], NewOrder]) -> Json:
         record = self.remember(key, params)
-        order, response_type = parse_order(params), parse_response_type(params)
+        order, response_type = parse(params), parse_response_type(params)
         params.check_all_read()
         self.limiter.check_orders(key.account_id)
         placed = self.exchange.submit(key.account_id, order)
@@ -58,7 +71,13 @@ class OrderDesk:
 
     def test(self, key: ApiKey, params: Params) -> Json:
         """All checks of a new order, and nothing else."""
-        order = parse_order(params)
+        return self._test(key, params, parse_order)
+
+    def test_routed(self, key: ApiKey, params: Params) -> Json:
+        return self._test(key, params, parse_routed)
+
+    def _test(self, key: ApiKey, params: Params, parse: Callable[[Params], NewOrder]) -> Json:
+        order = parse(params)
         parse_response_type(params)
         with_fees = params.flag("computeCommissionRates")
         params.check_all_read()

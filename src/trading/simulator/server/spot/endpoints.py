@@ -89,6 +89,13 @@ ACCOUNT: tuple[KeyEndpoint[SpotContext], ...] = (
         lambda params: 20 if params.text("computeCommissionRates") == "true" else 1,
         lambda c: c.desk.test,
     ),
+    KeyEndpoint(
+        "POST",
+        "sor/order/test",
+        "sor.order.test",
+        lambda params: 20 if params.text("computeCommissionRates") == "true" else 1,
+        lambda c: c.desk.test_routed,
+    ),
 )
 TRADE: tuple[KeyEndpoint[SpotContext], ...] = tuple(
     KeyEndpoint(method, path, ws_method, constant(weight), handler, True, good_weight)
@@ -109,6 +116,9 @@ TRADE: tuple[KeyEndpoint[SpotContext], ...] = tuple(
         ("POST", "orderList/oco", "orderList.place.oco", 1, 0, lambda c: c.lists.place_oco),
         ("POST", "orderList/oto", "orderList.place.oto", 1, 0, lambda c: c.lists.place_oto),
         ("POST", "orderList/otoco", "orderList.place.otoco", 1, 0, lambda c: c.lists.place_otoco),
+        ("POST", "orderList/opo", "orderList.place.opo", 1, 0, lambda c: c.lists.place_opo),
+        ("POST", "orderList/opoco", "orderList.place.opoco", 1, 0, lambda c: c.lists.place_opoco),
+        ("POST", "sor/order", "sor.order.place", 1, 0, lambda c: c.desk.place_routed),
         ("DELETE", "orderList", "orderList.cancel", 1, 0, lambda c: c.lists.cancel),
     )
 )

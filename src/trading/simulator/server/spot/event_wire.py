@@ -14,7 +14,7 @@ from trading.simulator.orders import (
     SimOrder,
 )
 from trading.simulator.self_trade import DECREMENTS
-from trading.simulator.server.spot.order_wire import NO_TRADE_GROUP, list_id, wire_status
+from trading.simulator.server.spot.order_wire import FLOOR, NO_TRADE_GROUP, list_id, wire_status
 from trading.simulator.server.wire import Json, num
 
 
@@ -70,6 +70,8 @@ def execution_report(event: OrderEvent, execution_id: int, sent_ms: int) -> Json
         report["j"] = order.strategy_id
     if order.strategy_type is not None:
         report["J"] = order.strategy_type
+    if order.is_routed:
+        report |= {"k": FLOOR, "uS": True}
     if event.prevented is not None:
         report |= _prevention(order, event.prevented)
     if order.expiry_reason not in (None, ExpiryReason.SELF_TRADE):

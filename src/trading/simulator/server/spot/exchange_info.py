@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from trading.model.market import Instrument
 from trading.model.order import OrderType
 from trading.simulator.config import OrderFilterConfig
@@ -26,7 +28,7 @@ def pair(instrument: Instrument, config: OrderFilterConfig) -> Json:
         "icebergAllowed": True,
         "ocoAllowed": True,
         "otoAllowed": True,
-        "opoAllowed": False,
+        "opoAllowed": True,
         "quoteOrderQtyMarketAllowed": True,
         "allowTrailingStop": True,
         "cancelReplaceAllowed": True,
@@ -40,6 +42,14 @@ def pair(instrument: Instrument, config: OrderFilterConfig) -> Json:
         "defaultSelfTradePreventionMode": SelfTradeMode.EXPIRE_MAKER.value,
         "allowedSelfTradePreventionModes": [mode.value for mode in SelfTradeMode],
     }
+
+
+def routes(instruments: Iterable[Instrument]) -> list[Json]:
+    """Which pairs smart order routing chooses from, for each coin."""
+    pairs: dict[str, list[str]] = {}
+    for each in instruments:
+        pairs.setdefault(each.base_asset, []).append(each.symbol)
+    return [{"baseAsset": coin, "symbols": symbols} for coin, symbols in pairs.items()]
 
 
 def status(instrument: Instrument) -> str:

@@ -1,4 +1,4 @@
-"""Order lists: OCO, OTO and OTOCO from parameters to Binance's JSON."""
+"""Order lists: OCO, OTO, OTOCO, OPO and OPOCO from parameters to Binance's JSON."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from trading.simulator.server.spot.order_request import (
     ResponseType,
     parse_oco,
     parse_old_oco,
+    parse_opo,
+    parse_opoco,
     parse_oto,
     parse_otoco,
     parse_response_type,
@@ -35,6 +37,8 @@ class ListDesk:
         self.place_old_oco = partial(self._place, parse_old_oco)
         self.place_oto = partial(self._place, parse_oto)
         self.place_otoco = partial(self._place, parse_otoco)
+        self.place_opo = partial(self._place, parse_opo)
+        self.place_opoco = partial(self._place, parse_opoco)
 
     def cancel(self, key: ApiKey, params: Params) -> Json:
         """Cancel every order of a list."""

@@ -57,6 +57,7 @@ def pairs_and_limits(context: SpotContext, params: Params) -> Any:
         "rateLimits": exchange_info.rate_limits(context.config.rate_limits),
         "exchangeFilters": [],
         "symbols": rows,
+        "sors": exchange_info.routes(instruments[name] for name in names),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from enum import StrEnum
 
@@ -30,6 +31,15 @@ class ResponseType(StrEnum):
 def parse_order(params: Params) -> NewOrder:
     """A single order."""
     return _parse(params, params.required("symbol"), _side(params), _self_trade_mode(params))
+
+
+def parse_routed(params: Params) -> NewOrder:
+    """A single order for smart order routing: limit or market, by quantity."""
+    order = parse_order(params)
+    if order.type not in (OrderType.LIMIT, OrderType.MARKET):
+        raise WireError(-1116, "Invalid orderType.")
+    params.refuse("quoteOrderQty")
+    return replace(order, is_routed=True)
 
 
 def parse_response_type(params: Params) -> ResponseType | None:
@@ -112,6 +122,45 @@ def parse_otoco(params: Params) -> NewOrderList:
     )
 
 
+def parse_opo(params: Params) -> NewOrderList:
+    """A working buy and the sale of what it has bought."""
+    symbol, mode = params.required("symbol"), _self_trade_mode(params)
+    leg = params.leg("pending")
+    pending = _parse(leg, symbol, _selling(leg), mode, is_sized=False)
+    working = _paying(params, symbol, mode)
+    list_id = params.client_id("listClientOrderId")
+    return NewOrderList(symbol, (pending,), working, list_id, pays=True)
+
+
+def parse_opoco(params: Params) -> NewOrderList:
+    """A working buy and a pair of sales of what it has bought."""
+    symbol, mode = params.required("symbol"), _self_trade_mode(params)
+    side = _selling(params.leg("pending"))
+    prefixes = ["pendingAbove"] + (["pendingBelow"] if "pendingBelowType" in params else [])
+    pair = tuple(
+        _parse(params.leg(prefix), symbol, side, mode, is_sized=False) for prefix in prefixes
+    )
+    working = _paying(params, symbol, mode)
+    return NewOrderList(symbol, pair, working, params.client_id("listClientOrderId"), pays=True)
+
+
+def _selling(leg: Params) -> Side:
+    if "quantity" in leg:
+        name = leg.wire_name("quantity")
+        raise WireError(-1225, f"Pending orders should not include the '{name}' tag.")
+    side = _side(leg)
+    if side is not Side.SELL:
+        raise WireError(-1223, "Pending orders in an OPO list must be asks.")
+    return side
+
+
+def _paying(params: Params, symbol: str, mode: SelfTradeMode) -> NewOrder:
+    order = _working(params, symbol, mode)
+    if order.side is not Side.BUY:
+        raise WireError(-1222, "Working order in an OPO list must be a bid.")
+    return order
+
+
 def _working(params: Params, symbol: str, mode: SelfTradeMode) -> NewOrder:
     leg = params.leg("working")
     order = _parse(leg, symbol, _side(leg), mode)
@@ -126,14 +175,17 @@ def _parse(
     side: Side,
     mode: SelfTradeMode,
     shared_quantity: Decimal | None = None,
+    *,
+    is_sized: bool = True,
 ) -> NewOrder:
+    """``is_sized``: the order says how much, unless it has a quantity that it shares."""
     params.required("type")
     order_type = params.choice("type", OrderType, -1116, "Invalid orderType.")
     if order_type is None:
         raise mandatory(params.wire_name("type"))
     _check_set(params, order_type)
     quantity, quote_quantity = shared_quantity, None
-    if shared_quantity is None:
+    if shared_quantity is None and is_sized:
         quantity, quote_quantity = _quantities(params, order_type)
     iceberg = params.decimal("icebergQty")
     time_in_force = _time_in_force(params, "timeInForce")

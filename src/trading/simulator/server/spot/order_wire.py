@@ -13,6 +13,7 @@ from trading.simulator.orders import (
 from trading.simulator.server.wire import Json, num
 
 NO_TRADE_GROUP = -1
+FLOOR = "EXCHANGE"  # where routed orders work, too
 
 
 def wire_status(order: SimOrder) -> str:
@@ -73,6 +74,8 @@ def _rare_extras(order: SimOrder) -> Json:
         extras["strategyId"] = order.strategy_id
     if order.strategy_type is not None:
         extras["strategyType"] = order.strategy_type
+    if order.is_routed:
+        extras |= {"workingFloor": FLOOR, "usedSor": True}
     if order.prevented_quantity:
         extras["preventedMatchId"] = order.prevented_matches[-1].match_id
         extras["preventedQuantity"] = num(order.prevented_quantity)

@@ -30,8 +30,8 @@ from trading.simulator.server.usdm.market_wire import MarketWire
 from trading.simulator.server.usdm.order_desk import OrderDesk
 from trading.simulator.server.usdm.stream_routes import add_stream_routes
 from trading.simulator.server.usdm.streams import FuturesStreams
-from trading.simulator.server.usdm.user_events import UserEventHub
 from trading.simulator.server.usdm.unknown import unknown_request
+from trading.simulator.server.usdm.user_events import UserEventHub
 from trading.simulator.server.usdm.ws_api import add_ws_api_routes
 
 HOUSEKEEPING_S = 0.5

@@ -142,3 +142,20 @@ async def test_what_clients_ask_a_wallet_before_they_trade_is_answered() -> None
         ]
         assert await client.get_account_status() == {"data": "Normal"}
         assert not (await client.get_account_api_trading_status())["data"]["isLocked"]
+
+
+async def test_a_control_message_may_have_a_number_a_short_text_or_no_id() -> None:
+    async with (
+        running_venue() as server,
+        aiohttp.ClientSession() as http,
+        http.ws_connect(f"{server.ws_url}/ws") as socket,
+    ):
+
+        async def ask(request_id: Any) -> Any:
+            await socket.send_json({"method": "LIST_SUBSCRIPTIONS", "id": request_id})
+            return await socket.receive_json(timeout=WAIT_S)
+
+        for good in (7, -7, "e0a2", None):
+            assert await ask(good) == {"result": [], "id": good}
+        for bad in (1.5, "x" * 37, [1]):
+            assert (await ask(bad))["code"] == 2

@@ -189,7 +189,7 @@ def test_funding_is_paid_by_longs_to_the_crowd_at_its_time() -> None:
     long_of(bench)
     before, amount = bench.wallet(), bench.position().amount
     bench.tick(100.0, after_ms=4 * HOUR_MS)
-    [settlement] = bench.exchange.prices[SYMBOL].settlements
+    settlement = bench.exchange.prices[SYMBOL].settlements[-1]
     paid = amount * settlement.mark_price * settlement.rate
     assert settlement.time_ms % (8 * HOUR_MS) == 0
     assert bench.wallet() == pytest.approx(before - paid)

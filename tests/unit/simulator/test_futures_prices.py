@@ -84,7 +84,7 @@ def test_past_minutes_of_spot_give_past_minutes_past_funding_and_open_interest()
     fresh = FuturesExchange(FuturesConfig(), [pair], bench.clock)
     fresh.load_index_history(SYMBOL, bars)
     assert len(fresh.tape(SYMBOL).candles) == 600
-    assert len(fresh.prices[SYMBOL].settlements) == 1
+    assert len(fresh.prices[SYMBOL].settlements) == 2  # the one before the first minute, too
     day_of_contracts = 10 * 1440
     assert float(fresh.open_interest(SYMBOL)) == pytest.approx(3 * day_of_contracts, rel=0.2)
 

@@ -10,6 +10,8 @@ from trading.simulator.server.connection import Connection
 from trading.simulator.server.stream_board import StreamBoard
 
 MAX_STREAMS = 1024
+METHODS = ("SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS", "SET_PROPERTY", "GET_PROPERTY")
+LONGEST_ID = 36
 
 
 def answer_control(board: StreamBoard, connection: Connection, data: bytes) -> dict[str, Any]:
@@ -21,6 +23,8 @@ def answer_control(board: StreamBoard, connection: Connection, data: bytes) -> d
     if not isinstance(message, dict) or not isinstance(message.get("method"), str):
         return {"code": 2, "msg": "Invalid request: missing field `method`"}
     method, params, request_id = message["method"], message.get("params"), message.get("id")
+    if not _is_request_id(request_id):
+        return {"code": 2, "msg": "Invalid request: request ID must be an unsigned integer"}
     if method == "LIST_SUBSCRIPTIONS":
         return {"result": sorted(connection.streams), "id": request_id}
     if not isinstance(params, list):
@@ -38,12 +42,24 @@ def answer_control(board: StreamBoard, connection: Connection, data: bytes) -> d
         return {"result": None, "id": request_id}
     if method in ("SET_PROPERTY", "GET_PROPERTY"):
         return _property(connection, method, params, request_id)
-    return {"code": 2, "msg": f"Invalid request: unknown variant `{method}`", "id": request_id}
+    known = ", ".join(f"`{name}`" for name in METHODS)
+    message = f"Invalid request: unknown variant `{method}`, expected one of {known}"
+    return {"code": 2, "msg": message, "id": request_id}
+
+
+def _is_request_id(value: object) -> bool:
+    """An integer, a short string, or nothing."""
+    if isinstance(value, str):
+        return len(value) <= LONGEST_ID
+    return value is None or (isinstance(value, int) and not isinstance(value, bool))
 
 
 def _property(
     connection: Connection, method: str, params: list[Any], request_id: object
 ) -> dict[str, Any]:
+    if params and not isinstance(params[0], str):
+        message = "Invalid request: property name must be a string"
+        return {"code": 2, "msg": message, "id": request_id}
     if not params or params[0] != "combined":
         return {"code": 0, "msg": "Unknown property", "id": request_id}
     if method == "GET_PROPERTY":

@@ -11,5 +11,5 @@ class ClockSettings(ValueModel):
     """From when on, and how fast: what a ``ScaledClock`` needs."""
 
     start_ms: int
-    speed: float = Field(gt=0)
+    speed: float = Field(ge=0)  # 0: paused
     anchor_monotonic_ns: int

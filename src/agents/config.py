@@ -1,4 +1,4 @@
-"""Settings of the five agents and of the built-in rules."""
+"""Settings of the agents and of the built-in rules."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from tools.mcp_config import McpServerConfig
 from trading.model.base import ConfigModel, Fraction
 
 __all__ = [
+    "DESK_AGENTS",
     "AgentConfig",
     "AgentsConfig",
     "FailurePolicy",
@@ -20,6 +21,9 @@ __all__ = [
     "ModelConfig",
     "RulePolicyConfig",
 ]
+
+
+DESK_AGENTS = ("risk_manager", "compliance", "reconciliation", "error_recovery", "simulation")
 
 
 class FailurePolicy(StrEnum):
@@ -109,8 +113,16 @@ class RulePolicyConfig(ConfigModel):
     )
 
 
+def _desk_agent() -> AgentConfig:
+    return AgentConfig(enabled=False, max_tokens=2000, max_execution_time_s=60)
+
+
 class AgentsConfig(ConfigModel):
-    """The five agents and what they share."""
+    """The five agents that trade, the five of the safety desk, and what they share.
+
+    Those of the desk (risk_manager to simulation) write notes for people. They have no tools, and
+    nothing acts on what they write. Switched off, `explain` has the built-in rules write instead.
+    """
 
     llm: LlmConfig = Field(default_factory=LlmConfig, description="The model behind the agents.")
     market_guardian: AgentConfig = Field(
@@ -127,6 +139,22 @@ class AgentsConfig(ConfigModel):
     )
     strategy_executor: AgentConfig = Field(
         default_factory=AgentConfig, description="Enters or abstains; the only one that orders."
+    )
+    risk_manager: AgentConfig = Field(
+        default_factory=_desk_agent, description="Desk: explains why a rule refused an entry."
+    )
+    compliance: AgentConfig = Field(
+        default_factory=_desk_agent, description="Desk: writes the day of the compliance report."
+    )
+    reconciliation: AgentConfig = Field(
+        default_factory=_desk_agent,
+        description="Desk: explains a reconciliation that corrected or latched.",
+    )
+    error_recovery: AgentConfig = Field(
+        default_factory=_desk_agent, description="Desk: proposes fixes for errors that repeat."
+    )
+    simulation: AgentConfig = Field(
+        default_factory=_desk_agent, description="Desk: writes up a run on virtual money."
     )
     policy: RulePolicyConfig = Field(
         default_factory=RulePolicyConfig, description="Thresholds of the rules and of the checks."
@@ -156,4 +184,7 @@ class AgentsConfig(ConfigModel):
                     f"{name}.on_failure = leave_out: its task is a check, and a check that did "
                     "not happen is not passed"
                 )
+        for name in DESK_AGENTS:
+            if getattr(self, name).on_failure is FailurePolicy.LEAVE_OUT:
+                raise ValueError(f"{name}.on_failure = leave_out: it takes no part in any trade")
         return self

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from tools.cached_schema import CachedSchema
 
@@ -167,6 +167,70 @@ class IncidentReport(AgentOutput):
         return self.title
 
 
+_Point = Annotated[str, StringConstraints(min_length=1, max_length=600)]
+
+
+class Explanation(AgentOutput):
+    """A note of the safety desk for a person: an explanation, or an abstention.
+
+    It is text. No field of it is a number, a name or a switch that anything acts on.
+    """
+
+    task: str
+    subject: str = Field(description="The id of what is explained, as in the subject's data.")
+    abstains: bool = Field(
+        default=False, description="True when the data does not carry an explanation."
+    )
+    summary: str = Field(min_length=1, max_length=3000, description="What happened, in short.")
+    causes: list[_Point] = Field(default_factory=list, max_length=10)
+    what_to_check: list[_Point] = Field(
+        default_factory=list, max_length=10, description="What a person should look at."
+    )
+    proposed_steps: list[_Point] = Field(
+        default_factory=list, max_length=10, description="What a person may do; nothing does it."
+    )
+
+    @model_validator(mode="after")
+    def _an_abstention_proposes_nothing(self) -> Self:
+        if self.abstains and (self.causes or self.what_to_check or self.proposed_steps):
+            raise ValueError("an abstention has no causes, checks or steps")
+        return self
+
+    @property
+    def decision(self) -> str:
+        return "abstained" if self.abstains else "explained"
+
+
+class RefusalExplanation(Explanation):
+    """The risk manager's: why a rule refused an entry."""
+
+    task: Literal["refusal_explanation"] = "refusal_explanation"
+
+
+class ReconciliationExplanation(Explanation):
+    """The reconciliation agent's: what differed from the venue, and what is to be looked at."""
+
+    task: Literal["reconciliation_explanation"] = "reconciliation_explanation"
+
+
+class ErrorExplanation(Explanation):
+    """The error recovery agent's: what keeps failing, and what a person may mend."""
+
+    task: Literal["error_explanation"] = "error_explanation"
+
+
+class DayNarrative(Explanation):
+    """The compliance agent's: the day in words."""
+
+    task: Literal["day_narrative"] = "day_narrative"
+
+
+class SessionReport(Explanation):
+    """The simulation agent's: what a run on virtual money traded, earned and went through."""
+
+    task: Literal["session_report"] = "session_report"
+
+
 OUTPUTS: dict[str, type[AgentOutput]] = {
     "spike_detection": SpikeDetectionReport,
     "stability_check": StabilityReport,
@@ -177,6 +241,11 @@ OUTPUTS: dict[str, type[AgentOutput]] = {
     "guardian_assessment": GuardianAssessment,
     "recovery_assessment": RecoveryAssessment,
     "incident_report": IncidentReport,
+    "refusal_explanation": RefusalExplanation,
+    "reconciliation_explanation": ReconciliationExplanation,
+    "error_explanation": ErrorExplanation,
+    "day_narrative": DayNarrative,
+    "session_report": SessionReport,
 }
 
 

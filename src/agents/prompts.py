@@ -27,7 +27,7 @@ class AgentPrompt(BaseModel):
 
 
 class AgentPrompts(BaseModel):
-    """One prompt for each of the five agents."""
+    """One prompt for each agent: the five that trade, and the five of the safety desk."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -36,6 +36,11 @@ class AgentPrompts(BaseModel):
     context_analyzer: AgentPrompt
     risk_assessor: AgentPrompt
     strategy_executor: AgentPrompt
+    risk_manager: AgentPrompt
+    compliance: AgentPrompt
+    reconciliation: AgentPrompt
+    error_recovery: AgentPrompt
+    simulation: AgentPrompt
 
 
 def load_packaged_yaml(package: str, name: str, model: type[ModelT]) -> ModelT:

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import PrivateAttr
 
 from agents.config import RulePolicyConfig
-from agents.rules import guardian_rules, post_trade_rules, spike_rules
+from agents.rules import desk_rules, guardian_rules, post_trade_rules, spike_rules
 from agents.rules.view import Rule, TaskView
 from tools.framework import BaseLLM
 from trading.errors import CrewError
@@ -23,6 +23,11 @@ RULES: dict[str, Rule] = {
     "guardian_assessment": guardian_rules.guardian_assessment,
     "recovery_assessment": guardian_rules.recovery_assessment,
     "incident_report": guardian_rules.incident_report,
+    "refusal_explanation": desk_rules.refusal_explanation,
+    "reconciliation_explanation": desk_rules.reconciliation_explanation,
+    "error_explanation": desk_rules.error_explanation,
+    "day_narrative": desk_rules.day_narrative,
+    "session_report": desk_rules.session_report,
 }
 
 

@@ -111,7 +111,7 @@ class AppConfig(ConfigModel):
         description="Execution: how orders are sent, watched and resolved.",
     )
     agents: AgentsConfig = Field(
-        default_factory=AgentsConfig, description="The five agents and their language model."
+        default_factory=AgentsConfig, description="The agents and their language model."
     )
     crews: CrewsConfig = Field(
         default_factory=CrewsConfig, description="Crew orchestration and worker processes."

@@ -95,6 +95,31 @@ class PostTradeConfig(ConfigModel):
     )
 
 
+class DeskConfig(ConfigModel):
+    """Notes of the safety desk's agents (agents.risk_manager to agents.simulation), for people.
+
+    An agent that is switched on writes on its events, in the spike worker: a refusal (one note an
+    hour for each rule and pair), a reconciliation that corrected or latched, errors that repeat,
+    the end of a day, the end of a run on virtual money. `explain` asks for one at any time.
+    """
+
+    interval_s: float = Field(
+        default=15.0, ge=0.5, le=3600, description="Wall time between two looks for work, seconds."
+    )
+    deadline_s: float = Field(
+        default=90.0, ge=1, le=600, description="Longest time for one note, market seconds."
+    )
+    max_model_calls: int = Field(
+        default=4, ge=2, le=50, description="Most model calls for one note."
+    )
+    max_notes_per_hour: int = Field(
+        default=12,
+        ge=1,
+        le=1000,
+        description="Most notes on events within an hour of market time; `explain` is not counted.",
+    )
+
+
 class WorkerProcessConfig(ConfigModel):
     """The processes that run the crews, without any exchange key."""
 
@@ -136,6 +161,9 @@ class CrewsConfig(ConfigModel):
     )
     post_trade: PostTradeConfig = Field(
         default_factory=PostTradeConfig, description="Looking back at closed trades."
+    )
+    desk: DeskConfig = Field(
+        default_factory=DeskConfig, description="Notes of the safety desk's agents."
     )
     worker: WorkerProcessConfig = Field(
         default_factory=WorkerProcessConfig, description="The worker processes."

@@ -12,7 +12,7 @@ from agents.models.meter import RunMeter, meter_scope
 from agents.run_state import RunState, state_scope
 from crews.run_guard import RunGuard
 from tools.run_context import RunContext, run_scope
-from trading.api.client import TradingClient
+from trading.api.client import RecordClient
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class CrewRun:
     @classmethod
     def of(
         cls,
-        client: TradingClient,
+        client: RecordClient,
         context: RunContext,
         budgets: BudgetConfig,
         *,

@@ -9,7 +9,7 @@ from typing import Any
 from agents.outputs import AgentOutput, as_record
 from crews.crew_run import CrewRun
 from tools.framework import Task, TaskOutput
-from trading.api.client import TradingClient
+from trading.api.client import RecordClient, TradingClient
 from trading.api.schemas import ActivityEntry
 from trading.errors import SpikeguardError
 from trading.model.decision import AgentDecision
@@ -90,7 +90,7 @@ def build_decision(
     )
 
 
-def record_decision(client: TradingClient, decision: AgentDecision | None) -> None:
+def record_decision(client: RecordClient, decision: AgentDecision | None) -> None:
     """Send it to the core. A core that cannot take it does not undo what was decided."""
     if decision is None:
         return

@@ -22,7 +22,16 @@ Guardrail = Callable[[TaskOutput], tuple[bool, Any]]
 
 # Fields that are checked against the record one by one, or chosen from a list.
 _NOT_FREE_TEXT = frozenset(
-    {"task", "symbol", "client_order_id", "direction", "classification", "action", "risk_level"}
+    {
+        "task",
+        "subject",
+        "symbol",
+        "client_order_id",
+        "direction",
+        "classification",
+        "action",
+        "risk_level",
+    }
 )
 
 

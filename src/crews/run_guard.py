@@ -14,7 +14,7 @@ from typing import Any
 from agents.run_state import RunState
 from tools.framework import HookAborted, InterceptionPoint, scoped_hooks
 from tools.run_context import RunContext
-from trading.api.client import TradingClient
+from trading.api.client import RecordClient
 from trading.model.breaker import BreakerStatus
 
 
@@ -23,7 +23,7 @@ class RunGuard:
 
     def __init__(
         self,
-        client: TradingClient,
+        client: RecordClient,
         run: RunContext,
         state: RunState,
         *,

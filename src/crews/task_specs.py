@@ -9,6 +9,7 @@ from agents.builder import AgentSpec
 from agents.outputs import OUTPUTS
 from agents.prompts import load_prompts, prompt_hash
 from crews.guardrails import Guardrail
+from tools.base import TradingTool
 from tools.framework import Agent, ConditionalTask, Task
 from tools.mcp_tools import foreign_tools
 from tools.registry import tools_named
@@ -36,14 +37,14 @@ def build_task(
     spec: TaskSpec,
     owner: AgentSpec,
     agent: Agent,
-    client: TradingClient,
+    client: TradingClient | None,
     *,
     context: list[Task] | None = None,
     parallel: bool = False,
     conditional: bool = False,
     guardrail: Guardrail | None = None,
 ) -> Task:
-    """A CrewAI task with its typed output and with tools of its own.
+    """A CrewAI task with its typed output and with tools of its own; none without a ``client``.
 
     A ``conditional`` task runs only if its ``condition``, set by the crew, allows it.
 
@@ -54,13 +55,18 @@ def build_task(
         raise ConfigurationError(
             f"task {name}: {owner.name} may not use {', '.join(sorted(forbidden))}"
         )
+    tools: list[TradingTool] = []
+    if client is not None:
+        tools = tools_named(client, spec.tools, owner.name) + foreign_tools(client, owner.name)
+    elif spec.tools:
+        raise ConfigurationError(f"task {name}: {', '.join(spec.tools)} need a client")
     kind = ConditionalTask if conditional else Task
     return kind(
         name=name,
         description=spec.description,
         expected_output=spec.expected_output,
         agent=agent,
-        tools=tools_named(client, spec.tools, owner.name) + foreign_tools(client, owner.name),
+        tools=tools,
         context=context or [],
         output_pydantic=OUTPUTS[name],
         async_execution=parallel,

@@ -10,12 +10,15 @@ from collections.abc import Mapping
 from agents.config import AgentsConfig
 from crews.crew_config import CrewsConfig
 from crews.decisions import record_activity
+from crews.desk.crew import DeskCrew
+from crews.desk.tasks import DUTIES
 from crews.guardian.crew import GuardianCrew
 from crews.post_trade.crew import PostTradeCrew
 from crews.spike_scheduler import SpikeScheduler
 from crews.spike_trading.crew import SpikeTradingCrew
 from trading.api.client import TradingClient
 from trading.errors import ControlApiError, SpikeguardError
+from trading.model.desk import DeskKind, DeskQuery
 
 logger = logging.getLogger(__name__)
 
@@ -137,7 +140,38 @@ class SpikeLoop(WorkerLoop):
     def run(self) -> None:
         if self._crews.post_trade.enabled and self._agents.risk_assessor.enabled:
             threading.Thread(target=self._look_back, name="post-trade", daemon=True).start()
+        kinds = tuple(
+            kind for kind, duty in DUTIES.items() if duty.owner.settings(self._agents).enabled
+        )
+        if kinds:
+            threading.Thread(target=self._explain, args=(kinds,), name="desk", daemon=True).start()
         self._scheduler.run()
+
+    def _explain(self, kinds: tuple[DeskKind, ...]) -> None:
+        """What the core did by rule, in words for people, one after another."""
+        crew = DeskCrew(self._client, self._agents, self._crews.desk, environment=self._environment)
+        while not self._stop.wait(self._crews.desk.interval_s):
+            try:
+                while not self._stop.is_set() and self._explain_next(crew, kinds):
+                    pass
+            except SpikeguardError as error:
+                logger.warning("no note: %s", error)
+            except Exception:  # a thread that ended in silence would leave people without notes
+                logger.exception("a note failed")
+
+    def _explain_next(self, crew: DeskCrew, kinds: tuple[DeskKind, ...]) -> bool:
+        """One note; False when nothing waits for an agent that is not paused."""
+        paused = self._client.controls().paused_agents
+        working = tuple(kind for kind in kinds if DUTIES[kind].owner.name not in paused)
+        most = self._crews.desk.max_notes_per_hour
+        query = DeskQuery(kinds=working, most_per_hour=most)
+        subject = self._client.desk_subject(query) if working else None
+        if subject is None:
+            return False
+        note = crew.explain(subject, "event")
+        self._client.record_desk_note(note)
+        record_activity(self._client, note.agent_name, f"{note.outcome}: {note.subject_title}")
+        return True
 
     def _look_back(self) -> None:
         """Closed trades, one after another, beside the spikes."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tools import analysis_tools, binance_tools, circuit_breaker_tools, risk_tools
-from tools.base import TradingTool
+from tools.base import ToolClass, TradingTool
 from trading.api.client import TradingClient
 from trading.errors import ConfigurationError
 
@@ -51,6 +51,21 @@ TOOL_NAMES: tuple[str, ...] = tuple(_BY_NAME)
 def all_tools(client: TradingClient, agent_name: str | None = None) -> list[TradingTool]:
     """One of each."""
     return [kind(client, agent_name) for kind in TOOL_TYPES]
+
+
+def require_reading(names: Iterable[str], agent_name: str) -> None:
+    """For an agent that only writes for people.
+
+    Raises:
+        ConfigurationError: one of the tools does more than read, or does not exist.
+    """
+    for name in sorted(names):
+        if (kind := _BY_NAME.get(name)) is None:
+            raise ConfigurationError(f"{agent_name}: there is no tool {name!r}")
+        if kind.tool_class is not ToolClass.READ:
+            raise ConfigurationError(
+                f"{agent_name} may only read, and {name} is of the class {kind.tool_class}"
+            )
 
 
 def tools_named(

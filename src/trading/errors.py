@@ -6,7 +6,8 @@
     ├── ConfigurationError            a setting is wrong; stops the start, before any network
     ├── StoreError                    the SQLite store cannot be trusted
     │   ├── StoreMissingError         no store where one is expected
-    │   └── StoreCorruptError         unreadable, truncated or of an unknown schema
+    │   ├── StoreCorruptError         unreadable, truncated or of an unknown schema
+    │   └── RecordNotFoundError       the store has no such row
     ├── FleetError                    Redis, which carries the gateways' shared halt, fails
     ├── MarketDataError               data is missing, stale or contradictory: unsafe
     ├── NewsSourceError               a source of news failed; carries retry_after_s or None
@@ -56,6 +57,10 @@ class StoreMissingError(StoreError):
 
 class StoreCorruptError(StoreError):
     """The store exists and cannot be read as ours."""
+
+
+class RecordNotFoundError(StoreError):
+    """The store has nothing of what was asked for."""
 
 
 class FleetError(SpikeguardError):

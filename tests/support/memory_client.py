@@ -32,6 +32,7 @@ from trading.model.decision import (
     TradeProposal,
 )
 from trading.model.derivatives import FuturesView, LiquidationsView
+from trading.model.desk import DeskNote, DeskQuery, DeskSubject
 from trading.model.history import PastSpike, PastSpikes, SpikePattern
 from trading.model.market import Bar, Book, BookLevel
 from trading.model.metrics import MarketSnapshot, Metric, PumpView, SymbolStats, WindowStats
@@ -115,6 +116,9 @@ class MemoryTradingClient:
         self.model_calls: list[ModelCall] = []
         self.trades_to_review: list[TradeToReview] = []
         self.reviews: list[TradeReview] = []
+        self.subjects: list[DeskSubject] = []
+        self.queries: list[DeskQuery] = []
+        self.notes: list[DeskNote] = []
         self.usage = ModelUsage()
         self.stopped = Controls()
         self.on_call: Any = None
@@ -407,6 +411,18 @@ class MemoryTradingClient:
         self._note("finish_review", review)
         self.trades_to_review.pop(0)
         self.reviews.append(review)
+
+    def desk_subject(self, query: DeskQuery) -> DeskSubject | None:
+        self._note("desk_subject", query)
+        self.queries.append(query)
+        wanted = [one for one in self.subjects if one.kind in query.kinds]
+        return wanted[0] if wanted else None
+
+    def record_desk_note(self, note: DeskNote) -> int:
+        self._note("record_desk_note", note)
+        self.subjects = [one for one in self.subjects if one.id != note.subject_id]
+        self.notes.append(note)
+        return len(self.notes)
 
     def model_usage(self) -> ModelUsage:
         self._note("model_usage")

@@ -30,6 +30,11 @@ _MARKS = {
     "post_trade_analysis": "Look back at a closed trade",
     "recovery_assessment": "Say where recovery stands",
     "incident_report": "Write the incident report",
+    "refusal_explanation": "Explain why a rule refused this entry",
+    "reconciliation_explanation": "Explain this comparison of our books",
+    "error_explanation": "Explain these repeated errors",
+    "day_narrative": "Write the story of this day",
+    "session_report": "Write up this run on virtual money",
 }
 
 Usage = bool | dict[str, int]

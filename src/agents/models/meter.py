@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 from agents.model_config import BudgetConfig
-from trading.api.client import TradingClient
+from trading.api.client import RecordClient
 from trading.errors import BudgetExhaustedError, SpikeguardError
 from trading.model.model_call import ModelCall, ModelUsage
 
@@ -39,7 +39,7 @@ class RunMeter:
 
     def __init__(
         self,
-        client: TradingClient,
+        client: RecordClient,
         budgets: BudgetConfig,
         *,
         crew: str,

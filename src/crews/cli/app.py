@@ -22,6 +22,7 @@ from crews.cli import (
     evaluate,
     exchange,
     execution_quality,
+    explain,
     reconciliations,
     report,
     runs,
@@ -68,6 +69,7 @@ app.command("init")(store.init)
 app.command("simulations")(simulations.simulations)
 app.command("reconciliations")(reconciliations.reconciliations)
 app.command("trace")(trace.trace)
+app.command("explain")(explain.explain)
 app.command("execution-quality")(execution_quality.execution_quality)
 app.command("report")(report.report)
 app.command("download-data")(download.download_data)

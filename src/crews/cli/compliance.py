@@ -8,6 +8,7 @@ import typer
 from rich.table import Table
 
 from crews.cli.exit_codes import ExitCode
+from crews.cli.notes import note_fields, note_on, show_note
 from crews.cli.output import JsonFlag, print_json, show
 from crews.cli.state import loaded_config
 
@@ -36,6 +37,9 @@ def report(
     day: Annotated[
         str | None, typer.Option(help="UTC day, YYYY-MM-DD. Default: the day of the last entry.")
     ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Have the compliance agent tell the day in words.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Report one UTC day: orders, limits used, refusals by rule, approvals, transitions, commands.
@@ -43,16 +47,20 @@ def report(
     Example:  spikeguard compliance report --day 2026-11-21 --json
 
     Days are those of market time. The audit log is checked too; exits with 1 when it is damaged.
+    A note of the compliance agent on the day is shown below, labelled as such.
     """
     from trading.clock import DAY_MS, from_iso
     from trading.errors import StoreError
+    from trading.model.desk import DeskKind
     from trading.storage.audit_anchor import AuditAnchor
     from trading.storage.audit_check import check_audit_log
     from trading.storage.audit_log import AuditLog
     from trading.storage.database import open_database
     from trading.storage.day_report import DayReporter
+    from trading.storage.desk_note_repository import DeskNoteRepository
 
-    config = loaded_config(context).config
+    loaded = loaded_config(context)
+    config = loaded.config
     connection = open_database(config.storage, check=False)
     try:
         if day is None:
@@ -70,13 +78,20 @@ def report(
             if start_ms % DAY_MS:
                 raise typer.BadParameter(f"--day {day!r} is no whole day, YYYY-MM-DD")
         found = DayReporter(connection).report(start_ms)
+        if explain:
+            note_on(connection, loaded, DeskKind.DAY, found.day)
+        note = DeskNoteRepository(connection).newest(DeskKind.DAY, found.day)
         audit = check_audit_log(connection, AuditAnchor(config.storage.path))
     finally:
         connection.close()
     if as_json:
-        print_json({"report": found, "limits": config.compliance, "audit": audit})
+        fields = {"report": found, "limits": config.compliance, "audit": audit}
+        print_json({**fields, "note": note_fields(note)})
     else:
         _show(found, config.compliance, audit)
+        if note is not None:
+            show("")
+            show_note(note)
     if not audit.intact:
         raise typer.Exit(ExitCode.ERROR)
 

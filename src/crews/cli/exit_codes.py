@@ -25,6 +25,7 @@ _CODES: tuple[tuple[type[errors.SpikeguardError], ExitCode], ...] = (
     (errors.CoreNotRunningError, ExitCode.NOT_RUNNING),
     (errors.CoreTimeoutError, ExitCode.TIMEOUT),
     (errors.StoreMissingError, ExitCode.NOT_FOUND),
+    (errors.RecordNotFoundError, ExitCode.NOT_FOUND),
     (errors.OrderNotFoundError, ExitCode.NOT_FOUND),
     (errors.WindowNotFoundError, ExitCode.NOT_FOUND),
 )

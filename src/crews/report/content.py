@@ -13,7 +13,9 @@ from crews.report.curves import Curve, Curves, curves_of
 from crews.report.figures import CurveFigures, TradeFigures, curve_figures, trade_figures
 from trading.clock import iso
 from trading.errors import ConfigurationError
+from trading.model.desk import StoredNote
 from trading.model.quality import QualitySummary
+from trading.storage.desk_note_repository import DeskNoteRepository
 from trading.storage.equity_point_repository import EquityPointRepository
 from trading.storage.order_chain import OrderChains
 from trading.storage.report_reader import Period, ReportReader, Row
@@ -87,6 +89,7 @@ class Report:
     models: Sequence[Row]
     refusals: Sequence[Row]
     execution: Sequence[QualitySummary]
+    notes: Sequence[StoredNote]
     curves: Curves
     period: Period | None
 
@@ -94,7 +97,15 @@ class Report:
     def empty(self) -> bool:
         """Whether the store has nothing at all of the period."""
         return self.curves.empty and not any(
-            (self.transitions, self.trades, self.spikes, self.agents, self.refusals, self.execution)
+            (
+                self.transitions,
+                self.trades,
+                self.spikes,
+                self.agents,
+                self.refusals,
+                self.execution,
+                self.notes,
+            )
         )
 
     def for_programs(self) -> dict[str, Any]:
@@ -144,6 +155,7 @@ def build_report(connection: sqlite3.Connection, asked: Asked) -> Report:
         # A replay's market time is not the time in which its models were asked.
         models=reader.models(period if asked_for_a_part and replay is None else _ALL_TIME),
         refusals=reader.refusals(period),
+        notes=DeskNoteRepository(connection).between(*period.bounds),
         execution=OrderChains(connection).quality_between(*period.bounds, venue) if venue else (),
     )
 
@@ -165,6 +177,7 @@ def _report(
     models: Sequence[Row] = (),
     refusals: Sequence[Row] = (),
     execution: Sequence[QualitySummary] = (),
+    notes: Sequence[StoredNote] = (),
 ) -> Report:
     return Report(
         venue=venue,
@@ -198,6 +211,7 @@ def _report(
         models=models,
         refusals=refusals,
         execution=execution,
+        notes=notes,
         curves=curves,
         period=period,
     )

@@ -45,6 +45,7 @@ from trading.model.decision import (
     TradeProposal,
 )
 from trading.model.derivatives import FuturesView, LiquidationsView
+from trading.model.desk import DeskNote, DeskQuery, DeskSubject
 from trading.model.history import PastSpikes, SpikePattern
 from trading.model.market import Bar, Book
 from trading.model.metrics import MarketSnapshot, PumpView, SymbolStats
@@ -259,6 +260,14 @@ def _add_worker_routes(app: FastAPI, service: CoreService, config: ApiConfig) ->
     @app.post("/v1/trades/review", status_code=204)
     async def finish_review(review: TradeReview) -> None:
         await service.finish_review(review)
+
+    @app.post("/v1/desk/next")
+    async def desk_subject(query: DeskQuery) -> DeskSubject | None:
+        return await service.desk_subject(query)
+
+    @app.post("/v1/desk/notes")
+    async def record_desk_note(note: DeskNote) -> RecordId:
+        return RecordId(id=await service.record_desk_note(note))
 
     @app.get("/v1/models/usage")
     async def model_usage() -> ModelUsage:

@@ -28,6 +28,7 @@ from trading.model.decision import (
     TradeProposal,
 )
 from trading.model.derivatives import FuturesView, LiquidationsView
+from trading.model.desk import DeskNote, DeskQuery, DeskSubject
 from trading.model.history import PastSpikes, SpikePattern
 from trading.model.market import Bar, Book
 from trading.model.metrics import MarketSnapshot, PumpView, SymbolStats
@@ -38,12 +39,11 @@ from trading.model.order import OrderReport
 from trading.model.review import TradeReview, TradeToReview
 
 
-class TradingClient(Protocol):
-    """Synchronous: tools run in CrewAI's own threads. Safe to call from several at once.
+class RecordClient(Protocol):
+    """What a crew's run needs beside its tools: the state to watch, budgets, and records.
 
     ``breaker_snapshot`` is the cheap read every tool starts with (shared memory or an attribute;
-    a stale record reads as TRIGGERED). Everything else may take a round trip to the core and
-    raise ``CoreNotRunningError`` or ``CoreTimeoutError``.
+    a stale record reads as TRIGGERED).
     """
 
     def breaker_snapshot(self) -> BreakerSnapshot: ...
@@ -51,6 +51,28 @@ class TradingClient(Protocol):
     def now_ms(self) -> int:
         """Market time of the core."""
         ...
+
+    def record_decision(self, decision: AgentDecision) -> int: ...
+
+    def model_usage(self) -> ModelUsage:
+        """What all models used in the last hour and day."""
+        ...
+
+    def record_model_call(self, call: ModelCall) -> ModelUsage:
+        """Store ``call``; the sums with it."""
+        ...
+
+    def record_desk_note(self, note: DeskNote) -> int:
+        """Store a note for people; its id."""
+        ...
+
+
+class TradingClient(RecordClient, Protocol):
+    """Synchronous: tools run in CrewAI's own threads. Safe to call from several at once.
+
+    All but the breaker's state may take a round trip to the core and raise
+    ``CoreNotRunningError`` or ``CoreTimeoutError``.
+    """
 
     def status(self) -> CoreStatus: ...
 
@@ -120,8 +142,6 @@ class TradingClient(Protocol):
 
     def finish_spike_run(self, report: SpikeRunReport) -> None: ...
 
-    def record_decision(self, decision: AgentDecision) -> int: ...
-
     def record_tool_execution(self, execution: ToolExecution) -> None: ...
 
     def trade_to_review(self) -> TradeToReview | None:
@@ -130,12 +150,8 @@ class TradingClient(Protocol):
 
     def finish_review(self, review: TradeReview) -> None: ...
 
-    def model_usage(self) -> ModelUsage:
-        """What all models used in the last hour and day."""
-        ...
-
-    def record_model_call(self, call: ModelCall) -> ModelUsage:
-        """Store ``call``; the sums with it."""
+    def desk_subject(self, query: DeskQuery) -> DeskSubject | None:
+        """What waits for a note, of the kinds asked for; None when nothing does."""
         ...
 
     def record_activity(self, entry: ActivityEntry) -> None: ...

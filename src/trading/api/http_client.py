@@ -36,6 +36,7 @@ from trading.model.decision import (
     TradeProposal,
 )
 from trading.model.derivatives import FuturesView, LiquidationsView
+from trading.model.desk import DeskNote, DeskQuery, DeskSubject
 from trading.model.history import PastSpikes, SpikePattern
 from trading.model.market import Bar, Book
 from trading.model.metrics import MarketSnapshot, PumpView, SymbolStats
@@ -215,6 +216,15 @@ class HttpTradingClient:
 
     def finish_review(self, review: TradeReview) -> None:
         self._send("POST", "/v1/trades/review", body=review)
+
+    def desk_subject(self, query: DeskQuery) -> DeskSubject | None:
+        subject: DeskSubject | None = _decode(
+            DeskSubject | None, self._send("POST", "/v1/desk/next", body=query)
+        )
+        return subject
+
+    def record_desk_note(self, note: DeskNote) -> int:
+        return self._post("/v1/desk/notes", dict[str, int], note)["id"]
 
     def model_usage(self) -> ModelUsage:
         return self._get("/v1/models/usage", ModelUsage)

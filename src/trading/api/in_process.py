@@ -36,6 +36,7 @@ from trading.model.decision import (
     TradeProposal,
 )
 from trading.model.derivatives import FuturesView, LiquidationsView
+from trading.model.desk import DeskNote, DeskQuery, DeskSubject
 from trading.model.history import PastSpikes, SpikePattern
 from trading.model.market import Bar, Book
 from trading.model.metrics import MarketSnapshot, PumpView, SymbolStats
@@ -167,6 +168,12 @@ class InProcessTradingClient:
 
     def finish_review(self, review: TradeReview) -> None:
         self._run(self._service.finish_review(review))
+
+    def desk_subject(self, query: DeskQuery) -> DeskSubject | None:
+        return self._run(self._service.desk_subject(query))
+
+    def record_desk_note(self, note: DeskNote) -> int:
+        return self._run(self._service.record_desk_note(note))
 
     def model_usage(self) -> ModelUsage:
         return self._run(self._service.model_usage())

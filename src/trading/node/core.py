@@ -33,6 +33,7 @@ from trading.model.decision import (
     TradeProposal,
 )
 from trading.model.derivatives import FuturesView, LiquidationsView
+from trading.model.desk import DeskNote, DeskQuery, DeskSubject
 from trading.model.history import PastSpikes, SpikePattern
 from trading.model.market import Bar, Book
 from trading.model.metrics import MarketSnapshot, PumpView, SymbolStats
@@ -66,7 +67,9 @@ class TradingCore:
         self._board = parts.board
         self._started_at_ms = parts.clock.now_ms()
         self._shown_event_id: int | None = None
-        self._crew_records = CrewRecords(parts.records, parts.board, parts.performance, parts.clock)
+        self._crew_records = CrewRecords(
+            parts.records, parts.board, parts.performance, parts.clock, parts.recovery
+        )
         self._operations = Operations(
             execution=parts.execution,
             orders=parts.orders,
@@ -299,6 +302,12 @@ class TradingCore:
 
     async def finish_review(self, review: TradeReview) -> None:
         await self._crew_records.finish_review(review)
+
+    async def desk_subject(self, query: DeskQuery) -> DeskSubject | None:
+        return await self._crew_records.desk_subject(query)
+
+    async def record_desk_note(self, note: DeskNote) -> int:
+        return await self._crew_records.record_desk_note(note)
 
     async def record_activity(self, entry: ActivityEntry) -> None:
         self._board.add(entry)

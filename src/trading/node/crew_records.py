@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 
 from trading.clock import DAY_MS, Clock
+from trading.exchange.recovery import RecoveryLog
 from trading.model.decision import AgentDecision, ToolExecution
+from trading.model.desk import DeskNote, DeskQuery, DeskSubject
 from trading.model.model_call import ModelCall, ModelUsage
 from trading.model.review import TradeReview, TradeToReview
 from trading.node.board import Board
@@ -19,12 +21,18 @@ class CrewRecords:
     """The crews' half of ``CoreService`` that only touches the store."""
 
     def __init__(
-        self, records: Records, board: Board, performance: PerformanceRollUp, clock: Clock
+        self,
+        records: Records,
+        board: Board,
+        performance: PerformanceRollUp,
+        clock: Clock,
+        recovery: RecoveryLog | None,
     ) -> None:
         self._records = records
         self._board = board
         self._performance = performance
         self._clock = clock
+        self._recovery = recovery
 
     async def record_decision(self, decision: AgentDecision) -> int:
         now_ms = self._clock.now_ms()
@@ -57,6 +65,16 @@ class CrewRecords:
         now_ms = self._clock.now_ms()
         await self._records.call(lambda tables: tables.reviews.finish(review, now_ms))
         self._performance.roll_up(now_ms)
+
+    async def desk_subject(self, query: DeskQuery) -> DeskSubject | None:
+        now_ms = self._clock.now_ms()
+        recovery = self._recovery.status() if self._recovery is not None else None
+        return await self._records.call(lambda tables: tables.desk.next(query, now_ms, recovery))
+
+    async def record_desk_note(self, note: DeskNote) -> int:
+        now_ms = self._clock.now_ms()
+        self._board.count("notes")
+        return await self._records.call(lambda tables: tables.notes.record(note, now_ms))
 
 
 def _wall_ms() -> int:

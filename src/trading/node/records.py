@@ -20,6 +20,8 @@ from trading.storage.breaker_event_repository import BreakerEventRepository
 from trading.storage.config import StorageConfig
 from trading.storage.database import open_database
 from trading.storage.decision_repository import DecisionRepository
+from trading.storage.desk_note_repository import DeskNoteRepository
+from trading.storage.desk_queue import DeskQueue
 from trading.storage.equity_point_repository import EquityPointRepository
 from trading.storage.model_call_repository import ModelCallRepository
 from trading.storage.news_repository import NewsRepository
@@ -44,6 +46,8 @@ class RecordTables:
     news: NewsRepository
     equity: EquityPointRepository
     reviews: ReviewRepository
+    desk: DeskQueue
+    notes: DeskNoteRepository
 
 
 class Records:
@@ -61,6 +65,8 @@ class Records:
             news=NewsRepository(self._connection),
             equity=EquityPointRepository(self._connection),
             reviews=ReviewRepository(self._connection),
+            desk=DeskQueue(self._connection),
+            notes=DeskNoteRepository(self._connection),
         )
         self._executor = (
             None if inline else ThreadPoolExecutor(max_workers=1, thread_name_prefix="records")

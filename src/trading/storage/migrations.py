@@ -24,6 +24,7 @@ from trading.storage import (
     schema_v11,
     schema_v12,
     schema_v13,
+    schema_v14,
 )
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     _add(schema_v11.TABLES, indexes=schema_v11.INDEXES),
     _add(schema_v12.TABLES),
     _add(columns=schema_v13.COLUMNS),
+    _add(schema_v14.TABLES, indexes=schema_v14.INDEXES),
 )
 """Migration n (counted from 1) brings the schema from version n - 1 to n. Never edit a released
 one: append."""

@@ -104,6 +104,15 @@ class ReportReader(Repository):
             period.bounds,
         )
 
+    def breaker_transitions(self, start_ms: int, end_ms: int) -> list[Row]:
+        """When, from what to what, by whom and why; oldest first."""
+        return self._all(
+            "SELECT triggered_at AS at, from_status, to_status, epoch, actor, rule,"
+            " trigger_reason AS reason FROM circuit_breaker_events WHERE triggered_at_ms >= ?"
+            " AND triggered_at_ms < ? ORDER BY id",
+            (start_ms, end_ms),
+        )
+
     def breaker_status_at(self, time_ms: int) -> str:
         """The status that held at ``time_ms``."""
         row = self._row(

@@ -12,11 +12,17 @@ from core_in_process import CoreInProcess, LoopThread, core_in_process
 from futures_server import FuturesServer, forced_order, futures_server, mark_price
 from memory_client import make_spike
 
+from agents.config import AgentsConfig
+from crews.crew_config import DeskConfig
+from crews.desk.crew import DeskCrew
 from tools.registry import tools_named
 from trading.clock import SystemClock
 from trading.errors import MarketDataError
 from trading.model.derivatives import LiquidationsView
+from trading.model.desk import DeskKind, DeskQuery, NoteOutcome
 from trading.model.history import SpikePattern
+from trading.storage.desk_note_repository import DeskNoteRepository
+from trading.storage.risk_event_repository import RiskEventRepository
 
 PRICES = {"BTCUSDT": 60_000.0, "ETHUSDT": 3_000.0}
 
@@ -127,3 +133,29 @@ def test_past_spikes_come_nearest_first_and_only_older_ones(
     assert [one.id for one in found.spikes] == ["near", "far"]
     assert found.spikes[0].distance < found.spikes[1].distance
     assert "IGNORE" not in found.model_dump_json()  # texts on record stay there
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:crewai")
+def test_what_waits_for_a_note_comes_over_the_socket_until_the_note_is_there(
+    served: tuple[CoreInProcess, Any],
+) -> None:
+    core, _ = served
+    RiskEventRepository(core.spikes).record(
+        "max_spread_pct",
+        "too wide",
+        core.worker.now_ms(),
+        symbol="ETHUSDT",
+        limit="0.3",
+        value="0.4",
+        spike_event_id="spk-1",
+    )
+    query = DeskQuery(kinds=(DeskKind.REFUSAL,), most_per_hour=5)
+    subject = core.worker.desk_subject(query)
+    assert subject is not None
+    assert subject.facts["refusal"]["value"] == "0.4"
+    crew = DeskCrew(core.worker, AgentsConfig(), DeskConfig(), environment={})
+    assert core.worker.record_desk_note(crew.explain(subject, "event")) > 0
+    assert core.worker.desk_subject(query) is None
+    stored = DeskNoteRepository(core.spikes).newest(DeskKind.REFUSAL, subject.id)
+    assert stored is not None
+    assert stored.outcome is NoteOutcome.EXPLAINED

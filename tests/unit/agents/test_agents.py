@@ -1,4 +1,4 @@
-"""The five agents, their prompts, their tools and the model behind them."""
+"""The agents, their prompts, their tools and the model behind them."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from agents import (
     market_guardian,
     market_scanner,
     risk_assessor,
+    safety_desk,
     strategy_executor,
 )
 from agents.config import AgentsConfig, LlmConfig, LlmProvider, RulePolicyConfig
@@ -26,6 +27,7 @@ from agents.llm_choice import choose_llm
 from agents.outputs import OUTPUTS, ExecutionDecision, RiskEvaluation
 from agents.prompts import AgentPrompts, load_packaged_yaml, load_prompts
 from agents.rule_llm import RULES, RuleLLM
+from crews.desk.tasks import load_tasks as load_desk_tasks
 from crews.guardian.tasks import load_tasks as load_guardian_tasks
 from crews.post_trade.crew import load_tasks as load_post_trade_tasks
 from crews.spike_trading.tasks import OWNERS, build_crew, load_tasks
@@ -40,13 +42,14 @@ SPECS = (
     risk_assessor.SPEC,
     strategy_executor.SPEC,
 )
+DESK_SPECS = tuple(safety_desk.SPECS.values())
 
 
-def test_the_five_agents_are_who_they_should_be() -> None:
+def test_the_agents_are_who_they_should_be() -> None:
     prompts = load_prompts()
     assert prompts.market_guardian.role == "Market Crash Protection Specialist"
     assert prompts.market_scanner.role == "Binance Market Surveillance Specialist"
-    assert {spec.name for spec in SPECS} == set(AgentPrompts.model_fields)
+    assert {spec.name for spec in (*SPECS, *DESK_SPECS)} == set(AgentPrompts.model_fields)
 
 
 def test_only_the_executor_may_increase_risk_and_only_the_guardian_touches_the_breaker() -> None:
@@ -59,7 +62,7 @@ def test_only_the_executor_may_increase_risk_and_only_the_guardian_touches_the_b
 
 
 def test_agents_have_no_delegation_memory_cache_or_repeats() -> None:
-    for spec in SPECS:
+    for spec in (*SPECS, *DESK_SPECS):
         agent = spec.create(AgentsConfig(), {})
         assert agent.allow_delegation is False
         assert agent.cache is False
@@ -73,6 +76,7 @@ def test_every_task_has_a_rule_an_output_and_permitted_tools() -> None:
         **load_tasks().model_dump(),
         **load_guardian_tasks().model_dump(),
         **load_post_trade_tasks().model_dump(),
+        **load_desk_tasks().model_dump(),
     }
     assert set(tasks) == set(RULES) == set(OUTPUTS)
     for name, owner in OWNERS.items():

@@ -1,0 +1,11 @@
+"""The safety desk's agents: they put into words, for people, what the core did by rule.
+
+None of them has a tool. What they are asked about is in their prompt.
+"""
+
+from __future__ import annotations
+
+from agents.builder import AgentSpec
+from agents.config import DESK_AGENTS
+
+SPECS = {name: AgentSpec(name=name, tools=frozenset()) for name in DESK_AGENTS}

@@ -1,0 +1,1 @@
+"""Puts into words, for people, what the core did by rule."""

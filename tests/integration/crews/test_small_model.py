@@ -32,9 +32,12 @@ def url() -> Iterator[str]:
     (model,) = Path(weights.origin).parent.glob("*.gguf")
     params = xllamacpp.CommonParams()
     params.model.path = str(model)
-    params.n_ctx = 3 * 6144  # the analysts ask side by side
-    params.n_parallel = 3
-    params.cpuparams.n_threads = 2
+    # One question after another, on one thread: on a busy machine the first is answered in time,
+    # where three side by side would all be late.
+    params.n_ctx = 6144
+    params.n_parallel = 1
+    params.cpuparams.n_threads = 1
+    params.timeout_read = params.timeout_write = 30  # the end waits for questions given up on
     params.use_jinja = True
     params.hostnames = ["127.0.0.1"]
     params.port = 0

@@ -49,7 +49,7 @@ async def main() -> None:
     low, high = round(bid * Decimal("0.9"), 2), round(bid * Decimal("1.1"), 2)
     buy, sell = basana.OrderOperation.BUY, basana.OrderOperation.SELL
     await acall("balances", account.get_balances)
-    await acall("market", lambda: account.create_market_order(buy, PAIR, amount=AMOUNT))
+    await acall("market", lambda: account.create_market_order(buy, PAIR, amount=2 * AMOUNT))
     order = await acall("limit", lambda: account.create_limit_order(buy, PAIR, AMOUNT, low))
     await acall("order", lambda: account.get_order_info(PAIR, order_id=order.id))
     await acall("open orders", lambda: account.get_open_orders(PAIR))

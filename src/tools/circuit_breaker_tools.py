@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from tools.base import NoArguments, ToolArguments, ToolClass, TradingTool
-from trading.api.schemas import ActivityEntry, TripCommand, WarnCommand
+from trading.api.schemas import ActivityEntry, CommandResult, TripCommand, WarnCommand
 from trading.errors import MarketDataError
 from trading.model.breaker import Actor, BreakerSnapshot, BreakerStatus
 
@@ -41,6 +41,15 @@ def breaker_fields(snapshot: BreakerSnapshot) -> dict[str, Any]:
     }
 
 
+def _outcome(result: CommandResult) -> dict[str, Any]:
+    """What a command did, and the breaker after it."""
+    return {
+        "applied": result.applied,
+        "message": result.message,
+        "after": breaker_fields(result.snapshot),
+    }
+
+
 class CheckCircuitBreakerStatus(TradingTool):
     name: str = "check_circuit_breaker_status"
     description: str = (
@@ -64,11 +73,7 @@ class TriggerCircuitBreaker(TradingTool):
 
     def perform(self, arguments: ReasonArguments, snapshot: BreakerSnapshot) -> dict[str, Any]:
         result = self._client.trip(TripCommand(reason=arguments.reason, actor=Actor.LLM))
-        return {
-            "applied": result.applied,
-            "message": result.message,
-            "after": breaker_fields(result.snapshot),
-        }
+        return _outcome(result)
 
 
 class SetCircuitBreakerWarning(TradingTool):
@@ -79,11 +84,7 @@ class SetCircuitBreakerWarning(TradingTool):
 
     def perform(self, arguments: ReasonArguments, snapshot: BreakerSnapshot) -> dict[str, Any]:
         result = self._client.warn(WarnCommand(reason=arguments.reason, actor=Actor.LLM))
-        return {
-            "applied": result.applied,
-            "message": result.message,
-            "after": breaker_fields(result.snapshot),
-        }
+        return _outcome(result)
 
 
 class CalculateMarketDrawdown(TradingTool):

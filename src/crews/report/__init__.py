@@ -26,7 +26,7 @@ def write_report(storage: StorageConfig, asked: Asked, out: Path) -> Report:
     finally:
         connection.close()
     if not out.parent.is_dir():
-        raise ConfigurationError(f"the report cannot be written: there is no folder {out.parent}")
+        raise ConfigurationError(f"the report {out} cannot be written: there is no such folder")
     draft = out.with_name(f".{out.name}.{os.getpid()}.new")
     try:
         draft.write_text(render(report), encoding="utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -95,6 +96,15 @@ def test_the_exchange_runs_alone_suffers_its_schedule_and_ends_on_a_signal(
         assert ready["futures_ws_api_url"] == f"{ready['futures_ws_url']}/ws-fapi/v1"
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0
+
+
+def test_a_port_that_is_taken_is_named_with_what_to_do(capsys: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert run(["exchange", "--port", str(port)]) == ExitCode.CONFIGURATION
+    shown = " ".join(capsys.readouterr().err.split())
+    assert f"--port {port}" in shown
+    assert "0 for any free one" in shown
 
 
 def test_a_wrong_schedule_is_refused_with_its_key(tmp_path: Path, capsys: Any) -> None:

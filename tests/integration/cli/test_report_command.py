@@ -272,6 +272,7 @@ def test_a_page_that_cannot_be_written_is_an_error_that_names_it(
     code, error = answer(capsys, [*config, "report", "--out", str(out)])
     assert code == 4
     assert str(out) in error["message"]
+    assert "no such folder" in error["message"]
 
 
 def test_times_that_make_no_period_are_refused(tmp_path: Path, config: list[str]) -> None:

@@ -59,6 +59,11 @@ def test_a_missing_file_is_an_error_and_not_an_empty_configuration(tmp_path: Pat
         read_yaml(tmp_path / "absent.yaml")
 
 
+def test_a_folder_given_as_the_file_is_called_one(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="Is a directory"):
+        read_yaml(tmp_path)
+
+
 def test_dates_stay_text_and_keys_are_taken_literally(tmp_path: Path) -> None:
     document = read_yaml(_file(tmp_path, "window: 2020-03-12\non: 1\n5: x\n"))
     assert document.data == {"window": "2020-03-12", "on": 1, "5": "x"}

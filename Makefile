@@ -56,6 +56,7 @@ prove: $(STAMP)  ## Run the long tests, and every proof in full; writes docs/gua
 	  xargs -n 1 -P 2 $(BIN)/python -m pytest -q -m '' $(ARGS)
 	@$(BIN)/python tests/support/guarantees.py .proofs docs/guarantees.md
 	@$(BIN)/python -m pytest -q -m long --ignore tests/acceptance/breaker --ignore tests/acceptance/crews $(ARGS)
+	@SPIKEGUARD_PROOFS=full $(BIN)/python -m pytest -q tests/unit/market tests/unit/execution $(ARGS)
 
 evaluate: $(STAMP)  ## Measure detectors and sentiment on recorded data (DATA=folder); writes their pages
 	@$(BIN)/python -m crews.run evaluate guardian --data "$(DATA)" --tune 200 --report docs/detection.md

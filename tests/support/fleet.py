@@ -22,7 +22,7 @@ from wire_recorder import SO_TIMESTAMPNS
 
 from trading.risk.redis_config import MAX_LEASE_MS
 
-ANSWER_TIMEOUT_S = 20.0
+ANSWER_TIMEOUT_S = 60.0
 FORK = multiprocessing.get_context("forkserver")
 FORK.set_forkserver_preload(["fleet_gateway"])
 
@@ -191,13 +191,14 @@ class Fleet:
         self.redis = RedisServer(folder)
         self.venue = Venue(timing.recv_window_ms)
         self.gateways: dict[str, GatewayProcess] = {}
+        self.mutant: str | None = None
 
     def __getitem__(self, name: str) -> GatewayProcess:
         return self.gateways[name]
 
     def add(self, *names: str, mutant: str | None = None) -> None:
         """Start gateways and wait until they have joined."""
-        timing = self.timing
+        timing, self.mutant = self.timing, mutant
         for name in names:
             line = Line(self.redis.port)
             spec = Spec(
@@ -239,6 +240,23 @@ class Fleet:
         """Entries of any gateway that the venue has taken since; waits for those on their way."""
         time.sleep(0.03)
         return sum(each.at_ns > since_ns for each in self.venue.taken)
+
+    def stopped_by_a_step(self, name: str, step_s: float, tries: int) -> str | None:
+        """Why a gateway stops trading when its wall clock is set by ``step_s``; None if it goes on.
+
+        More than one try is for a busy machine, which may let a lease run out without any step.
+        """
+        gateway = self.gateways[name]
+        for _ in range(tries):
+            self.clear_all()
+            gateway.do("set_wall_clock", step_s=step_s)
+            stepped_ns = real_ns()
+            time.sleep(0.1)
+            state = gateway.state()
+            if state["status"] == "SAFE" and self.venue.taken_from(name, stepped_ns):
+                return None
+            gateway.do("set_wall_clock", step_s=-step_s)
+        return str(state["reason"])
 
     def close(self) -> None:
         for gateway in self.gateways.values():

@@ -25,7 +25,7 @@ REQUIREMENTS: dict[Market, str] = {
     "usdm": "usdm_requirements.txt",
 }
 LINE_LIMIT = 16 * 1024 * 1024
-ANSWER_S = 30
+ANSWER_S = 120
 
 
 @dataclass(frozen=True)

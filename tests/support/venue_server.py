@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Literal
 
 from trading.clock import SystemClock
-from trading.errors import ExchangeError
+from trading.errors import ClockSkewError, ExchangeConnectionError
 from trading.exchange.binance.adapter import BinanceClient
 from trading.exchange.config import (
     ApiCredentials,
@@ -199,7 +199,7 @@ async def eventually(condition: Callable[[], object], timeout_s: float = 30.0) -
 async def connect(client: BinanceClient) -> None:
     """Connect; a busy machine may need more than one of a test's short time-outs for it."""
     for _ in range(20):
-        with contextlib.suppress(ExchangeError):
+        with contextlib.suppress(ExchangeConnectionError, ClockSkewError):
             await client.connect()
             return
     await client.connect()

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from order_path import PRICES, OrderPath, trader
-from proofs import Held, record, rounds
+from proofs import FULL, Held, record, rounds
 from slow_venue import SlowVenue
 
 from trading.execution.config import ExecutionConfig
@@ -28,7 +28,8 @@ from trading.model.order import OrderType, Side
 
 SECTION = "Quiescence"
 STEP_MS = 250
-MUTANT_TRIALS = 100
+NEVER = "never quiescent"
+MUTANT_TRIALS = 100  # at most; the quick form ends with the first that is caught
 ORDERLY = ("none", "fills")
 TROUBLED = ("rests", "answer lost", "arrives late")
 EXECUTION = ExecutionConfig(reconcile_retry_ms=2_000)
@@ -62,7 +63,7 @@ class Case:
                 if path.service.quiet.epoch == path.breaker.snapshot.epoch:
                     break
             else:
-                self.violations.append(f"never quiescent: {path.service.quiet.waits_for}")
+                self.violations.append(f"{NEVER}: {path.service.quiet.waits_for}")
                 return
             await self._judge()
 
@@ -110,10 +111,12 @@ class Case:
         return {name: b.total for name, b in self.path.exchange.balances("replay").items()}
 
 
-async def violations(folder: Path, seeds: range) -> list[str]:
-    """What was not as promised, with the seed that shows it."""
-    found = []
+async def violations(folder: Path, seeds: range, *, one_is_enough: bool = False) -> list[str]:
+    """What was not as promised, with the seed that shows it; or no more than one of them."""
+    found: list[str] = []
     for seed in seeds:
+        if one_is_enough and any(NEVER not in what for what in found):
+            break
         (where := folder / str(seed)).mkdir(parents=True)
         case = Case(where, seed)
         await case.run()
@@ -154,10 +157,11 @@ def unknown_orders_do_not_count(monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
         yield
 
 
+@pytest.mark.timeout(240)
 async def test_a_trip_called_quiescent_has_come_to_rest_at_the_exchange(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trials = rounds(25, 1_000)
+    trials = rounds(15, 1_000)
     found = await violations(tmp_path / "real", range(trials))
     mutants: dict[str, Callable[..., AbstractContextManager[None]]] = {
         "one account snapshot is enough": one_snapshot_is_enough,
@@ -166,8 +170,8 @@ async def test_a_trip_called_quiescent_has_come_to_rest_at_the_exchange(
     caught = {}
     for name, mutant in mutants.items():
         with mutant(monkeypatch):
-            broken = await violations(tmp_path / name, range(MUTANT_TRIALS))
-            caught[name] = sum("never quiescent" not in what for what in broken)
+            broken = await violations(tmp_path / name, range(MUTANT_TRIALS), one_is_enough=not FULL)
+            caught[name] = sum(NEVER not in what for what in broken)
     record(
         Held(
             section=SECTION,

@@ -293,14 +293,15 @@ def stories(number: int, phases: tuple[Phase, ...] = tuple(Phase)) -> Any:
 
 
 def caught_of(number: int, actions: Sequence[str]) -> int:
-    """How many of so many stories are told apart from good ones."""
+    """How many of so many stories are told apart from good ones; the quick form ends with one."""
     caught = 0
 
     @stories(number, (Phase.generate,))
     @given(stories_of(actions))
     def count(story: Story) -> None:
         nonlocal caught
-        caught += bool(played(story))
+        if FULL or not caught:
+            caught += bool(played(story))
 
     count()
     return caught
@@ -314,9 +315,10 @@ def quiet() -> Iterator[None]:
     logging.disable(logging.NOTSET)
 
 
+@pytest.mark.timeout(240)
 @pytest.mark.usefixtures("quiet")
 def test_worst_case_exposure_never_rises_by_reducing(monkeypatch: pytest.MonkeyPatch) -> None:
-    number, few = rounds(100, 5_000), rounds(30, 200)
+    number, few = rounds(60, 5_000), rounds(30, 200)
     tried = 0
 
     @stories(number)

@@ -31,6 +31,7 @@ from trading.model.order import OrderStatus, OrderType
 SPEED = 60.0
 PAIRS = ["BTCUSDT", "ETHUSDT", "SOLUSDT", "ADAUSDT", "DOGEUSDT", "XRPUSDT"]
 TEN_MINUTES_MS = 600_000
+LONG_MS = 3_000_000  # of market time: less than a minute for a busy machine
 
 
 @pytest.fixture
@@ -50,9 +51,9 @@ def instance(tmp_path: Path) -> Iterator[LiveInstance]:
         crews__spike_trading__run_deadline_s=600.0,
         crews__spike_trading__proposal_ttl_s=120.0,
         risk__price_collar_pct=20.0,
-        risk__max_spike_age_ms=TEN_MINUTES_MS,
-        risk__max_decision_horizon_ms=TEN_MINUTES_MS,
-        execution__entry_time_to_live_ms=TEN_MINUTES_MS,
+        risk__max_spike_age_ms=LONG_MS,
+        risk__max_decision_horizon_ms=LONG_MS,
+        execution__entry_time_to_live_ms=LONG_MS,
     ) as running:
         yield running
 
@@ -161,7 +162,7 @@ def propose(
             confidence=0.9,
             epoch=epoch,
             decided_at_ms=now_ms,
-            deadline_ms=now_ms + 60_000,
+            deadline_ms=now_ms + LONG_MS // 2,
             reasoning="test",
         )
     )

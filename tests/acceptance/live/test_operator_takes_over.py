@@ -20,6 +20,7 @@ from crews.cli.app import run
 from trading.model.decision import ProposalOutcome, ProposalResult, TradeProposal
 
 TEN_MINUTES_MS = 600_000
+LONG_MS = 3_000_000  # of market time: five minutes for a busy machine
 
 
 @pytest.fixture
@@ -44,13 +45,13 @@ def instance(
         with_workers=False,
         speed=10.0,
         compliance__approval_mode="semi-auto",
-        compliance__approval_timeout_s=300,
+        compliance__approval_timeout_s=LONG_MS / 1000,
         crash_detection__stale_after_ms=TEN_MINUTES_MS,
         risk__price_collar_pct=20.0,
         risk__max_slippage_pct=5.0,
-        risk__max_spike_age_ms=TEN_MINUTES_MS,
-        risk__max_decision_horizon_ms=TEN_MINUTES_MS,
-        execution__entry_time_to_live_ms=TEN_MINUTES_MS,
+        risk__max_spike_age_ms=LONG_MS,
+        risk__max_decision_horizon_ms=LONG_MS,
+        execution__entry_time_to_live_ms=LONG_MS,
         execution__liquidation__slice_pause_ms=50,
     ) as running:
         yield running
@@ -92,13 +93,13 @@ def propose(instance: LiveInstance, symbol: str, spike_id: str) -> ProposalResul
             confidence=0.9,
             epoch=instance.worker.breaker_snapshot().epoch,
             decided_at_ms=now_ms,
-            deadline_ms=now_ms + 60_000,
+            deadline_ms=now_ms + LONG_MS // 2,
             reasoning="a test's entry",
         )
     )
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_a_person_approves_pauses_halts_and_sells_everything(
     instance: LiveInstance, capsys: pytest.CaptureFixture[str], phone: JsonChannel, tmp_path: Path
 ) -> None:

@@ -31,7 +31,7 @@ CRASH = ("--from", "2020-03-12T09:50", "--to", "2020-03-12T11:15")
 
 
 @needs_data
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_the_same_crash_replayed_twice_gives_the_same_trace_and_no_entry_while_halted(
     tmp_path: Path,
 ) -> None:

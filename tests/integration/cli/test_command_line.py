@@ -135,7 +135,7 @@ def _quick_command(folder: Path, *arguments: str) -> tuple[float, set[str]]:
         env={**os.environ, "PYTHONPATH": str(CHECKOUT / "src")},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=170,
         check=True,
     )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -206,7 +206,7 @@ def test_the_command_names_an_unknown_pair_and_prints_its_report_as_json(
             [sys.executable, "-m", "crews.run", "download-data", *arguments],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=170,
             check=False,
         )
 

@@ -12,6 +12,7 @@ import pytest
 from venue_server import (
     RecordingProxy,
     ServedExchange,
+    connect,
     eventually,
     limit_buy,
     market_buy,
@@ -43,7 +44,7 @@ async def connected(
     served: ServedExchange, config: ExchangeConfig | None = None
 ) -> AsyncIterator[BinanceClient]:
     client = BinanceClient(config or served.config(), served.credentials, SystemClock())
-    await client.connect()
+    await connect(client)
     try:
         yield client
     finally:
@@ -229,7 +230,8 @@ async def test_nothing_is_sent_until_the_time_that_the_venue_named(kind: FaultKi
         with pytest.raises(RateLimitedError, match="as the venue asked"):
             await client.account()
         assert wire == []
-        assert served.server.context.limiter.used_weight("127.0.0.1") == used
+        # Nothing is added; a new minute may have begun.
+        assert served.server.context.limiter.used_weight("127.0.0.1") <= used
         await asyncio.sleep(1.05 - (time.monotonic() - started))
         assert (await client.submit_order(limit_buy("sg-3"), unfenced)).status is OrderStatus.NEW
 

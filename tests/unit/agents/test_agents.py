@@ -224,7 +224,7 @@ print("done")
         cwd=work,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=170,
         check=False,
     )
     assert result.returncode == 0, result.stderr[-2000:]

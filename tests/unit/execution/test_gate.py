@@ -10,12 +10,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from proofs import rounds
 
 from trading.errors import DecisionRejectedError, TradingHaltedError
 from trading.execution.gate import Gate, GateIntent, SendPermit
 from trading.model.order import OrderPurpose
 
-TRIPS = 2_000
+TRIPS = rounds(500, 2_000)
 SENDERS = 4
 
 
@@ -86,7 +87,7 @@ def race(send: Callable[[Halt, Wire, int], None], close: Callable[[], Any], halt
     return wire
 
 
-def test_no_entry_reaches_the_wire_after_its_trip_in_two_thousand_trips() -> None:
+def test_no_entry_reaches_the_wire_after_its_trip_in_hundreds_of_trips() -> None:
     halt = Halt()
     gate = halt.gate()
 
@@ -105,9 +106,9 @@ def test_no_entry_reaches_the_wire_after_its_trip_in_two_thousand_trips() -> Non
         finally:
             permit.done()
 
-    wire = race(send, lambda: gate.close_and_wait(1_000), halt)
+    wire = race(send, lambda: gate.close_and_wait(60_000), halt)
     assert wire.late == 0
-    assert wire.arrived > 100
+    assert wire.arrived > TRIPS / 20
 
 
 def test_the_naive_check_then_send_loses_the_same_race() -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from proofs import rounds
 
 from trading.clock import VirtualClock
 from trading.events import CrashDetected, EventBus, SpikeDetected
@@ -33,6 +34,7 @@ from trading.market.windows import ONE_HOUR, READY_AFTER_MS, SPANS_MS, WINDOW_NA
 from trading.model.market import Bar, Tick
 
 START_MS = 1_700_000_040_000
+EXAMPLES = rounds(100, 300)
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
 FIRST_PRICES = dict(zip(SYMBOLS, (100.0, 3.7e9, 1.3e-8), strict=True))
 CRASH = CrashDetectionConfig(breadth=BreadthConfig(fall_pct=2.0, share=0.6, min_pairs=2))
@@ -170,7 +172,7 @@ def _compare_windows(engine: MarketEngine, references: dict[str, Reference], now
 
 
 @given(events=EVENTS, reads=st.lists(st.booleans(), max_size=60))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 def test_every_window_of_every_pair_equals_a_look_at_all_trades(
     events: list[Event], reads: list[bool]
 ) -> None:
@@ -178,13 +180,13 @@ def test_every_window_of_every_pair_equals_a_look_at_all_trades(
 
 
 @given(events=EVENTS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 def test_the_windows_are_right_after_every_single_trade(events: list[Event]) -> None:
     check_windows(events, [True] * len(events))
 
 
 @given(events=EVENTS, every=st.integers(1, 5))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 def test_breadth_counts_what_a_look_at_all_trades_counts(events: list[Event], every: int) -> None:
     check_breadth(events, every)
 
@@ -277,7 +279,7 @@ WALK = st.lists(
 
 
 @given(events=WALK, uneven=st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=rounds(20, 60), deadline=None)
 def test_guards_hide_no_spike_no_volume_and_no_crash(events: list[Event], uneven: bool) -> None:
     history = uneven_bars if uneven else None
     guarded = outputs(events, always_look=False, history=history)
@@ -308,7 +310,8 @@ def check_restless(seeds: range) -> int:
 
 
 def test_bounds_hide_no_spike_whatever_it_was_that_lacked() -> None:
-    assert check_restless(range(60)) > 60
+    walks = rounds(24, 60)
+    assert check_restless(range(walks)) > walks
 
 
 def doubled(value: Any) -> Any:

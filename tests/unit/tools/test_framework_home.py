@@ -20,6 +20,6 @@ def test_a_worker_that_is_killed_after_the_import_leaves_no_folder_behind(tmp_pa
     }
     environment.pop("CREWAI_STORAGE_DIR", None)
     code = "import os, tools.framework; os._exit(os.environ['HOME'] != os.environ['HOME_BEFORE'])"
-    subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=170)
     assert list(scratch.iterdir()) == []
     assert list(home.iterdir()) == []

@@ -67,7 +67,7 @@ def guardian(
     from crews.evaluation.archive import Archive
     from crews.evaluation.guardian import evaluate_guardian
     from crews.evaluation.guardian_page import all_tables, guardian_page
-    from crews.evaluation.guardian_text import rich_tables, unusable_rows
+    from crews.evaluation.guardian_text import rich_tables, unjudged_rules, unusable_rows
     from crews.evaluation.guardian_tuning import tune_guardian
     from crews.evaluation.outcome import Outcomes
     from crews.evaluation.progress import to_stderr
@@ -89,5 +89,7 @@ def guardian(
         print_json(found)
     else:
         show(*rich_tables(all_tables(found)))
+        if unjudged := unjudged_rules(found):
+            show(f"Rules {unjudged}.")
         if unusable := unusable_rows(found):
             show(f"Left out: {unusable}.")

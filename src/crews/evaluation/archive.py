@@ -65,21 +65,23 @@ class HourlyPairs:
 class Archive:
     """Minute bars of all pairs, the labelled crashes and the named windows of one directory."""
 
-    def __init__(self, directory: Path, *, needs_leaders: bool = True) -> None:
-        """Raises MarketDataError when a file is wrong, or BTC or ETH is wanted and not there."""
+    def __init__(self, directory: Path, *, needs_pairs: bool = True) -> None:
+        """Raises MarketDataError when a file is wrong, or bars are wanted and there are none."""
         self.directory = directory
         self.left_out: Counter[str] = Counter()  # rows that are no bars, by file
         self.pairs = _merged(directory, self.left_out)
-        for leader in LEADERS:
-            if needs_leaders and leader not in self.pairs:
-                raise MarketDataError(f"{directory} has no minute bars of {leader}")
+        if needs_pairs and not self.pairs:
+            raise MarketDataError(
+                f"{directory} has no minute bars of any pair; their files are named like"
+                " binance_spot_BTCUSDT_1m_2021.parquet or binance_spot_alts_1m_2021-04-18.parquet"
+            )
         self.events = _events(directory / CRASHES_FILE)
         self.windows = _windows(directory / CORE_FILE)
-        leaders = [self.pairs[leader] for leader in LEADERS if leader in self.pairs]
-        self.spans = _spans(*leaders) if len(leaders) == len(LEADERS) else ()
+        self.absent_leaders = tuple(one for one in LEADERS if one not in self.pairs)
+        self.spans = _spans(self.pairs)
 
     def months(self) -> dict[int, float]:
-        """Recorded time of BTC and ETH together, by calendar year."""
+        """Recorded time (``spans``), by calendar year."""
         months: dict[int, float] = {}
         for span in self.spans:
             for year in range(year_of(span.start_ms), year_of(span.end_ms - 1) + 1):
@@ -135,14 +137,22 @@ def _merged(directory: Path, left_out: Counter[str]) -> dict[str, BarSeries]:
     return {symbol: _without_repeats(symbol, found) for symbol, found in parts.items() if found}
 
 
-def _spans(btc: BarSeries, eth: BarSeries) -> tuple[NamedSpan, ...]:
-    """The times over which both are recorded, broken at pauses of over GAP_MS."""
-    minutes = (times_of(btc) // MINUTE_MS, times_of(eth) // MINUTE_MS)
-    both = np.intersect1d(*minutes, assume_unique=True)  # or it hashes, a hundred times slower
-    breaks = np.flatnonzero(np.diff(both) * MINUTE_MS > GAP_MS) + 1
+def _spans(pairs: Mapping[str, BarSeries]) -> tuple[NamedSpan, ...]:
+    """The times over which BTC and ETH are recorded, broken at pauses of over GAP_MS.
+
+    Where one of them is absent the other's times count, where both are those of any pair.
+    """
+    leaders = [times_of(pairs[leader]) // MINUTE_MS for leader in LEADERS if leader in pairs]
+    if len(leaders) == len(LEADERS):
+        btc, eth = leaders
+        minutes = np.intersect1d(btc, eth, assume_unique=True)  # or it hashes, 100 times slower
+    else:
+        known = leaders or [times_of(series) // MINUTE_MS for series in pairs.values()]
+        minutes = np.unique(np.concatenate(known)) if known else np.array([], np.int64)
+    breaks = np.flatnonzero(np.diff(minutes) * MINUTE_MS > GAP_MS) + 1
     return tuple(
         NamedSpan(str(number), int(part[0]) * MINUTE_MS, int(part[-1] + 1) * MINUTE_MS)
-        for number, part in enumerate(np.split(both, breaks))
+        for number, part in enumerate(np.split(minutes, breaks))
         if len(part)
     )
 

@@ -50,6 +50,7 @@ def evaluate_guardian(
         data=str(archive.directory),
         pairs=len(archive.pairs),
         rows_left_out=dict(archive.left_out),
+        rules_without_data=rules_without_data(archive),
         months=sum(span.end_ms - span.start_ms for span in archive.spans) / MONTH_MS,
         heard_hours=sum(one.span.end_ms - one.span.start_ms for one in heard) / 3_600_000,
         fee_pct=outcomes.fee_pct,
@@ -63,6 +64,14 @@ def evaluate_guardian(
         rates=rates(archive, trips),
         ablation=_ablation(archive, heard, signals, outcomes),
     )
+
+
+def rules_without_data(archive: Archive) -> tuple[str, ...]:
+    """Rules that nothing is recorded for, because BTC or ETH is absent."""
+    labels = tuple(f"{leader.removesuffix('USDT').lower()}_" for leader in archive.absent_leaders)
+    if not labels:
+        return ()
+    return (*(rule for rule in LEADER_RULES if rule.startswith(labels)), VOLUME_RULE)
 
 
 def hear(archive: Archive, config: CrashDetectionConfig, say: Progress) -> list[Listened]:

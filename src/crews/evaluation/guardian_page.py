@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from crews.evaluation.guardian_report import Figures, GuardianReport, GuardianTuning
-from crews.evaluation.guardian_text import TextTable, guardian_tables, markdown
+from crews.evaluation.guardian_text import TextTable, guardian_tables, markdown, unjudged_rules
 from crews.evaluation.guardian_tuning import Candidate
 
 _FIGURES = ("must-catch in time", "windows", "trips", "false", "false a month", "score")
@@ -26,6 +26,7 @@ def guardian_page(report: GuardianReport) -> str:
     caught = len(required) - len(report.missed)
     tripped = sum(bool(window.trips) for window in report.windows if window.is_crash)
     crashes = sum(window.is_crash for window in report.windows)
+    unjudged = f"Rules {text}.\n\n" if (text := unjudged_rules(report)) else ""
     return f"""## The guardian
 
 Written by `{command}`, which plays every
@@ -33,7 +34,7 @@ recorded minute that could matter ({report.heard_hours:.0f} hours out of {report
 {report.pairs} pairs) through the core's own market engine, four trades a minute. Files are found by
 their names; other years, windows and pairs need nothing but files named alike.
 
-| figure | found |
+{unjudged}| figure | found |
 | --- | --- |
 | crashes of 15 % or more by close, tripped within 60 s | {caught} of {len(required)} |
 | windows that are named as crashes, tripped | {tripped} of {crashes} |

@@ -154,6 +154,7 @@ class GuardianReport(ValueModel):
     data: str
     pairs: int
     rows_left_out: dict[str, int]  # by file: what is no bar
+    rules_without_data: tuple[str, ...]  # because BTC or ETH is not recorded
     months: float
     heard_hours: float  # market time that the detector itself was run over
     fee_pct: float

@@ -39,6 +39,15 @@ def unusable_rows(report: GuardianReport) -> str:
     return "; ".join(f"{n} rows of {name} are no bars" for name, n in report.rows_left_out.items())
 
 
+def unjudged_rules(report: GuardianReport) -> str:
+    """Which rules say nothing because BTC or ETH is not recorded; empty where both are."""
+    rules = ", ".join(report.rules_without_data)
+    return rules and (
+        f"not judged, for want of minute bars of BTC or ETH: {rules}. The index is that of the"
+        " recorded pairs; in the place of a further fall of BTC or ETH stands that of their mean"
+    )
+
+
 def rich_tables(tables: Iterable[TextTable]) -> list[Table]:
     shown = []
     for table in tables:

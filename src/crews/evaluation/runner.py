@@ -15,6 +15,7 @@ from trading.market.engine import MarketEngine
 from trading.market.pseudo_ticks import bar_ticks
 from trading.model.market import Tick
 from trading.model.metrics import MarketSnapshot
+from trading.simulator.recorded_files import LEADERS
 from trading.simulator.recorded_market import TICK_GAP_MS
 from trading.simulator.recorded_series import BarSeries
 
@@ -65,7 +66,7 @@ def listen(
     played as bars of an hour beside the minutes. ``on_look`` is shown the market at every look.
     """
     result, clock, bus = Listened(span), VirtualClock(span.start_ms), EventBus()
-    symbols = tuple(dict.fromkeys((*series, *(hourly or ()))))
+    symbols = tuple(dict.fromkeys((*LEADERS, *series, *(hourly or ()))))
     engine = MarketEngine(
         MarketConfig(symbols=symbols),
         SpikeDetectionConfig(enabled=False),

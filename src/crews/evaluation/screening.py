@@ -40,7 +40,12 @@ Minutes = npt.NDArray[np.bool_]
 def stretches(
     pairs: Mapping[str, BarSeries], span: NamedSpan, config: CrashDetectionConfig
 ) -> list[NamedSpan]:
-    """The parts of ``span`` in which any fall could reach its soft limit, with lead-in and out."""
+    """The parts of ``span`` in which any fall could reach its soft limit, with lead-in and out.
+
+    Without BTC or ETH among the pairs all of it: the bounds rest on their weights in the index.
+    """
+    if any(leader not in pairs for leader in LEADERS):
+        return [span] if pairs else []
     share = config.warning_share * SLACK
     falls = [_Falls(series, run) for series in pairs.values() for run in _runs(series, span)]
     minutes = (span.end_ms - span.start_ms) // MINUTE_MS

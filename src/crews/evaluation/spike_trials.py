@@ -75,7 +75,7 @@ class SpikeArchive:
 
     def __init__(self, directory: Path) -> None:
         """Raises MarketDataError for a file that is not what its name says."""
-        self.archive = Archive(directory, needs_leaders=False)
+        self.archive = Archive(directory, needs_pairs=False)
         self.pumps = read_pumps(directory, self._price_of)
         self.natural = read_natural(directory)
         self.labelled = frozenset(

@@ -15,6 +15,7 @@ from trading.market.config import CrashDetectionConfig, MarketConfig, SpikeDetec
 from trading.market.crash_detector import INDEX_RULES, Breach, CrashDetector, MarketView
 from trading.market.crash_signals import CrashSignals
 from trading.market.examination import Examination
+from trading.market.guards import slide_price_guard
 from trading.market.health import MarketHealth
 from trading.market.market_index import MarketIndex
 from trading.market.recovery import RecoveryFacts, measure_recovery
@@ -338,12 +339,12 @@ class MarketEngine:
         price, time_ms = tick.price, tick.time_ms
         state.staged.append(tick)
         self._last_tick_ms = time_ms
-        if (
-            is_much
-            or not state.guard_low < price < state.guard_high
-            or time_ms >= state.guard_until_ms
-        ):
-            self._examination.examine(state, time_ms, price, now_ms)
+        if time_ms < state.guard_until_ms and not is_much:
+            if state.guard_low < price < state.guard_high:
+                return
+            if state.floor < price < state.ceiling and slide_price_guard(state):
+                return
+        self._examination.examine(state, time_ms, price, now_ms)
 
     def _publish_spike(self, spike: Spike | None) -> None:
         """Publish a spike that no trade's examination found, whose cool-down guards do not know."""

@@ -14,6 +14,7 @@ from trading.market.spike_bounds import UNBOUNDED, Bounds, SpikeBounds
 from trading.market.spike_detector import SpikeDetector
 from trading.market.spike_report import FAR_FUTURE_MS, SpikeReporter
 from trading.market.symbol_state import SymbolState
+from trading.model.spike import SpikeDirection
 
 # In a crash every pair's volume is unusual. Trades are looked at as they come; this only says when
 # to ask whether that may end, and asking it of all pairs more often holds up the trades.
@@ -49,6 +50,7 @@ class Examination:
 
     def examine(self, state: SymbolState, time_ms: int, price: float, now_ms: int) -> None:
         """Look for a crash and a spike at the pair's last trade."""
+        state.begin_trail(price)  # what came before is in the windows
         windows = state.windows
         windows.expire(time_ms)
         leader = self._crash.leader_of(state)
@@ -75,11 +77,15 @@ class Examination:
             least *= min(1.0, self._config.volume_min_move_share)
         else:
             state.set_room(state.room + state.volume_spare, of_price.room)
-        until_ms = self._detector.quiet_until(state, time_ms)
+        until_ms = min(self._detector.quiet_until(state, time_ms), of_volume.until_ms)
         if of_price.of_minute or state.is_volume_due:
             # What is usual changes with every minute that closes.
             until_ms = min(until_ms, state.bars.open_ms + MINUTE_MS)
         set_price_guard(state, price, down, up, least, until_ms)
+        state.heeds_rises = self._detector.heeds(state, SpikeDirection.UP, time_ms)
+        state.heeds_falls = leader is not None or self._detector.heeds(
+            state, SpikeDirection.DOWN, time_ms
+        )
         self._breadth.set_lines(state)
 
     def weigh_volume(self, state: SymbolState, now_ms: int) -> None:
@@ -104,7 +110,7 @@ class Examination:
         of_price = self._bounds.of_price(state, time_ms, price, least)
         if not state.is_volume_due:
             return of_price, UNBOUNDED
-        return of_price, self._bounds.of_volume(state, time_ms, price)
+        return of_price, self._bounds.of_volume(state, time_ms, price, least)
 
     def _least_move(self, state: SymbolState) -> float:
         leader = self._crash.leader_of(state)

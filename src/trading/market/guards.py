@@ -3,7 +3,8 @@
 A threshold lies a fraction of at least ``least_move`` below a window's high or above its low. In
 a band no wider than that, a price cannot meet a threshold that the band's own prices have set; the
 thresholds that the windows set before bound the band further. So nothing within can be missed,
-however the price moves there, and no new high or low of a window needs a look.
+however the price moves there, and no new high or low of a window needs a look. A band that is left
+is moved, as long as it still holds all prices since that look, before another one is needed.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from trading.market.windows import ONE_HOUR, ONE_MINUTE, SPANS_MS
 # Comparisons of the same prices may differ in the last bits, by how they are calculated.
 ROUNDING = 1e-9
 VOLUME_HOLDS_MINUTES = 10
+BEHIND = 0.25  # of the room that a moved band has to spare, on the side where the price was
 
 
 def least_move(spikes: SpikeDetectionConfig, symbol: str, falls_pct: Iterable[float] = ()) -> float:
@@ -30,17 +32,47 @@ def set_price_guard(
 ) -> None:
     """Set the band around ``price``, the last one; ``down`` and ``up`` are today's thresholds.
 
-    A third of the tick filter's jump to each side keeps every step inside below that jump. Where a
-    threshold leaves no room on one side, the other side may have it.
+    Two thirds of the tick filter's jump keep every step inside below that jump. Where a threshold
+    leaves no room on one side, the other side may have it.
     """
+    least = min(least, state.filter.jump_fraction / 1.5)
     width = 1.0 + least * (1.0 - ROUNDING)
     reach = least / (2.0 + least) * (1.0 - ROUNDING)
-    jump = state.filter.jump_fraction / 3.0
     down, up = down * (1.0 + ROUNDING), up * (1.0 - ROUNDING)
     low, high = max(price * (1.0 - reach), down), min(price * (1.0 + reach), up)
-    state.guard_low = max(min(low, high / width), down, price * (1.0 - jump))
-    state.guard_high = min(max(high, low * width), up, price * (1.0 + jump))
+    state.floor, state.ceiling, state.width = down, up, width
+    state.guard_low = max(min(low, high / width), down)
+    state.guard_high = min(max(high, low * width), up)
     state.guard_until_ms = until_ms
+    state.begin_trail(price)
+
+
+def slide_price_guard(state: SymbolState) -> bool:
+    """Move the band after the last trade, which left it; False where none holds all prices.
+
+    A band's promise rests on the prices that came since the windows were looked at. While these are
+    no further apart than the band is wide, one that has all of them in it promises the same. Where
+    no fall would count the highest do not matter, and where no rise would the lowest do not.
+    """
+    low, high = state.trail()
+    price = state.staged[-1].price
+    if not state.heeds_falls:
+        high = max(low, price)
+    if not state.heeds_rises:
+        low = min(high, price)
+    spare = low * state.width / high - 1.0
+    if spare <= 0.0:
+        return False
+    # Where the price goes, it will rather need room than where it comes from.
+    if price < state.guard_high:
+        top = high * (1.0 + BEHIND * spare)
+        bottom = top / state.width
+    else:
+        bottom = low / (1.0 + BEHIND * spare)
+        top = bottom * state.width
+    state.guard_low, state.guard_high = max(bottom, state.floor), min(top, state.ceiling)
+    state.fall_line = max(state.fall_line, top * state.fall_left)
+    return True
 
 
 def set_fall_lines(state: SymbolState, fall_pct: float) -> None:
@@ -50,7 +82,8 @@ def set_fall_lines(state: SymbolState, fall_pct: float) -> None:
     """
     high = state.windows.high(ONE_HOUR)
     left = 1.0 - fall_pct / 100.0
-    state.fall_line = max(high, state.guard_high) * left * (1.0 + ROUNDING)
+    state.fall_left = left * (1.0 + ROUNDING)
+    state.fall_line = max(high, state.guard_high) * state.fall_left
     state.sure_fall_line = high * left * (1.0 - ROUNDING)
     state.falling_until_ms = state.windows.high_time_ms(ONE_HOUR) + SPANS_MS[ONE_HOUR]
 

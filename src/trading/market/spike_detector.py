@@ -53,6 +53,12 @@ class SpikeDetector:
         """When the next cool-down of the pair ends; far in the future when it has none."""
         return self._reporter.quiet_until(state.symbol, now_ms)
 
+    def heeds(self, state: SymbolState, direction: SpikeDirection, time_ms: int) -> bool:
+        """Whether a move that way may be a spike before the pair's next cool-down ends."""
+        return (self._watches_price or self.watches_volume) and self._reporter.since_ms(
+            state.symbol, direction
+        ) <= time_ms
+
     def on_price(self, state: SymbolState, time_ms: int, now_ms: int) -> Spike | None:
         """A price spike at the pair's last trade; its windows must be current."""
         if not self._watches_price:

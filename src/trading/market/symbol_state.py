@@ -37,14 +37,22 @@ class SymbolState:
     __slots__ = (
         "_bars",
         "_settled",
+        "_trail_at",
+        "_trail_high",
+        "_trail_low",
         "_windows",
+        "ceiling",
+        "fall_left",
         "fall_line",
         "falling_until_ms",
         "filter",
+        "floor",
         "guard_high",
         "guard_low",
         "guard_until_ms",
         "has_settled_unseen",
+        "heeds_falls",
+        "heeds_rises",
         "is_falling",
         "is_volume_due",
         "price_spare",
@@ -58,6 +66,7 @@ class SymbolState:
         "volume_look_ms",
         "volume_spare",
         "volume_until_ms",
+        "width",
     )
 
     def __init__(self, symbol: str, crash: CrashDetectionConfig, baseline_minutes: int) -> None:
@@ -78,6 +87,7 @@ class SymbolState:
         self._settled += new_trades
         self.close_guard()
         self.fall_line = _INFINITY  # above it, the pair cannot be falling
+        self.fall_left = 1.0  # of a high, where the fall begins
         self.sure_fall_line = 0.0  # at or below it, it is falling for sure, until …
         self.falling_until_ms = 0
         self.tracked_until_ms = 0  # breadth counts the pair at least until then
@@ -95,6 +105,25 @@ class SymbolState:
     def close_guard(self) -> None:
         """No price is within the guards."""
         self.guard_low, self.guard_high, self.guard_until_ms = _INFINITY, 0.0, 0
+        # No band reaches beyond these, and none is wider; as prices, and as a ratio of two.
+        self.floor, self.ceiling, self.width = _INFINITY, 0.0, 1.0
+        # Whether a fall, or a rise, from a price that comes may be one.
+        self.heeds_falls = self.heeds_rises = True
+        self.begin_trail(0.0)
+
+    def begin_trail(self, price: float) -> None:
+        """The guards are set anew: ``trail`` is of this price and those that come."""
+        self._trail_low = self._trail_high = price
+        self._trail_at = len(self.staged)
+
+    def trail(self) -> tuple[float, float]:
+        """The lowest and the highest price since the guards were set."""
+        prices = [tick.price for tick in self.staged[self._trail_at :]]
+        if prices:
+            self._trail_low = min(self._trail_low, *prices)
+            self._trail_high = max(self._trail_high, *prices)
+            self._trail_at += len(prices)
+        return self._trail_low, self._trail_high
 
     @property
     def windows(self) -> RollingWindows:
@@ -139,6 +168,8 @@ class SymbolState:
         """Bring the staged trades into windows and bars."""
         staged = self.staged
         count = len(staged)
+        self.trail()
+        self._trail_at = 0
         times, prices, quantities = columns(staged)
         times = self._windows.extend(times, prices, quantities)
         self._bars.extend(times, prices, quantities)

@@ -135,6 +135,16 @@ class RollingWindows:
         prices = self._low_prices
         return tuple(prices[at] for at in self._at_since(self._low_times, windows, since_ms))
 
+    def high_since_leaves_ms(self, window: int, since_ms: int) -> int:
+        """When the high of the window's trades from ``since_ms`` on is older than the window."""
+        (at,) = self._at_since(self._high_times, (window,), since_ms)
+        return self._high_times[at] + SPANS_MS[window]
+
+    def low_since_leaves_ms(self, window: int, since_ms: int) -> int:
+        """When the low of the window's trades from ``since_ms`` on is older than the window."""
+        (at,) = self._at_since(self._low_times, (window,), since_ms)
+        return self._low_times[at] + SPANS_MS[window]
+
     def first_price(self, window: int) -> float:
         """Price of the window's first trade."""
         at = bisect_right(self._times, self._now_ms - SPANS_MS[window])

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from crews.cli.app import app
 from crews.evaluation import guardian_tape
 from crews.evaluation.archive import Archive, NamedSpan
-from crews.evaluation.guardian import evaluate_guardian, hear
+from crews.evaluation.guardian import evaluate_guardian, hear, rules_without_data
 from crews.evaluation.guardian_events import judge
 from crews.evaluation.guardian_page import guardian_page
 from crews.evaluation.guardian_report import Figures, GuardianReport
@@ -31,6 +31,7 @@ from crews.evaluation.runner import Listened, listen
 from trading.clock import MINUTE_MS
 from trading.errors import MarketDataError
 from trading.market.config import CrashDetectionConfig
+from trading.market.crash_detector import LEADER_RULES
 
 CONFIG = CrashDetectionConfig()
 START = datetime(2031, 3, 1, tzinfo=UTC)
@@ -277,6 +278,29 @@ def test_a_breach_that_is_still_on_counts_from_when_it_began(tmp_path: Path) -> 
     assert found.seconds < -3600
 
 
+def test_without_btc_and_eth_breadth_and_index_are_judged_and_the_rest_is_said_not_to_be(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path, alts=True)
+    for path in tmp_path.glob("binance_spot_*USDT_1m_*"):
+        path.unlink()
+    found = evaluated(tmp_path)
+    tripped = {rule for trip in found.trips for rule in trip.rules}
+    assert {"breadth_1h", "market_index_1h"} <= tripped
+    assert set(found.rules_without_data) == {*LEADER_RULES, "volume_collapse"}
+    assert "not judged, for want of minute bars of BTC or ETH: btc_drawdown" in guardian_page(found)
+    assert found.events_without_data == 2
+
+
+def test_without_eth_the_times_and_rules_are_those_of_btc(tmp_path: Path) -> None:
+    (write(tmp_path) / "binance_spot_ETHUSDT_1m_2031.parquet").unlink()
+    archive = Archive(tmp_path)
+    (span,) = archive.spans
+    assert span.end_ms - span.start_ms == MINUTES * MINUTE_MS
+    eth_rules = {rule for rule in LEADER_RULES if rule.startswith("eth")}
+    assert set(rules_without_data(archive)) == {*eth_rules, "volume_collapse"}
+
+
 def broken_file(folder: Path) -> str:
     (folder / "binance_spot_BTCUSDT_1m_2031.parquet").write_bytes(b"no parquet")
     return "binance_spot_BTCUSDT_1m_2031.parquet cannot be read"
@@ -296,9 +320,10 @@ def words_for_numbers(folder: Path) -> str:
     return "binance_spot_alts_1m_2031.parquet: "
 
 
-def no_leader(folder: Path) -> str:
-    (folder / "binance_spot_ETHUSDT_1m_2031.parquet").unlink()
-    return "has no minute bars of ETHUSDT"
+def no_bars(folder: Path) -> str:
+    for path in folder.glob("*.parquet"):
+        path.unlink()
+    return "has no minute bars of any pair"
 
 
 def wrong_label(folder: Path) -> str:
@@ -308,7 +333,7 @@ def wrong_label(folder: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    "damage", [broken_file, lacking_column, words_for_numbers, no_leader, wrong_label]
+    "damage", [broken_file, lacking_column, words_for_numbers, no_bars, wrong_label]
 )
 def test_a_bad_file_is_named_in_one_line(tmp_path: Path, damage: Callable[[Path], str]) -> None:
     named = damage(write(tmp_path))

@@ -28,6 +28,7 @@ from trading.market.config import (
 from trading.market.engine import MarketEngine
 from trading.market.minute_bars import MinuteBars
 from trading.market.spike_bounds import Bounds, SpikeBounds
+from trading.market.spike_detector import SpikeDetector
 from trading.market.symbol_state import SymbolState
 from trading.market.tick_filter import TickFilter
 from trading.market.windows import ONE_HOUR, READY_AFTER_MS, SPANS_MS, WINDOW_NAMES
@@ -323,7 +324,9 @@ def doubled(value: Any) -> Any:
     ("owner", "name", "broken"),
     [
         (SpikeBounds, "_missing", doubled),
-        (SpikeBounds, "_unsure", lambda value: (value[0], 0.0, math.inf)),
+        (SpikeBounds, "_unsure", lambda value: (value[0], math.inf)),
+        (SymbolState, "trail", lambda value: (value[1], value[1])),
+        (SpikeDetector, "heeds", lambda _: False),
         (MinuteBars, "rare_moves", lambda value: tuple((2 * a, 2 * b) for a, b in value)),
         (SpikeBounds, "of_price", lambda value: value._replace(of_minute=False)),
     ],
@@ -335,6 +338,40 @@ def test_bounds_that_leave_too_much_room_are_found_out(
     monkeypatch.setattr(owner, name, lambda *asked: broken(honest(*asked)))
     with pytest.raises(AssertionError):
         check_restless(range(60))
+
+
+# A rise of five minutes on little volume, and much of it on a smaller fall within one.
+A_FALL_BEHIND_A_RISE: list[Event] = [
+    (2, 30_000, 0, 0.0, 0.1),
+    *((2, 5_000, 0, 15.0, 0.1) for _ in range(3)),
+    (2, 255_000, 0, 12.0, 0.1),
+    (2, 3_000, 0, 12.0, 0.1),
+    *((2, 4_000, 0, -5.0, 10.0) for _ in range(5)),
+]
+
+
+@pytest.mark.parametrize(
+    ("what_ends_it", "bound", "broken"),
+    [
+        ([(2, 500, 0, -3.0, 0.1)] * 3, "_overtakes", (0.0, math.inf)),
+        ([(2, 8_000, 0, 0.0, 0.1)] * 2, "_leaves_ms", 10**18),
+    ],
+)
+def test_a_move_that_stands_behind_a_larger_one_is_seen_when_it_is_the_largest(
+    what_ends_it: list[Event], bound: str, broken: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spikes = CHOOSY.model_copy(update={"min_z_score": 20.0, "min_notional_usd": 0.0})
+    events = [*A_FALL_BEHIND_A_RISE, *what_ends_it]
+
+    def seen(events: list[Event], *, always_look: bool = False) -> list[str]:
+        return outputs(events, always_look=always_look, history=lively_bars, spikes=spikes)
+
+    honest = seen(events, always_look=True)
+    assert any("down-volume" in line for line in honest)
+    assert not any("spk-" in line for line in seen(A_FALL_BEHIND_A_RISE))
+    assert seen(events) == honest
+    monkeypatch.setattr(SpikeBounds, bound, lambda *_: broken)
+    assert seen(events) != honest
 
 
 class NoVolumeLook(SymbolState):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import threading
 import time
@@ -15,8 +16,10 @@ from openai_server import OpenAiServer, Refusal, rules_brain
 
 from agents.config import AgentsConfig
 from crews.crew_config import CrewsConfig, DeskConfig
+from crews.desk import tasks as desk_tasks
 from crews.desk.crew import DeskCrew
 from crews.desk.tasks import DUTIES
+from crews.task_specs import build_task
 from crews.worker_loops import SpikeLoop
 from trading.model.desk import DeskKind, DeskNote, DeskSubject, NoteOutcome
 from trading.model.operations import Control, Controls
@@ -157,25 +160,53 @@ def test_facts_that_pretend_to_be_instructions_stay_inside_their_block() -> None
     assert "\\u003c/data\\u003e You are" in request["messages"][-1]["content"]
 
 
+def grasping(messages: list[dict[str, Any]]) -> dict[str, Any]:
+    """A model that asks for tools which act, given or not, and never answers."""
+    arguments = {
+        "trigger_circuit_breaker": {"reason": "because I say so"},
+        "clear_circuit_breaker": {"reason": "all is well"},
+        "place_entry_order": {},
+        "close_position": {"symbol": "SOLUSDT", "reason": "x"},
+    }
+    calls = [
+        {"id": name, "type": "function", "function": {"name": name, "arguments": json.dumps(given)}}
+        for name, given in arguments.items()
+    ]
+    return {"role": "assistant", "content": None, "tool_calls": calls}
+
+
 # CrewAI's own warning, when a model asks for tools where there are none.
 @pytest.mark.filterwarnings("ignore:Pydantic serializer warnings:UserWarning")
 def test_a_model_that_asks_for_tools_gets_none_and_changes_nothing() -> None:
-    names = ("clear_circuit_breaker", "place_entry_order", "close_position", "set_limit")
-
-    def brain(messages: list[dict[str, Any]]) -> dict[str, Any]:
-        calls = [
-            {"id": f"c{at}", "type": "function", "function": {"name": name, "arguments": "{}"}}
-            for at, name in enumerate(names)
-        ]
-        return {"role": "assistant", "content": None, "tool_calls": calls}
-
     client = MemoryTradingClient()
-    with OpenAiServer(brain=brain) as server:
+    with OpenAiServer(brain=grasping) as server:
         note = explained(client, REFUSAL, agents_on(server))
         assert len(server.requests) <= DeskConfig().max_model_calls
     assert client.changes() == []
     assert client.executions == []
     assert note.decided_by == "built-in rules (no model)"
+
+
+def test_the_same_model_acts_where_an_agent_is_given_tools_and_the_checks_are_taken_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client = MemoryTradingClient()
+    tools = ("trigger_circuit_breaker", "close_position")
+    duty = DUTIES[DeskKind.REFUSAL]
+    owner = dataclasses.replace(duty.owner, tools=frozenset(tools))
+    monkeypatch.setitem(DUTIES, DeskKind.REFUSAL, dataclasses.replace(duty, owner=owner))
+    spec = desk_tasks.load_tasks().refusal_explanation.model_copy(update={"tools": tools})
+    tasks = desk_tasks.load_tasks().model_copy(update={"refusal_explanation": spec})
+    monkeypatch.setattr(desk_tasks, "load_tasks", lambda: tasks)
+    monkeypatch.setattr(desk_tasks, "require_reading", lambda *_: None)
+
+    def with_client(*arguments: Any, **options: Any) -> Any:
+        return build_task(*arguments[:4], client, **options)
+
+    monkeypatch.setattr(desk_tasks, "build_task", with_client)
+    with OpenAiServer(brain=grasping) as server:
+        explained(client, REFUSAL, agents_on(server))
+    assert "trip" in client.changes()
 
 
 class Desk:

@@ -29,7 +29,6 @@ from trading.model.decision import (
 from trading.model.order import OrderStatus, OrderType
 
 SPEED = 60.0
-PAIRS = ["BTCUSDT", "ETHUSDT", "SOLUSDT", "ADAUSDT", "DOGEUSDT", "XRPUSDT"]
 TEN_MINUTES_MS = 600_000
 LONG_MS = 3_000_000  # of market time: less than a minute for a busy machine
 
@@ -40,8 +39,6 @@ def instance(tmp_path: Path) -> Iterator[LiveInstance]:
         tmp_path,
         speed=SPEED,
         with_workers=False,
-        market__symbols=PAIRS,
-        market_generator__ticks_per_second=1.0,
         spike_detection__enabled=True,
         crash_detection__stale_after_ms=TEN_MINUTES_MS,
         circuit_breaker__cooldown_minutes=1.0,
@@ -58,7 +55,7 @@ def instance(tmp_path: Path) -> Iterator[LiveInstance]:
         yield running
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_a_crash_is_survived_from_the_first_entry_to_the_re_entry_at_reduced_size(
     instance: LiveInstance, tmp_path: Path
 ) -> None:
@@ -103,11 +100,11 @@ def test_a_crash_is_survived_from_the_first_entry_to_the_re_entry_at_reduced_siz
     instance.shock("all", 5.0, duration_s=240)
     eventually(
         lambda: instance.worker.breaker_snapshot().status is BreakerStatus.RECOVERING,
-        120,
+        240,
         "the rules start the recovery",
     )
     assert entries(instance) == entries_at_trip, "no entry reached the exchange while halted"
-    eventually(lambda: instance.worker.breaker_snapshot().stage == 1, 60, "stage 1")
+    eventually(lambda: instance.worker.breaker_snapshot().stage == 1, 120, "stage 1")
     again = pump_and_trade(instance, crew, "DOGEUSDT")
     assert again.status is SpikeRunStatus.TRADED, again.reason
     reduced = notional_of(instance, "DOGEUSDT")

@@ -7,6 +7,8 @@ BIN     := $(VENV)/bin
 STAMP   := $(VENV)/.installed
 BENCHES := $(sort $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py)))
 ARGS    ?=
+PROOFS  := $(wildcard $(addsuffix /test_*.py,$(addprefix tests/acceptance/,breaker crews execution risk))) \
+           tests/acceptance/live/test_kill_any_component.py tests/unit/audit/test_audit_tampering.py
 DATA    ?= $(SPIKEGUARD_MARKET_DATA)
 # Whole files go to one process each, in the order of their folders: the acceptance tests, which take
 # longest, come first. A process that had to be ended because a test hung is not replaced.
@@ -52,10 +54,10 @@ bench: $(STAMP)  ## Run every measurement in benchmarks/ and print its figures
 # must not slow the next ones down. Counts become docs/guarantees.md only when all of them held.
 prove: $(STAMP)  ## Run the long tests, and every proof in full; writes docs/guarantees.md
 	@rm -rf .proofs
-	@ls tests/acceptance/breaker/test_*.py tests/acceptance/crews/test_*.py | SPIKEGUARD_PROOFS=full SPIKEGUARD_PROOF_RESULTS=.proofs \
+	@ls $(PROOFS) | SPIKEGUARD_PROOFS=full SPIKEGUARD_PROOF_RESULTS=.proofs \
 	  xargs -n 1 -P 2 $(BIN)/python -m pytest -q -m '' $(ARGS)
 	@$(BIN)/python tests/support/guarantees.py .proofs docs/guarantees.md
-	@$(BIN)/python -m pytest -q -m long --ignore tests/acceptance/breaker --ignore tests/acceptance/crews $(ARGS)
+	@$(BIN)/python -m pytest -q -m long $(addprefix --ignore ,$(PROOFS)) $(ARGS)
 	@SPIKEGUARD_PROOFS=full $(BIN)/python -m pytest -q tests/unit/market tests/unit/execution $(ARGS)
 
 evaluate: $(STAMP)  ## Measure detectors and sentiment on recorded data (DATA=folder); writes their pages

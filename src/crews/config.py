@@ -72,6 +72,13 @@ class PerformanceConfig(ConfigModel):
     restart_max_s: float = Field(
         default=30.0, ge=0.1, le=3600, description="Longest pause between restarts, seconds."
     )
+    restart_limit: int = Field(
+        default=20,
+        ge=0,
+        le=10_000,
+        description="A worker that has died so often in a row, each time within a minute, is left "
+        "alone until the next start; 0: never. The core is always started again.",
+    )
 
 
 class AppConfig(ConfigModel):

@@ -12,6 +12,7 @@ from crews.cli.core import running_core
 from crews.cli.exit_codes import ExitCode
 from crews.cli.output import JsonFlag, print_json, show
 from crews.cli.state import loaded_config
+from trading.errors import CoreNotRunningError
 
 if TYPE_CHECKING:
     from trading.model.operations import Approval
@@ -32,12 +33,17 @@ def list_approvals(
     limit: Annotated[int, typer.Option(min=1, max=1_000, help="At most so many.")] = 20,
     as_json: JsonFlag = False,
 ) -> None:
-    """List approvals, newest first."""
+    """List approvals, newest first. Where no core runs, as the last one left them."""
+    from crews.cli.stored_controls import load_approvals
     from trading.clock import iso
     from trading.model.operations import ApprovalStatus
 
-    with running_core(loaded_config(context).config) as core:
-        found = core.approvals(limit)
+    config = loaded_config(context).config
+    try:
+        with running_core(config) as core:
+            found = core.approvals(limit)
+    except CoreNotRunningError:
+        found = load_approvals(config, limit)
     if pending:
         found = tuple(one for one in found if one.status is ApprovalStatus.PENDING)
     if as_json:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from trading.storage.audit_anchor import AuditAnchor
     from trading.storage.audit_chain import AuditHead
+    from trading.storage.audit_check import AuditReport
+
+FINDINGS_ON_RECORD = 20
 
 app = typer.Typer(
     name="audit",
@@ -50,12 +53,7 @@ def verify(
     if as_json:
         print_json(report)
     else:
-        if report.intact:
-            show(f"intact: {report.entries} entries, head {report.head}")
-        for finding in report.findings:
-            show(f"{finding.kind}: {finding.message}")
-        if report.more_findings:
-            show(f"and {report.more_findings} more")
+        _show_findings(report)
     if not report.intact:
         raise typer.Exit(1)
 
@@ -112,33 +110,70 @@ def head(context: typer.Context, as_json: JsonFlag = False) -> None:
 
 
 @app.command()
-def accept(context: typer.Context, reason: EasingReason, as_json: JsonFlag = False) -> None:
+def accept(
+    context: typer.Context,
+    reason: EasingReason,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
     """Go on with a log that contradicts its head record, as after a backup was put in place.
 
     Example:  spikeguard audit accept --reason "restored the backup of Tuesday"
 
-    What the record said before goes into the log, with the reason.
+    Shows what is wrong, and asks. What was wrong, what the record said before, and the reason go
+    into the log. It mends nothing: `audit verify` goes on naming entries and rows that were edited.
     """
+    from trading.storage.audit_check import check_audit_log
+
+    if as_json and not yes:
+        raise typer.BadParameter("accepts what is wrong with the log; with --json say --yes, too")
+    with _store(context) as (connection, anchor):
+        report = check_audit_log(connection, anchor)
+        if not as_json:
+            _show_findings(report)
+        if not yes:
+            typer.confirm("Go on with the log as it is?", abort=True)
+        newest, details = _accept(connection, anchor, report, reason)
+    if as_json:
+        print_json({**details, "accepted": newest, "findings": report.findings})
+    else:
+        noted, ended = details["head_record"], details["ends_at"]
+        show(f"goes on from {newest}; the record said {noted}, the log ended at {ended}")
+
+
+def _accept(
+    connection: sqlite3.Connection, anchor: AuditAnchor, report: AuditReport, reason: str
+) -> tuple[AuditHead, dict[str, Any]]:
     from trading.clock import SystemClock
     from trading.errors import StoreError
     from trading.model.breaker import Actor
     from trading.storage.audit_log import AuditLog
 
-    with _store(context) as (connection, anchor):
-        log = AuditLog(connection)
-        try:
-            noted = str(anchor.read())
-        except StoreError as error:
-            noted = str(error)
-        ended = log.head()
-        details = {"head_record": noted, "ends_at": str(ended), "reason": reason}
-        now_ms = SystemClock().now_ms()
-        newest = log.append("anchor", "accepted", details, now_ms, actor=Actor.OPERATOR.value)
-        anchor.write(newest)
-    if as_json:
-        print_json({"accepted": newest, **details})
-    else:
-        show(f"goes on from {newest}; the record said {noted}, the log ended at {ended}")
+    log = AuditLog(connection)
+    try:
+        noted = str(anchor.read())
+    except StoreError as error:
+        noted = str(error)
+    details = {
+        "head_record": noted,
+        "ends_at": str(log.head()),
+        "reason": reason,
+        "findings": len(report.findings) + report.more_findings,
+        "first_findings": [one.message for one in report.findings[:FINDINGS_ON_RECORD]],
+    }
+    now_ms = SystemClock().now_ms()
+    newest = log.append("anchor", "accepted", details, now_ms, actor=Actor.OPERATOR.value)
+    anchor.write(newest)
+    return newest, details
+
+
+def _show_findings(report: AuditReport) -> None:
+    if report.intact:
+        show(f"intact: {report.entries} entries, head {report.head}")
+    for finding in report.findings:
+        show(f"{finding.kind}: {finding.message}")
+    if report.more_findings:
+        show(f"and {report.more_findings} more")
 
 
 def _head(text: str) -> AuditHead:

@@ -73,3 +73,8 @@ def report(
             f"{out}: {written.start} to {written.end}, {written.round_trips.count} round trips, "
             f"{written.trips} trips"
         )
+        if written.accounts_overlap:
+            show(
+                "several accounts of this store lived through the same times, and are mixed in the "
+                "report: give each recording a store of its own"
+            )

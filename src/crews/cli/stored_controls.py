@@ -1,4 +1,4 @@
-"""Halting and pausing where no core runs, or none answers: through the store, which cores obey."""
+"""What operators see and stop where no core answers: through the store, which cores obey."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from crews.config import AppConfig
 from trading.api.schemas import ControlResult
 from trading.clock import SystemClock
 from trading.model.breaker import Actor
-from trading.model.operations import Controls
+from trading.model.operations import Approval, Controls
+from trading.storage.approval_repository import ApprovalRepository
 from trading.storage.control_repository import ControlRepository
-from trading.storage.database import open_database
+from trading.storage.database import open_database, open_read_only
 
 
 def store_controls(
@@ -33,5 +34,17 @@ def load_controls(config: AppConfig) -> Controls:
     connection = open_database(config.storage, check=False)
     try:
         return ControlRepository(connection).load()
+    finally:
+        connection.close()
+
+
+def load_approvals(config: AppConfig, limit: int) -> tuple[Approval, ...]:
+    """Approvals on the configured venue, newest first, as the last core left them.
+
+    Raises StoreError.
+    """
+    connection = open_read_only(config.storage)
+    try:
+        return ApprovalRepository(connection, config.exchange.account_name).latest(limit)
     finally:
         connection.close()

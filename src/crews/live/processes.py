@@ -145,11 +145,16 @@ class Child:
 
 @dataclass(slots=True)
 class RestartPolicy:
-    """Restarts with a doubling pause, from ``first_s`` to ``most_s``; a long life resets it."""
+    """Restarts with a doubling pause, from ``first_s`` to ``most_s``; a long life resets it.
+
+    After ``limit`` short lives in a row there are no more; 0: there always are.
+    """
 
     first_s: float = 0.5
     most_s: float = 30.0
     reset_after_s: float = 60.0
+    limit: int = 0
+    _short_lives: int = 0
     _pause_s: float = 0.0
     _started_at: float = field(default_factory=time.monotonic)
     _next_at: float | None = None
@@ -167,7 +172,12 @@ class RestartPolicy:
             self._pause_s = self.first_s if lived_s > self.reset_after_s else longer
             self._pause_s = min(self._pause_s, self.most_s)
             self._next_at = now + self._pause_s
-        return now >= self._next_at
+            self._short_lives = 0 if lived_s > self.reset_after_s else self._short_lives + 1
+        return now >= self._next_at and not self.is_exhausted
+
+    @property
+    def is_exhausted(self) -> bool:
+        return 0 < self.limit <= self._short_lives
 
 
 def _read_line(stream: IO[bytes], timeout_s: float) -> bytes:

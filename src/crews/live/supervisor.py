@@ -25,6 +25,9 @@ from crews.live.processes import Child, ChildFailedError, RestartPolicy
 from crews.news.config import NewsWorkerConfig
 from crews.node_settings import node_config
 from crews.worker_config import WorkerConfig, WorkerRole
+from trading.api.http_client import HttpTradingClient
+from trading.clock import MINUTE_MS, SystemClock
+from trading.errors import ControlApiError, StoreError
 from trading.exchange.config import CREDENTIAL_NAMES, VenueEndpoints
 from trading.node.apprise_channel import open_notifier
 from trading.node.config import CoreLaunch
@@ -34,6 +37,8 @@ from trading.node.notify_config import NotificationLevel
 from trading.risk.shared_record import SharedRecordReader
 from trading.simulator.server.config import ExchangeServerConfig
 from trading.simulator.server.ready import ExchangeReady
+from trading.storage.database import open_read_only
+from trading.storage.report_reader import ReportReader
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +49,9 @@ LONGEST_TITLE = 120
 CORE_HUNG_AFTER_MS = 10_000
 # After a pause of the whole machine the core gets this long to beat again.
 HUNG_CONFIRMED_AFTER_S = 2.0
+# Workers beat once a second, from a thread of their own.
+WORKER_HUNG_AFTER_MS = 30_000
+LOOK_AT_WORKERS_EVERY_S = 2.0
 
 
 @dataclass(slots=True)
@@ -52,6 +60,7 @@ class Watched:
 
     child: Child
     policy: RestartPolicy = field(default_factory=RestartPolicy)
+    is_given_up: bool = False
 
 
 class Supervisor:
@@ -69,6 +78,8 @@ class Supervisor:
         self._notes: list[str] = []
         self._exchange_url = ""
         self._record = SharedRecordReader(self._paths.breaker_record)
+        self._core_client = HttpTradingClient(self._paths.operator_socket, timeout_s=1.0)
+        self._next_look_s = 0.0
         self._hung_since: float | None = None
         self._halt_reason = ""  # with which the next core begins
         # A core that is gone cannot say so itself.
@@ -144,12 +155,31 @@ class Supervisor:
             data_dir=str(self._options.data) if self._options.data else None,
             window=self._options.window,
             from_ms=self._options.start_ms,
+            clock_start_ms=self._market_begins_ms(),
             faults=self._options.faults,
             simulator=self._config.simulator,
             generator=generator.model_copy(
                 update={"symbols": generator.symbols or self._config.market.symbols}
             ),
         )
+
+    def _market_begins_ms(self) -> int | None:
+        """After all that the store has of earlier runs, which may have run ahead of the wall: in
+        every record one time belongs to one run. None: now, or where a recording begins."""
+        if self._options.data is not None or not self._config.storage.path.exists():
+            return None
+        try:
+            connection = open_read_only(self._config.storage)
+        except StoreError as error:
+            log.warning("the store cannot be read; the core will say why: %s", error)
+            return None
+        try:
+            recorded = ReportReader(connection).span()
+        finally:
+            connection.close()
+        if recorded is None or recorded.end_ms <= SystemClock().now_ms():
+            return None
+        return recorded.end_ms + MINUTE_MS
 
     def _core_launch(self, market: ExchangeReady | None) -> CoreLaunch:
         config = self._config
@@ -213,7 +243,7 @@ class Supervisor:
     ) -> None:
         nice = self._config.crews.worker.nice
         child = self._child(f"{name} worker", module, settings, environment, nice=nice)
-        worker = Watched(child, self._policy())
+        worker = Watched(child, self._policy(self._config.performance.restart_limit))
         self._workers.append(worker)
         worker.child.start()
         worker.policy.started()
@@ -227,8 +257,12 @@ class Supervisor:
         if self._exchange is not None and not self._exchange.is_alive:
             raise ChildFailedError(f"the embedded exchange ended: {self._exchange.last_words()}")
         self._end_a_hung_core()
+        self._end_hung_workers()
         for watched in (self._core, *self._workers):
-            if watched is None or watched.child.is_alive or not watched.policy.is_due():
+            if watched is None or watched.child.is_alive:
+                continue
+            if not watched.policy.is_due():
+                self._give_up_if_exhausted(watched)
                 continue
             self._note(
                 f"{watched.child.name} started again; it ended {watched.child.last_words()}",
@@ -239,6 +273,35 @@ class Supervisor:
                 self._tell_the_next_core(watched.child)
             watched.child.start()
             watched.policy.started()
+
+    def _give_up_if_exhausted(self, watched: Watched) -> None:
+        if watched.is_given_up or not watched.policy.is_exhausted:
+            return
+        watched.is_given_up = True
+        self._note(
+            f"{watched.child.name} died {watched.policy.limit} times in a row and is left alone "
+            f"until the next start; it ended {watched.child.last_words()}",
+            NotificationLevel.CRITICAL,
+        )
+
+    def _end_hung_workers(self) -> None:
+        """Kill workers that the core has not heard for long, so that they are started again."""
+        now = time.monotonic()
+        if now < self._next_look_s or not self._workers:
+            return
+        self._next_look_s = now + LOOK_AT_WORKERS_EVERY_S
+        try:
+            components = self._core_client.status().components
+        except ControlApiError:
+            return  # what the core cannot tell is no reason to kill anybody
+        silent_ms = {one.name: one.age_ms for one in components if one.age_ms is not None}
+        for child in (watched.child for watched in self._workers):
+            age_ms = silent_ms.get(child.name.replace(" ", "-"), 0)
+            is_its_own = age_ms < (now - child.started_at) * 1000  # not of the one before it
+            if child.is_alive and is_its_own and age_ms >= WORKER_HUNG_AFTER_MS:
+                what = f"{child.name} was silent for {age_ms / 1000:.0f} s and was killed"
+                self._note(what, NotificationLevel.WARNING)
+                child.kill()
 
     def _end_a_hung_core(self) -> None:
         core = self._core.child if self._core is not None else None
@@ -292,6 +355,7 @@ class Supervisor:
         if self._exchange is not None:
             self._exchange.stop(timeout_s)
         self._record.close()
+        self._core_client.close()
         self._notifier.close()
 
     def _child(
@@ -312,6 +376,6 @@ class Supervisor:
             nice=nice,
         )
 
-    def _policy(self) -> RestartPolicy:
-        limits = self._config.performance
-        return RestartPolicy(first_s=limits.restart_first_s, most_s=limits.restart_max_s)
+    def _policy(self, limit: int = 0) -> RestartPolicy:
+        pauses = self._config.performance
+        return RestartPolicy(pauses.restart_first_s, pauses.restart_max_s, limit=limit)

@@ -69,6 +69,7 @@ class Report:
     end: str | None
     replay: Row | None
     accounts: int
+    accounts_overlap: bool
     equity_start: float | None
     equity_end: float | None
     account: CurveFigures | None
@@ -146,6 +147,7 @@ def build_report(connection: sqlite3.Connection, asked: Asked) -> Report:
         period,
         curves,
         replay=replay,
+        accounts_overlap=reader.accounts_overlap(),
         transitions=transitions,
         zones=_zones(reader.breaker_status_at(period.start_ms), transitions, period),
         trades=trades,
@@ -168,6 +170,7 @@ def _report(
     curves: Curves,
     *,
     replay: Row | None = None,
+    accounts_overlap: bool = False,
     transitions: Sequence[Row] = (),
     zones: Sequence[Zone] = (),
     trades: Sequence[Row] = (),
@@ -188,6 +191,7 @@ def _report(
         end=iso(period.end_ms) if period else None,
         replay=replay,
         accounts=curves.accounts,
+        accounts_overlap=accounts_overlap,
         equity_start=curves.equity[0][1] if curves.equity else None,
         equity_end=curves.equity[-1][1] if curves.equity else None,
         account=_figures(curves.growth),

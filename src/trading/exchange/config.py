@@ -315,6 +315,13 @@ class ExchangeConfig(ConfigModel):
             raise ValueError("there is no paper trading of futures: set dry_run or futures.enabled")
         return self
 
+    @property
+    def account_name(self) -> str:
+        """What the account's rows are called in the store: one venue may have several."""
+        if self.dry_run:
+            return f"{self.venue}-paper"
+        return f"{self.venue}-futures" if self.futures.enabled else self.venue
+
     def resolved_endpoints(self) -> VenueEndpoints:
         """The addresses to use, the venue's own filled in.
 

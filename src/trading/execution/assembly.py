@@ -225,6 +225,7 @@ def assemble(around: Surroundings, connection: sqlite3.Connection) -> Parts:
             desk=desk,
             positions=positions,
             account=account,
+            take_funding=books.take_funding,
             instruments=around.instruments,
             dust_value=config.reconciliation.dust_value,
         ),
@@ -248,6 +249,7 @@ def assemble(around: Surroundings, connection: sqlite3.Connection) -> Parts:
         journal=journal,
         controls=controls,
         account=account,
+        risk_events=risk_events,
         clock=clock,
         bus=around.bus,
     )

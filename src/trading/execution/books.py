@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import partial
 
 from trading.clock import Clock
+from trading.errors import StoreError
 from trading.events import Event, FillReceived, OrderUpdated, PositionChanged
 from trading.execution.account import AccountBook
 from trading.execution.journal import Journal
 from trading.execution.ledger import Share, share_of
 from trading.execution.positions import HeldPosition, PositionBook, PositionChange
+from trading.model.futures import FundingPayment
 from trading.model.market import Instrument
 from trading.model.order import Fill
 from trading.risk.reservations import Reservation, ReservationBook
@@ -117,6 +119,38 @@ class Books:
         self._add_position(effects, change)
         return effects
 
+    def take_funding(self, payments: Iterable[FundingPayment]) -> None:
+        """Book what has not been booked yet: to the position that was held then, or to its trade
+        when that is closed by now; and to the cash. Raises StoreError."""
+        for payment in payments:
+            is_ours = payment.symbol in self._instruments
+            is_quote = payment.asset == self.account.quote_asset
+            if not (is_ours and is_quote) or self._journal.funding.has(payment.id):
+                continue
+            self._book_funding(payment)
+            if self.account.known:  # else the first balance has it in
+                self.account.move_cash(payment.amount)
+
+    def _book_funding(self, payment: FundingPayment) -> None:
+        held = self.positions.get(payment.symbol)
+        if held is not None and held.opened_at_ms <= payment.time_ms:
+            add = partial(self._journal.funding.add, payment, held.entry_id)
+            before, held.funding = held.funding, held.funding + payment.amount
+            try:
+                self._journal.write("a funding payment", add, self.save_position(held))
+            except StoreError:
+                held.funding = before
+                raise
+            return
+        trade = self._journal.trades.held_at(payment.symbol, payment.time_ms)
+        entry_id = trade.entry_id if trade is not None else None
+        writes: list[Callable[[], object]] = [partial(self._journal.funding.add, payment, entry_id)]
+        if trade is not None:
+            pnl, funding = trade.pnl + payment.amount, trade.funding + payment.amount
+            corrected = replace(trade, pnl=pnl, funding=funding)
+            writes.append(lambda: self._store_trade(corrected))
+        self._journal.write("a funding payment", *writes)
+
     def finish(self, effects: Effects) -> None:
         """After the writes are durable: tell those who wait for closed trades."""
         if effects.closed is None:
@@ -169,6 +203,7 @@ class Books:
             for other in self._journal.orders.of_entry(record.entry_id):
                 if other.id != record.id:
                     change.held.add(other, self._stored_share(other))
+            change.held.funding = self._journal.funding.of_entry(record.entry_id)
             return self.positions.close_if_done(
                 change.held,
                 entry_is_final=not self.is_live(record.entry_id),
@@ -207,6 +242,7 @@ class Books:
         )
         for record in records:
             held.add(record, self._stored_share(record))
+        held.funding = self._journal.funding.of_entry(row.entry_id)
         held.written_off = max(held.quantity - position.quantity, Decimal(0))
         return held
 

@@ -21,8 +21,10 @@ from trading.risk.compliance_config import ApprovalMode, ComplianceConfig
 from trading.risk.entry_facts import HUNDRED
 from trading.risk.risk_config import RiskConfig
 from trading.storage.order_repository import OrderRecord
+from trading.storage.risk_event_repository import RiskEventRepository
 
 EXPIRED = "nobody decided in time"
+RULE, CONSENT = "approval", "a person's consent"
 
 
 class ComplianceDesk:
@@ -36,6 +38,7 @@ class ComplianceDesk:
         journal: Journal,
         controls: OperatingControls,
         account: AccountBook,
+        risk_events: RiskEventRepository,
         clock: Clock,
         bus: EventBus,
     ) -> None:
@@ -44,6 +47,7 @@ class ComplianceDesk:
         self._journal = journal
         self._controls = controls
         self._account = account
+        self._risk_events = risk_events
         self._clock = clock
         self._bus = bus
         self._pending = {one.id: one for one in journal.approvals.pending()}
@@ -91,9 +95,7 @@ class ComplianceDesk:
             return self._ask(proposal, record)
         if asked.status is ApprovalStatus.PENDING and self._clock.now_ms() < asked.expires_at_ms:
             return asked
-        raise RiskLimitError(
-            "approval", limit="a person's consent", value=asked.status.value, message=asked.reason
-        )
+        raise RiskLimitError(RULE, limit=CONSENT, value=asked.status.value, message=asked.reason)
 
     def _ask(self, proposal: TradeProposal, record: OrderRecord) -> Approval:
         last_price = self._account.price_of(record.symbol)
@@ -158,7 +160,7 @@ class ComplianceDesk:
 
     def note_result(self, approval_id: int, result: ProposalResult) -> Approval:
         """What became of an approved entry."""
-        approval = self._journal.approvals.note_result(approval_id, result)
+        approval = self._journal.approvals.note_result(approval_id, result, self._clock.now_ms())
         self._bus.publish(ApprovalEnded(approval))
         return approval
 
@@ -178,14 +180,15 @@ class ComplianceDesk:
             raise DecisionRejectedError("approval", f"approval {approval.id} has expired")
         price = self._account.price_of(approval.symbol)
         if price is None:
+            self._note(approval, "no_price", "a price", "none", f"no price of {approval.symbol}")
             raise DecisionRejectedError("no_price", f"no price of {approval.symbol}")
         moved_pct = abs(price - approval.last_price) / approval.last_price * HUNDRED
-        if moved_pct > Decimal(str(self._risk.price_collar_pct)):
-            raise DecisionRejectedError(
-                "approval_price_moved",
-                f"{approval.symbol} moved {moved_pct:.2f} % since it was asked, "
-                f"{self._risk.price_collar_pct} % allowed",
-            )
+        most_pct = self._risk.price_collar_pct
+        if moved_pct > Decimal(str(most_pct)):
+            rule, limit, value = "approval_price_moved", f"{most_pct} %", f"{moved_pct:.2f} %"
+            why = f"{approval.symbol} moved {value} since it was asked, {limit} allowed"
+            self._note(approval, rule, limit, value, why)
+            raise DecisionRejectedError(rule, why, limit=limit, value=value)
 
     def _decide(
         self,
@@ -200,8 +203,21 @@ class ComplianceDesk:
         )
         self._pending.pop(approval_id, None)
         if status is not ApprovalStatus.APPROVED:  # that one ends with its result
+            self._note(decided, RULE, CONSENT, status.value, f"approval {approval_id}: {reason}")
             self._bus.publish(ApprovalEnded(decided))
         return decided
+
+    def _note(self, approval: Approval, rule: str, limit: str, value: str, message: str) -> None:
+        """An entry that a person, or the time that has passed, has kept in."""
+        self._risk_events.record(
+            rule,
+            message,
+            self._clock.now_ms(),
+            symbol=approval.symbol,
+            limit=limit,
+            value=value,
+            spike_event_id=approval.proposal.spike_id,
+        )
 
     def _require(self, approval_id: int) -> Approval:
         approval = self._journal.approvals.get(approval_id)

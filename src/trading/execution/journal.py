@@ -17,6 +17,7 @@ from trading.storage.approval_repository import ApprovalRepository
 from trading.storage.database import transaction, translated_errors
 from trading.storage.equity_repository import EquityMarkRepository
 from trading.storage.fill_repository import FillRepository
+from trading.storage.funding_repository import FundingRepository
 from trading.storage.order_repository import OrderRecord, OrderRepository
 from trading.storage.position_repository import PositionRepository, SpikeLookup, TradeRepository
 from trading.storage.reconciliation_repository import ReconciliationRepository
@@ -74,6 +75,7 @@ class Journal:
         self._obey_breaker = obey_breaker
         self.venue = venue
         self.orders = OrderRepository(connection, venue)
+        self.funding = FundingRepository(connection, venue)
         self.fills = FillRepository(connection)
         self.positions = PositionRepository(connection, venue)
         self.trades = TradeRepository(connection, venue)

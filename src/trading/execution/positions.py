@@ -43,6 +43,7 @@ class HeldPosition:
     exit_reason: str = "dust"
     shares: dict[str, Share] = field(default_factory=dict)
     written_off: Decimal = ZERO
+    funding: Decimal = ZERO  # of futures: earned by holding it, less what that cost
     profit_shares: dict[str, Decimal] = field(default_factory=dict)  # sold for profit, by order
 
     def add(self, record: OrderRecord, share: Share) -> None:
@@ -98,14 +99,14 @@ class HeldPosition:
 
     @property
     def realized_pnl(self) -> Decimal:
-        """Earned by what was sold so far, its share of all fees taken off."""
+        """Earned by what was sold so far, its share of all fees taken off, and by funding."""
         buys, sells = self._side(Side.BUY), self._side(Side.SELL)
         net_bought = _sum(s.base_change for s in buys)
         if net_bought <= 0:
-            return ZERO
+            return self.funding
         cost = _sum(s.notional + s.quote_fee + s.other_fee for s in buys)
         proceeds = _sum(s.notional - s.quote_fee - s.other_fee for s in sells)
-        return proceeds - cost * min(self.sold / net_bought, Decimal(1))
+        return proceeds - cost * min(self.sold / net_bought, Decimal(1)) + self.funding
 
     def view(self) -> Position:
         return Position(
@@ -132,7 +133,7 @@ class HeldPosition:
         )
 
     def closed(self, closed_at_ms: int) -> ClosedTrade:
-        """The round trip; its pnl is cash received less cash paid."""
+        """The round trip; its pnl is cash received less cash paid, funding included."""
         shares = self.shares.values()
         pnl = _sum(s.cash_change - s.other_fee for s in shares)
         return ClosedTrade(
@@ -141,12 +142,13 @@ class HeldPosition:
             quantity=self.bought,
             entry_price=self.average_entry_price,
             exit_price=self.sold_notional / self.sold if self.sold else self.average_entry_price,
-            pnl=pnl,
+            pnl=pnl + self.funding,
             fees=self.fees_paid,
             exit_reason=self.exit_reason,
             spike_id=self.spike_id,
             opened_at_ms=self.opened_at_ms,
             closed_at_ms=closed_at_ms,
+            funding=self.funding,
         )
 
     def _side(self, side: Side) -> list[Share]:

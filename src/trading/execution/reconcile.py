@@ -7,7 +7,7 @@ is a failed comparison, and the positions stay as they are.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -16,6 +16,7 @@ from trading.exchange.protocols import ExchangeClient
 from trading.execution.account import AccountBook
 from trading.execution.desk import OrderDesk
 from trading.execution.positions import PositionBook
+from trading.model.futures import FundingPayment
 from trading.model.market import Instrument
 from trading.model.order import ZERO, AccountSnapshot, Balance, OrderReport
 from trading.model.reconciliation import AssetComparison
@@ -54,6 +55,7 @@ class Reconciler:
         desk: OrderDesk,
         positions: PositionBook,
         account: AccountBook,
+        take_funding: Callable[[Iterable[FundingPayment]], None],
         instruments: Mapping[str, Instrument],
         dust_value: float,
     ) -> None:
@@ -61,6 +63,7 @@ class Reconciler:
         self._desk = desk
         self._positions = positions
         self._account = account
+        self._take_funding = take_funding
         self._instruments = instruments
         self._dust_value = Decimal(str(dust_value))
         self._based: set[str] = set()
@@ -81,6 +84,7 @@ class Reconciler:
             return Comparison(False, {}, external, "orders moved during the comparison")
         if not self._is_believable(snapshot):
             return Comparison(False, {}, external, "the venue reports an empty account")
+        self._take_funding(snapshot.funding)
         assets = self._examine(snapshot)
         differing = tuple(one for one in assets if self._matters(one))
         if not differing:

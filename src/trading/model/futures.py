@@ -1,4 +1,4 @@
-"""What an account holds in futures contracts."""
+"""What an account holds in futures contracts, and what that costs."""
 
 from __future__ import annotations
 
@@ -24,3 +24,13 @@ class FuturesPosition(ValueModel):
     def entry_notional(self) -> Decimal:
         """What the position was opened for, signed as the quantity."""
         return self.quantity * self.entry_price
+
+
+class FundingPayment(ValueModel):
+    """What holding a contract earned (positive) or cost at one settlement."""
+
+    id: str
+    symbol: SymbolName
+    asset: str
+    amount: Decimal
+    time_ms: int

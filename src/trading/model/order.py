@@ -8,6 +8,7 @@ from enum import StrEnum
 from pydantic import Field, model_validator
 
 from trading.model.base import NonNegativeDecimal, PositiveDecimal, SymbolName, ValueModel
+from trading.model.futures import FundingPayment
 
 ZERO = Decimal(0)
 
@@ -164,11 +165,15 @@ class Balance(ValueModel):
 
 
 class AccountSnapshot(ValueModel):
-    """Balances as the venue reported them at ``time_ms``, and whether the account may trade."""
+    """Balances as the venue reported them at ``time_ms``, and whether the account may trade.
+
+    ``funding`` are the latest payments for holding futures; spot pays none.
+    """
 
     balances: dict[str, Balance]
     can_trade: bool
     time_ms: int
+    funding: tuple[FundingPayment, ...] = ()
 
 
 class Position(ValueModel):

@@ -47,6 +47,8 @@ def _sender(variable: str, url: str) -> Send:
         )
 
     def send(title: str, text: str, level: NotificationLevel) -> bool:
-        return bool(target.notify(title=title, body=text or title, notify_type=kinds[level]))
+        # Apprise has no kind between warning and failure, and some channels show none at all.
+        named = f"[{level.value.upper()}] {title}"
+        return bool(target.notify(title=named, body=text or title, notify_type=kinds[level]))
 
     return send

@@ -12,7 +12,22 @@ from trading.model.operations import Approval, ApprovalStatus
 from trading.storage.audit_log import append_audit
 from trading.storage.database import transaction
 from trading.storage.order_repository import OrderRecord
-from trading.storage.repository import Repository, to_text
+from trading.storage.repository import Repository, digest_of, to_text
+
+ASKED_COLUMNS = (
+    "venue",
+    "intent_hash",
+    "spike_event_id",
+    "symbol",
+    "quantity",
+    "limit_price",
+    "notional",
+    "last_price",
+    "proposal",
+    "requested_at_ms",
+    "expires_at_ms",
+)
+"""What was asked. The audit log has their digest: no later step changes them."""
 
 
 class ApprovalRepository(Repository):
@@ -32,26 +47,24 @@ class ApprovalRepository(Repository):
     ) -> Approval:
         """A new one, for the order of ``record``. Raises StoreError when there is one."""
         request = record.request
+        values = {
+            "venue": self._venue,
+            "intent_hash": record.intent_hash,
+            "spike_event_id": record.spike_id,
+            "status": ApprovalStatus.PENDING.value,
+            "symbol": record.symbol,
+            "quantity": to_text(request.quantity),
+            "limit_price": to_text(request.limit_price),
+            "notional": to_text(record.reserved_notional),
+            "last_price": to_text(last_price),
+            "proposal": proposal.model_dump_json(),
+            "requested_at": iso(now_ms),
+            "requested_at_ms": now_ms,
+            "expires_at": iso(expires_at_ms),
+            "expires_at_ms": expires_at_ms,
+        }
         with transaction(self._connection, "asking for an approval"):
-            approval_id = self._insert(
-                "approvals",
-                {
-                    "venue": self._venue,
-                    "intent_hash": record.intent_hash,
-                    "spike_event_id": record.spike_id,
-                    "status": ApprovalStatus.PENDING.value,
-                    "symbol": record.symbol,
-                    "quantity": to_text(request.quantity),
-                    "limit_price": to_text(request.limit_price),
-                    "notional": to_text(record.reserved_notional),
-                    "last_price": to_text(last_price),
-                    "proposal": proposal.model_dump_json(),
-                    "requested_at": iso(now_ms),
-                    "requested_at_ms": now_ms,
-                    "expires_at": iso(expires_at_ms),
-                    "expires_at_ms": expires_at_ms,
-                },
-            )
+            approval_id = self._insert("approvals", values)
             payload = {
                 "status": ApprovalStatus.PENDING.value,
                 "symbol": record.symbol,
@@ -59,6 +72,7 @@ class ApprovalRepository(Repository):
                 "limit_price": request.limit_price,
                 "spike": record.spike_id,
                 "expires_at_ms": expires_at_ms,
+                "sha256": digest_of(values[column] for column in ASKED_COLUMNS),
             }
             append_audit(self._connection, "approval", str(approval_id), payload, now_ms)
         return self.require(approval_id)
@@ -75,17 +89,24 @@ class ApprovalRepository(Repository):
             )
             if cursor.rowcount != 1:
                 raise StoreError(f"approval {approval_id} is not pending")
-            payload = {"status": status.value, "reason": reason}
+            payload = {"status": status.value, "reason": reason, "decided_at_ms": now_ms}
             append_audit(
                 self._connection, "approval", str(approval_id), payload, now_ms, actor=actor
             )
         return self.require(approval_id)
 
-    def note_result(self, approval_id: int, result: ProposalResult) -> Approval:
+    def note_result(self, approval_id: int, result: ProposalResult, now_ms: int) -> Approval:
         """What became of the approved order."""
-        self._execute(
-            "UPDATE approvals SET result = ? WHERE id = ?", (result.model_dump_json(), approval_id)
-        )
+        text = result.model_dump_json()
+        with transaction(self._connection, "noting what became of an approval"):
+            self._execute("UPDATE approvals SET result = ? WHERE id = ?", (text, approval_id))
+            payload = {
+                "outcome": result.outcome.value,
+                "rule": result.rule,
+                "order": result.client_order_id,
+                "result_sha256": digest_of((text,)),
+            }
+            append_audit(self._connection, "approval", str(approval_id), payload, now_ms)
         return self.require(approval_id)
 
     def get(self, approval_id: int) -> Approval | None:

@@ -27,6 +27,7 @@ AuditKind = Literal[
     "operator",
     "approval",
     "control",
+    "trade",
     "anchor",
 ]
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from trading.storage.approval_repository import ASKED_COLUMNS
 from trading.storage.audit_chain import AuditEntry, AuditFinding
 from trading.storage.decision_repository import HASHED_COLUMNS
 from trading.storage.repository import digest_of
@@ -28,6 +29,9 @@ class RecordedRows:
         self._fills: dict[tuple[str, str], Payload] = {}
         self._events: dict[int, Payload] = {}
         self._decisions: dict[int, Payload] = {}
+        self._trades: dict[int, Payload] = {}
+        self._approvals: dict[int, Payload] = {}
+        self._controls: dict[str, Payload] = {}
 
     def add(self, entry: AuditEntry) -> None:
         """Remember what ``entry`` says. One that cannot be read says nothing."""
@@ -40,7 +44,7 @@ class RecordedRows:
     def _add(self, entry: AuditEntry, payload: Payload) -> None:
         match entry.kind:
             case "store":
-                self._before = payload.get("last_rowids_before", self._before)
+                self._before |= payload.get("last_rowids_before", {})
             case "order":
                 self._orders.setdefault(entry.subject, {}).update(payload)
             case "fill":
@@ -53,6 +57,22 @@ class RecordedRows:
                 }
             case "decision":
                 self._decisions[int(entry.subject)] = {**payload, "agent": entry.actor}
+            case "trade":
+                self._trades[int(entry.subject)] = payload
+            case "approval":
+                self._approvals.setdefault(int(entry.subject), {}).update(payload)
+            case "control" if payload["changed"]:
+                self._add_control(entry, payload)
+
+    def _add_control(self, entry: AuditEntry, payload: Payload) -> None:
+        if payload["what"] == "lifted":
+            self._controls.pop(entry.subject, None)
+            return
+        self._controls[entry.subject] = {
+            "reason": payload["reason"],
+            "actor": entry.actor,
+            "since_ms": entry.time_ms,
+        }
 
     def compare(self, connection: sqlite3.Connection) -> Iterator[AuditFinding]:
         """Every row that is not as the log has it, that it does not have, or that is gone."""
@@ -63,6 +83,11 @@ class RecordedRows:
         )
         yield from self._table(
             connection, "agent_decisions", self._decisions, _id_key, _decision_differs
+        )
+        yield from self._table(connection, "trades", self._trades, _id_key, _trade_differs)
+        yield from self._table(connection, "approvals", self._approvals, _id_key, _approval_differs)
+        yield from self._table(
+            connection, "operating_controls", self._controls, _name_key, _control_differs
         )
 
     def _table(
@@ -82,7 +107,10 @@ class RecordedRows:
                 if row["audited_rowid"] > self._before.get(table, 0):
                     yield AuditFinding("record", 0, f"{table}: {key} is in no entry of the log")
                 continue
-            column = differs(row, said)
+            try:
+                column = differs(row, said)
+            except (LookupError, TypeError):  # of entries that were removed or edited themselves
+                column = "something"
             if column is not None:
                 yield AuditFinding("record", 0, f"{table}: {column} of {key} was edited")
         for key in left:
@@ -99,6 +127,10 @@ def _fill_key(row: sqlite3.Row) -> tuple[str, str]:
 
 def _id_key(row: sqlite3.Row) -> int:
     return int(row["id"])
+
+
+def _name_key(row: sqlite3.Row) -> str:
+    return str(row["name"])
 
 
 def _order_differs(row: sqlite3.Row, said: Payload) -> str | None:
@@ -135,6 +167,29 @@ def _decision_differs(row: sqlite3.Row, said: Payload) -> str | None:
     if digest_of(row[column] for column in HASHED_COLUMNS) != said["sha256"]:
         return " or ".join(HASHED_COLUMNS)
     return _text_differs(row, renamed, tuple(renamed))
+
+
+def _trade_differs(row: sqlite3.Row, said: Payload) -> str | None:
+    return _text_differs(row, said, tuple(said))
+
+
+def _approval_differs(row: sqlite3.Row, said: Payload) -> str | None:
+    if "sha256" not in said:  # of an earlier release, which told less
+        return _text_differs(row, said, ("status", "symbol")) or _number_differs(
+            row, said, ("quantity", "limit_price")
+        )
+    if digest_of(row[column] for column in ASKED_COLUMNS) != said["sha256"]:
+        return " or ".join(ASKED_COLUMNS)
+    result = None if row["result"] is None else digest_of((row["result"],))
+    if result != said.get("result_sha256"):
+        return "result"
+    return _text_differs(
+        row, {"reason": "", "decided_at_ms": None, **said}, ("status", "reason", "decided_at_ms")
+    )
+
+
+def _control_differs(row: sqlite3.Row, said: Payload) -> str | None:
+    return _text_differs(row, said, tuple(said))
 
 
 def _text_differs(row: sqlite3.Row, said: Payload, names: tuple[str, ...]) -> str | None:

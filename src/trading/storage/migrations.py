@@ -25,6 +25,7 @@ from trading.storage import (
     schema_v12,
     schema_v13,
     schema_v14,
+    schema_v15,
 )
 
 if TYPE_CHECKING:
@@ -58,6 +59,11 @@ def _add_audit_log(db: Database) -> None:
     _add(indexes=schema_v6.INDEXES)(db)
 
 
+def _add_funding(db: Database) -> None:
+    _add(schema_v15.TABLES, indexes=schema_v15.INDEXES, columns=schema_v15.COLUMNS)(db)
+    schema_v15.note_rows_before(db.conn)
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     _add(schema_v1.TABLES, indexes=schema_v1.INDEXES),
     _add(schema_v2.TABLES),
@@ -82,6 +88,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     _add(schema_v12.TABLES),
     _add(columns=schema_v13.COLUMNS),
     _add(schema_v14.TABLES, indexes=schema_v14.INDEXES),
+    _add_funding,
 )
 """Migration n (counted from 1) brings the schema from version n - 1 to n. Never edit a released
 one: append."""

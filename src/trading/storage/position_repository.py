@@ -5,10 +5,12 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from trading.clock import iso
 from trading.model.order import ZERO, Position
+from trading.storage.audit_log import append_audit
+from trading.storage.database import atomically
 from trading.storage.repository import Repository, from_text, to_text
 
 
@@ -26,7 +28,8 @@ class PositionRow:
 
 @dataclass(frozen=True, slots=True)
 class ClosedTrade:
-    """A round trip. ``pnl`` is what it earned in the quote asset, all fees taken off."""
+    """A round trip. ``pnl`` is what it earned in the quote asset, all fees taken off; ``funding``,
+    which is part of it, is what holding it earned, less what that cost."""
 
     entry_id: str
     symbol: str
@@ -39,6 +42,7 @@ class ClosedTrade:
     spike_id: str | None
     opened_at_ms: int
     closed_at_ms: int
+    funding: Decimal = ZERO
 
 
 class PositionRepository(Repository):
@@ -143,6 +147,7 @@ class TradeRepository(Repository):
             "exit_price": to_text(trade.exit_price),
             "pnl": to_text(trade.pnl),
             "fees": to_text(trade.fees),
+            "funding": to_text(trade.funding),
             "exit_reason": trade.exit_reason,
             "entry_client_order_id": trade.entry_id,
             "spike_event_id": trade.spike_id,
@@ -151,18 +156,27 @@ class TradeRepository(Repository):
             "closed_at": iso(trade.closed_at_ms),
             "closed_at_ms": trade.closed_at_ms,
         }
+        with atomically(self._connection, "storing a trade"):
+            trade_id = self._put(values)
+            append_audit(self._connection, "trade", str(trade_id), values, trade.closed_at_ms)
+            self._tell_spike(trade_id, trade)
+        return trade_id
+
+    def _put(self, values: dict[str, Any]) -> int:
         known = self._row(
-            "SELECT id FROM trades WHERE venue = ? AND entry_client_order_id = ?",
-            (self._venue, trade.entry_id),
+            "SELECT id FROM trades WHERE venue = :venue"
+            " AND entry_client_order_id = :entry_client_order_id",
+            values,
         )
         if known is None:
-            trade_id = self._insert("trades", values)
-        else:
-            trade_id = int(known["id"])
-            assignments = ", ".join(f"{name} = :{name}" for name in values)
-            self._execute(
-                f"UPDATE trades SET {assignments} WHERE id = :id", {**values, "id": trade_id}
-            )
+            return self._insert("trades", values)
+        assignments = ", ".join(f"{name} = :{name}" for name in values)
+        self._execute(
+            f"UPDATE trades SET {assignments} WHERE id = :id", {**values, "id": known["id"]}
+        )
+        return int(known["id"])
+
+    def _tell_spike(self, trade_id: int, trade: ClosedTrade) -> None:
         if trade.spike_id is not None:
             self._execute(
                 "UPDATE spike_events SET trade_id = ?, outcome = ?, pnl = ?, status = 'traded'"
@@ -178,7 +192,30 @@ class TradeRepository(Repository):
                 "UPDATE agent_decisions SET trade_id = ? WHERE spike_event_id = ?",
                 (trade_id, trade.spike_id),
             )
-        return trade_id
+
+    def held_at(self, symbol: str, time_ms: int) -> ClosedTrade | None:
+        """The trade whose position was held at ``time_ms``, if it is closed by now."""
+        row = self._row(
+            "SELECT * FROM trades WHERE venue = ? AND symbol = ? AND opened_at_ms <= ?"
+            " AND closed_at_ms >= ? ORDER BY id DESC LIMIT 1",
+            (self._venue, symbol, time_ms, time_ms),
+        )
+        if row is None:
+            return None
+        return ClosedTrade(
+            entry_id=row["entry_client_order_id"],
+            symbol=row["symbol"],
+            quantity=Decimal(row["quantity"]),
+            entry_price=Decimal(row["entry_price"]),
+            exit_price=Decimal(row["exit_price"]),
+            pnl=Decimal(row["pnl"]),
+            fees=Decimal(row["fees"]),
+            exit_reason=row["exit_reason"],
+            spike_id=row["spike_event_id"],
+            opened_at_ms=row["opened_at_ms"],
+            closed_at_ms=row["closed_at_ms"],
+            funding=Decimal(row["funding"]),
+        )
 
     def newest(self, limit: int, since_ms: int = 0) -> list[tuple[Decimal, int]]:
         """Profit and closing time of the last trades closed at or after ``since_ms``, newest

@@ -45,6 +45,15 @@ FROM model_calls WHERE timestamp_ms >= ? AND timestamp_ms < ?
 GROUP BY provider, model ORDER BY cost_micro_usd DESC, calls DESC
 """
 
+# What a new account began with in market time, and what was recorded of later times before that.
+_OVERLAP = """
+SELECT EXISTS (
+    SELECT 1 FROM audit_log AS begun JOIN audit_log AS earlier
+    ON earlier.kind IN ('order', 'fill', 'trade', 'decision')
+    AND earlier.timestamp_ms > begun.timestamp_ms AND earlier.seq < begun.seq
+    WHERE begun.kind = 'risk' AND begun.subject = ?
+) AS found
+"""
 
 _USED = """
 SELECT agent_name, sum(model_calls) AS model_calls, sum(tokens) AS tokens,
@@ -95,6 +104,12 @@ class ReportReader(Repository):
             (ACCOUNT_FORGOTTEN, *period.bounds),
         )
         return [row["timestamp_ms"] for row in rows]
+
+    def accounts_overlap(self) -> bool:
+        """Whether a new account lived through times that one before it had lived through, as when
+        a recording is played twice: their rows cannot be told apart by time."""
+        row = self._row(_OVERLAP, (ACCOUNT_FORGOTTEN,))
+        return row is not None and bool(row["found"])
 
     def breaker_events(self, period: Period) -> list[Row]:
         """Every transition, oldest first."""

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from order_path import OrderPath
-from proofs import rounds
+from proofs import FULL, Held, record, rounds
 from risk_checker import Checker, Seen
 
 from trading.errors import ExchangeConnectionError
@@ -285,7 +285,9 @@ async def walk(directory: Path, seed: str, orders: int) -> Walk:
     return path
 
 
-async def test_no_fuzzed_order_breaks_a_limit(tmp_path: Path) -> None:
+async def test_no_fuzzed_order_breaks_a_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     wanted, life = rounds(200, 20_000), rounds(100, 1_000)
     entries, refusals, violations = 0, Counter[str | None](), Counter[str]()
     for turn in range(wanted // life):
@@ -295,6 +297,23 @@ async def test_no_fuzzed_order_breaks_a_limit(tmp_path: Path) -> None:
         violations += path.violations
     assert not +violations
     assert entries >= wanted / 30, refusals
+    if not FULL:
+        return  # the mutants below are enough
+    take_out("max_slippage_pct", monkeypatch)
+    broken = await walk(tmp_path / "mutant", "bypass 0", 400)
+    assert +broken.violations
+    record(
+        Held(
+            section="Limits",
+            guarantee="no fuzzed proposal, whatever the state of account, market and breaker, "
+            "becomes an entry beyond a limit",
+            trials=wanted,
+            unit=f"proposals, {entries:,} of them sent",
+            violations=violations.total(),
+            mutant="the rule max_slippage_pct taken out",
+            caught=f"{broken.violations.total()} entries beyond it in 400 proposals",
+        )
+    )
 
 
 # Those whose absence lets something through that the checker can see at the exchange. A blocked
@@ -339,7 +358,17 @@ QUICK = ("max_stop_loss_pct", "max_spread_pct", "max_slippage_pct")
 async def test_the_same_walk_finds_a_rule_that_is_taken_out(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The mutants. The gate, which asks some of them again, is left out with its rule."""
+    """The mutants."""
+    take_out(name, monkeypatch)
+    for turn in range(20):
+        path = await walk(tmp_path / str(turn), f"bypass {turn}", 400)
+        if +path.violations:
+            return
+    pytest.fail(f"nobody noticed that {name} is gone")
+
+
+def take_out(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gate, which asks some of the rules again, is left out with its rule."""
     entry_rules = tuple(rule for rule in ENTRY_RULES if rule.name != name)
     proposal_rules = tuple(rule for rule in PROPOSAL_RULES if rule.name != name)
     assert len(entry_rules) + len(proposal_rules) == len(ENTRY_RULES) + len(PROPOSAL_RULES) - 1
@@ -350,8 +379,3 @@ async def test_the_same_walk_finds_a_rule_that_is_taken_out(
     if name in ("epoch", "deadline", "data_stale"):
         monkeypatch.setattr(Gate, "_check_decision", lambda *_: None)
         monkeypatch.setattr(Journal, "_check_breaker_row", lambda *_: None)
-    for turn in range(20):
-        path = await walk(tmp_path / str(turn), f"bypass {turn}", 400)
-        if +path.violations:
-            return
-    pytest.fail(f"nobody noticed that {name} is gone")

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from order_arena import SPEED, Arena, CountingClient, execution_config
-from proofs import rounds
+from proofs import Held, record, rounds
 
 from trading.errors import ExchangeConnectionError
 from trading.exchange.config import RetryConfig
@@ -23,7 +23,7 @@ from trading.exchange.recovering_client import RecoveringClient
 from trading.model.recovery import RecoveryStatus
 from trading.simulator.server.faults import Fault, FaultKind
 
-SHARE = 0.2
+SHARE, RECOVER = 0.2, 0.95
 INITIAL_CASH = Decimal(10_000)
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
 RETRY = RetryConfig(first_wait_s=0.01, max_wait_s=0.1, pause_s=0.1, max_pause_s=0.5)
@@ -125,23 +125,31 @@ async def bad_minutes(directory: Path, minutes: float, client: Any) -> tuple[Are
     return arena, status
 
 
+@pytest.mark.usefixtures("_calm_afterwards")
 async def test_at_least_nineteen_of_twenty_recover_and_nothing_is_lost(tmp_path: Path) -> None:
     Flaky.struck = 0
-    arena, status = await bad_minutes(tmp_path, rounds(0.7, 10), Recovering)
+    arena, status = await bad_minutes(tmp_path / "real", rounds(0.7, 10), Recovering)
     assert Flaky.struck >= 10
     assert len(arena.server.faults.applied) >= 5
     assert not {kind: found for kind, found in arena.audit.violations.items() if found}
     assert status.recovery_rate is not None
-    assert status.recovery_rate >= 0.95, status
+    assert status.recovery_rate >= RECOVER, status
     assert status.recovered >= 10
-
-
-@pytest.mark.usefixtures("_calm_afterwards")
-async def test_without_repetition_the_same_minutes_are_noticed(tmp_path: Path) -> None:
-    """The mutant of the check above."""
-    _, status = await bad_minutes(tmp_path, 0.3, NoRepetition)
-    assert status.recovery_rate is not None
-    assert status.recovery_rate < 0.95
+    _, without = await bad_minutes(tmp_path / "mutant", 0.3, NoRepetition)
+    assert without.recovery_rate is not None
+    assert without.recovery_rate < RECOVER
+    record(
+        Held(
+            section="Recovery",
+            guarantee="with transient faults on a fifth of all calls, at least 95 % come right by "
+            f"themselves (here {status.recovery_rate:.1%}), and no order, fill or cash is lost",
+            trials=status.recovered + status.given_up,
+            unit="calls that failed at first",
+            violations=0,
+            mutant="every failure is final",
+            caught=f"{without.recovery_rate:.0%} came right",
+        )
+    )
 
 
 @pytest.fixture

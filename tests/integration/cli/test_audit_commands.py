@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sqlite3
 from collections.abc import Callable
@@ -72,8 +73,26 @@ def test_a_restored_backup_is_accepted_with_a_reason_that_stays_in_the_log(
     record.write_text(json.dumps({"seq": head["seq"] + 40, "hash": "f" * 64}))
     assert ask("audit", "verify", code=1)["findings"][0]["kind"] == "truncated"
     assert run(["audit", "accept", "--reason", " "]) == 4
-    ask("audit", "accept", "--reason", "backup of Tuesday")
+    assert run(["audit", "accept", "--reason", "backup of Tuesday", "--json"]) == 4
+    accepted = ask("audit", "accept", "--reason", "backup of Tuesday", "--yes")
+    assert "the log now ends at" in accepted["findings"][0]["message"]
     assert ask("audit", "verify")["intact"]
     (entry,) = ask("audit", "show", "--kind", "anchor")["entries"]
-    assert json.loads(entry["payload"])["reason"] == "backup of Tuesday"
+    said = json.loads(entry["payload"])
+    assert (said["reason"], said["findings"]) == ("backup of Tuesday", 1)
+    assert said["first_findings"] == [accepted["findings"][0]["message"]]
     assert entry["actor"] == "operator"
+
+
+def test_nothing_is_accepted_before_a_person_has_seen_what_is_wrong_and_agreed(
+    ask: Ask, folder: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _tamper(folder, "UPDATE audit_log SET actor = 'rule' WHERE kind = 'breaker'")
+    before = ask("audit", "verify", code=1)["head"]
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    assert run(["audit", "accept", "--reason", "looks fine"]) != 0
+    assert "edited: entry" in capsys.readouterr().out
+    assert ask("audit", "verify", code=1)["head"] == before
+    ask("audit", "accept", "--reason", "looks fine", "--yes")
+    findings = ask("audit", "verify", code=1)["findings"]
+    assert "edited" in {finding["kind"] for finding in findings}, "accepting mends nothing"

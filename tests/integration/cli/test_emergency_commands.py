@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from audited_store import people_decide
 from served_breaker import BreakerService, serving_breaker
 
 from crews.cli.app import run
 from trading.api.schemas import ControlResult, OperatorCommand, ResumeCommand
 from trading.model.operations import Controls
 from trading.storage.config import StorageConfig
+from trading.storage.database import open_database
 
 Capture = pytest.CaptureFixture[str]
 
@@ -48,6 +50,18 @@ def test_halts_and_pauses_are_stored_once_and_lifted_with_a_reason(
     entries = _json(capsys, "audit", "show", "--kind", "control")["entries"]
     assert {entry["actor"] for entry in entries} == {"operator"}
     assert _json(capsys, "audit", "verify")["intact"]
+
+
+def test_approvals_are_listed_where_no_core_runs(store: Path, capsys: Capture) -> None:
+    assert _json(capsys, "approvals", "list")["approvals"] == []
+    connection = open_database(StorageConfig(path=store / "data/test.sqlite3"))
+    people_decide(connection, venue="sim")
+    connection.close()
+    listed = _json(capsys, "approvals", "list")["approvals"]
+    assert [(one["id"], one["status"]) for one in listed] == [(2, "refused"), (1, "approved")]
+    assert _json(capsys, "approvals", "list", "--pending")["approvals"] == []
+    assert run(["approvals", "list"]) == 0
+    assert "BTCUSDT" in capsys.readouterr().out
 
 
 def test_all_pauses_every_agent_and_an_unknown_one_is_refused_with_the_names(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+from contextlib import closing
 from decimal import Decimal
 from html.parser import HTMLParser
 from pathlib import Path
@@ -23,6 +24,7 @@ from trading.node.equity import EquityRecorder
 from trading.node.records import Records
 from trading.storage.decision_repository import DecisionRepository
 from trading.storage.model_call_repository import ModelCallRepository
+from trading.storage.risk_event_repository import ACCOUNT_FORGOTTEN, RiskEventRepository
 
 HOSTILE = "</td><script>fetch('http://evil.example')</script><img src=x onerror=alert(1)>"
 EMPTY_ELEMENTS = {"meta", "img", "br"}
@@ -159,6 +161,19 @@ async def test_a_report_tells_what_the_store_has(
         assert f"<h2>{heading}</h2>" in page
     assert page.count("<svg") == 2
     assert 'class="zone triggered"' in page
+
+
+async def test_accounts_that_lived_through_the_same_times_are_told(
+    tmp_path: Path, config: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    started_ms = await traded(tmp_path)
+    ask = [*config, "report", "--out", str(tmp_path / "page.html")]
+    assert not answer(capsys, ask)[1]["accounts_overlap"]
+    with closing(sqlite3.connect(tmp_path / "store.sqlite3", isolation_level=None)) as connection:
+        connection.row_factory = sqlite3.Row
+        RiskEventRepository(connection).record(ACCOUNT_FORGOTTEN, "played again", started_ms)
+    assert answer(capsys, ask)[1]["accounts_overlap"]
+    assert "lived through the same times" in page_of(tmp_path)
 
 
 async def test_nothing_that_a_model_or_venue_says_becomes_markup(

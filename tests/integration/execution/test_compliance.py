@@ -148,6 +148,12 @@ class Asked:
         return self.approvals[-1]
 
 
+def kept_in(path: OrderPath) -> list[tuple[str, str, str, str]]:
+    """Rule, limit, value and pair of each entry that did not get its person's word."""
+    rows = path.rows("SELECT * FROM risk_events WHERE rule LIKE 'approval%' ORDER BY id")
+    return [(row["rule"], row["limit_value"], row["value"], row["symbol"]) for row in rows]
+
+
 SEMI_AUTO = rules(approval_mode="semi-auto", approval_timeout_s=60)
 
 
@@ -163,7 +169,7 @@ async def test_an_approved_entry_is_sent_once_however_often_it_is_approved(tmp_p
         assert [order.purpose for order in path.client.submitted].count("ENTRY") == 1
         assert len(path.open_stops("BTCUSDT")) == 1, "protected like any other"
         kinds = path.rows("SELECT actor FROM audit_log WHERE kind = 'approval' ORDER BY seq")
-        assert [row["actor"] for row in kinds] == ["core", "operator"]
+        assert [row["actor"] for row in kinds] == ["core", "operator", "core"]
 
 
 async def test_an_order_waits_and_holds_no_exposure(tmp_path: Path) -> None:
@@ -184,6 +190,7 @@ async def test_a_refused_one_is_never_sent(tmp_path: Path) -> None:
         assert (await operations.refuse(approval.id, "no")).status is ApprovalStatus.REFUSED
         with pytest.raises(DecisionRejectedError, match="is refused: no"):
             await operations.approve(approval.id, "yes after all")
+        assert kept_in(path) == [("approval", "a person's consent", "refused", "BTCUSDT")]
         again = await path.service.propose(approval.proposal)
         assert (again.outcome, again.rule) == (ProposalOutcome.REFUSED, "approval")
         assert not path.client.submitted
@@ -196,6 +203,7 @@ async def test_nobody_can_approve_what_has_expired(tmp_path: Path) -> None:
         await path.advance(60 * SECOND_MS)
         (stored,) = await path.service.operations.approvals(10)
         assert stored.status is ApprovalStatus.EXPIRED
+        assert kept_in(path) == [("approval", "a person's consent", "expired", "BTCUSDT")]
         with pytest.raises(DecisionRejectedError, match="expired"):
             await path.service.operations.approve(approval.id, "too late")
         with pytest.raises(OrderNotFoundError):
@@ -247,6 +255,8 @@ async def test_a_price_that_ran_away_since_it_was_asked_is_not_approved(tmp_path
         path.prices["BTCUSDT"] *= 1.03
         with pytest.raises(DecisionRejectedError, match="moved 3"):
             await path.service.operations.approve(approval.id, "go")
+        (row,) = kept_in(path)
+        assert row == ("approval_price_moved", "2.0 %", "3.00 %", "BTCUSDT")
         assert not path.client.submitted
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from decimal import Decimal
 from pathlib import Path
 
 from calm_market import UNHURRIED, calm
-from simulated_venue import running_venue, tick
+from simulated_venue import futures_of, running_venue, tick
 from spikes import rising_spike
 from venue_server import FAST_RECONNECT, eventually, running
 
@@ -152,6 +153,61 @@ async def test_an_entry_is_protected_by_an_algo_order_and_closed_by_it(tmp_path:
         assert portfolio.balances[0].total == account.balances["USDT"].total
         # 2 % of the position, and what the stop slipped and both sides' fees cost.
         assert Decimal(15) < 10_000 - portfolio.equity < Decimal(40)
+
+
+def settle_funding(server: RunningServer) -> None:
+    """Eight hours are over; the next trade settles."""
+    futures_of(server).prices[SYMBOL].next_funding_ms = server.exchange.clock.now_ms()
+    tick(server, PRICE)
+
+
+async def test_funding_is_part_of_the_profit_of_the_trade_that_paid_it(tmp_path: Path) -> None:
+    async with order_path(tmp_path) as (server, service, client, proposal):
+        await service.propose(proposal)
+        books = service._parts.books
+        (held,) = books.positions.all()
+        settle_funding(server)
+        await eventually(lambda: held.funding)
+        (payment,) = (await client.account()).funding
+        assert held.funding == payment.amount < 0
+        await eventually(lambda: service.reconciled)
+        assert books.account.cash == (await client.account()).balances["USDT"].total
+        restored = next(row for row in service._parts.journal.positions.open())
+        assert books._held_from(restored).funding == payment.amount, "a restart knows of it"
+
+        closed = await service.close_position(SYMBOL, "test")
+        assert closed.outcome is ProposalOutcome.ACCEPTED
+        await eventually(lambda: not books.positions.all())
+        trade = stored_trade(tmp_path)
+        assert Decimal(trade["funding"]) == payment.amount
+        moved = (Decimal(trade["exit_price"]) - Decimal(trade["entry_price"])) * held.bought
+        assert Decimal(trade["pnl"]) == moved - Decimal(trade["fees"]) + payment.amount
+
+
+async def test_funding_that_is_heard_of_after_the_close_corrects_the_trade(tmp_path: Path) -> None:
+    async with order_path(tmp_path) as (server, service, client, proposal):
+        await service.propose(proposal)
+        books = service._parts.books
+        take, books.take_funding = books.take_funding, lambda _: None  # the event is late
+        service._parts.trust._reconciler._take_funding = books.take_funding
+        settle_funding(server)
+        await service.close_position(SYMBOL, "test")
+        await eventually(lambda: not books.positions.all())
+        before = Decimal(stored_trade(tmp_path)["pnl"])
+        payments = (await client.account()).funding
+        for _ in range(2):
+            take(payments)
+        after = stored_trade(tmp_path)
+        assert Decimal(after["funding"]) == payments[0].amount < 0
+        assert Decimal(after["pnl"]) == before + payments[0].amount
+        assert books.account.realized_pnl == Decimal(after["pnl"])
+
+
+def stored_trade(folder: Path) -> sqlite3.Row:
+    with closing(sqlite3.connect(folder / "store.sqlite3")) as connection:
+        connection.row_factory = sqlite3.Row
+        (row,) = connection.execute("SELECT * FROM trades")
+    return row
 
 
 async def test_a_lost_answer_and_a_lost_event_leave_one_order_and_the_venues_position(

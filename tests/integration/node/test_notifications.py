@@ -80,7 +80,18 @@ def test_a_channel_gets_what_is_important_enough_for_it(server: JsonChannel) -> 
     for level in LEVELS:
         notifier.notify(message(level.value, level))
     notifier.close()
-    assert server.titles == ["high", "critical"]
+    assert server.titles == ["[HIGH] high", "[CRITICAL] critical"]
+
+
+def test_each_level_can_be_told_from_the_others_where_it_arrives(server: JsonChannel) -> None:
+    channel = ChannelConfig(name="all", url_env="NOTIFY_ALL", min_level="info")
+    notifier = open_notifier(settings(channel), {"NOTIFY_ALL": server.url})
+    for level in LEVELS:
+        notifier.notify(message("the same", level, key=level.value))
+    notifier.close()
+    assert server.titles == [
+        f"[{name}] the same" for name in ("INFO", "WARNING", "HIGH", "CRITICAL")
+    ]
 
 
 def test_the_same_message_again_is_counted_and_told_with_the_next_one() -> None:

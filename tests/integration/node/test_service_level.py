@@ -9,10 +9,17 @@ from pathlib import Path
 from core_in_process import core_in_process
 
 from crews.cli.status_text import instance_table
-from trading.api.schemas import CoreStatus, TripCommand
+from trading.api.operator_client import OperatorClient
+from trading.api.schemas import (
+    CoreStatus,
+    PauseAgentsCommand,
+    ResumeAgentsCommand,
+    TripCommand,
+)
 from trading.errors import ExchangeConnectionError
 from trading.exchange.recovering_client import READS
 from trading.model.recovery import ServiceLevel
+from trading.node.instance import RuntimePaths
 
 PRICES = {"BTCUSDT": 50_000.0, "ETHUSDT": 2_000.0}
 DOWN = ExchangeConnectionError("connection reset")
@@ -43,6 +50,12 @@ def test_the_level_falls_with_what_fails_and_rises_again(tmp_path: Path) -> None
         recovery.succeeded(READS, after_failures=1)
         recovered = seen(status, ServiceLevel.FULL)
         assert recovered.recovery.recovery_rate == 1.0
+        with OperatorClient(RuntimePaths(tmp_path / "run").operator_socket) as operator:
+            operator.pause_agents(PauseAgentsCommand(agents=("risk_assessor",), reason="odd"))
+            paused = seen(status, ServiceLevel.NO_NEW_ENTRIES)
+            assert paused.level_reason == "an operator has paused risk_assessor"
+            operator.resume_agents(ResumeAgentsCommand(agents=("risk_assessor",), reason="well"))
+            seen(status, ServiceLevel.FULL)
         core.operator.trip(TripCommand(reason="test"))
         assert "test" in seen(status, ServiceLevel.HALTED).level_reason
         assert instance_table(status()).row_count > 5

@@ -5,34 +5,27 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from audited_store import NOW_MS, closed_trade, fill, fill_store, record
 
 from trading.clock import VirtualClock
 from trading.errors import StoreCorruptError, StoreError
-from trading.model.breaker import Actor
-from trading.model.decision import AgentDecision
-from trading.model.order import Fill, OrderPurpose, OrderRequest, OrderStatus, OrderType, Side
-from trading.risk.breaker_config import CircuitBreakerConfig
 from trading.risk.breaker_store import create_store
-from trading.risk.circuit_breaker import CircuitBreaker
 from trading.storage.audit_anchor import AuditAnchor
 from trading.storage.audit_check import AuditReport, check_audit_log
 from trading.storage.audit_log import AuditLog
 from trading.storage.config import StorageConfig
 from trading.storage.database import APPLICATION_ID, open_database, transaction
-from trading.storage.decision_repository import DecisionRepository
 from trading.storage.fill_repository import FillRepository
 from trading.storage.migrations import migrate
-from trading.storage.order_repository import OrderRecord, OrderRepository
-from trading.storage.risk_event_repository import RiskEventRepository
+from trading.storage.order_repository import OrderRepository
+from trading.storage.position_repository import TradeRepository
 from trading.storage.schema_v6 import TRIGGERS
 
-NOW_MS = 1_760_000_000_000
-BEFORE_THE_LOG = 5  # the schema version
+BEFORE_THE_LOG, BEFORE_TRADES = 5, 14  # schema versions
 
 
 @pytest.fixture
@@ -49,47 +42,6 @@ def connection(storage: StorageConfig) -> Iterator[sqlite3.Connection]:
     connection.close()
 
 
-def record(order_id: str = "sg-1") -> OrderRecord:
-    request = OrderRequest(
-        client_order_id=order_id,
-        symbol="BTCUSDT",
-        side=Side.BUY,
-        type=OrderType.MARKET,
-        quantity=Decimal("0.5"),
-        purpose=OrderPurpose.ENTRY,
-    )
-    return OrderRecord(request, order_id, epoch=0, created_at_ms=NOW_MS, updated_at_ms=NOW_MS)
-
-
-def fill(trade_id: str = "7") -> Fill:
-    return Fill(
-        trade_id=trade_id,
-        client_order_id="sg-1",
-        symbol="BTCUSDT",
-        side=Side.BUY,
-        price=Decimal(50_000),
-        quantity=Decimal("0.5"),
-        fee=Decimal(25),
-        fee_asset="USDT",
-        is_maker=False,
-        time_ms=NOW_MS + 5,
-    )
-
-
-def decision() -> AgentDecision:
-    return AgentDecision(
-        agent_name="risk_assessor",
-        agent_role="risk",
-        decision_type="risk_assessment",
-        decision="approve",
-        confidence=0.8,
-        reasoning="calm market",
-        input_data={"a": 1},
-        output_data={},
-        execution_time_ms=3.0,
-    )
-
-
 def check(connection: sqlite3.Connection, storage: StorageConfig) -> AuditReport:
     return check_audit_log(connection, AuditAnchor(storage.path))
 
@@ -99,34 +51,14 @@ def unprotected(connection: sqlite3.Connection) -> None:
         connection.execute(f"DROP TRIGGER {name}")
 
 
-def fill_store(connection: sqlite3.Connection, storage: StorageConfig) -> None:
-    """One of everything that has rows of its own."""
-    orders = OrderRepository(connection, "test")
-    orders.insert(record())
-    FillRepository(connection).add(fill())
-    orders.update(
-        replace(
-            record(),
-            status=OrderStatus.FILLED,
-            filled_quantity=Decimal("0.5"),
-            filled_notional=Decimal(25_000),
-            updated_at_ms=NOW_MS + 5,
-        )
-    )
-    DecisionRepository(connection).record(decision(), NOW_MS)
-    RiskEventRepository(connection).record("cash", "too much", NOW_MS, limit="1", value="2")
-    breaker = CircuitBreaker.open(CircuitBreakerConfig(), VirtualClock(NOW_MS), storage)
-    breaker.trigger("fall", actor=Actor.RULE)
-    breaker.close()
-    AuditAnchor(storage.path).advance(AuditLog(connection))
-
-
 def test_orders_fills_decisions_refusals_and_transitions_are_in_the_log(
     connection: sqlite3.Connection, storage: StorageConfig
 ) -> None:
     fill_store(connection, storage)
     kinds = [entry.kind for entry in AuditLog(connection).entries()]
-    assert kinds == ["store", "store", "order", "fill", "order", "decision", "risk", "breaker"]
+    people = ["approval"] * 5 + ["control"] * 4
+    rows = ["order", "fill", "order", "decision", "risk", *people, "trade", "breaker"]
+    assert kinds == ["store", "store", *rows]
     assert check(connection, storage).intact
 
 
@@ -192,6 +124,19 @@ def test_two_writers_make_one_chain(storage: StorageConfig) -> None:
         "DELETE FROM fills",
         "INSERT INTO fills SELECT client_order_id, '8', symbol, side, price, quantity, fee,"
         " fee_asset, is_maker, filled_at, filled_at_ms FROM fills",
+        "UPDATE trades SET pnl = '900'",
+        "UPDATE trades SET exit_reason = 'luck'",
+        "DELETE FROM trades",
+        "UPDATE approvals SET status = 'approved' WHERE id = 2",
+        "UPDATE approvals SET notional = '1' WHERE id = 1",
+        "UPDATE approvals SET proposal = '{}' WHERE id = 1",
+        "UPDATE approvals SET result = NULL WHERE id = 1",
+        "UPDATE approvals SET reason = 'certainly' WHERE id = 2",
+        "DELETE FROM approvals WHERE id = 2",
+        "DELETE FROM operating_controls",
+        "UPDATE operating_controls SET reason = 'nothing'",
+        "INSERT INTO operating_controls (name, reason, actor, since, since_ms)"
+        " VALUES ('agent:risk_assessor', 'odd', 'operator', '', 0)",
     ],
 )
 def test_a_row_edited_in_its_own_table_is_found(
@@ -200,6 +145,47 @@ def test_a_row_edited_in_its_own_table_is_found(
     fill_store(connection, storage)
     connection.execute(edit)
     assert [finding.kind for finding in check(connection, storage).findings] == ["record"]
+
+
+def test_a_trade_that_a_late_fill_corrects_and_a_review_marks_is_as_the_log_has_it(
+    connection: sqlite3.Connection, storage: StorageConfig
+) -> None:
+    fill_store(connection, storage)
+    TradeRepository(connection, "test").add(closed_trade(pnl=Decimal(451)))
+    connection.execute("UPDATE trades SET reviewed_at_ms = 1")
+    AuditAnchor(storage.path).advance(AuditLog(connection))
+    assert check(connection, storage).intact
+
+
+def test_trades_from_before_they_were_logged_are_not_held_against_it(tmp_path: Path) -> None:
+    storage = StorageConfig(path=tmp_path / "old.sqlite3")
+    old = sqlite3.connect(storage.path, isolation_level=None)
+    old.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    old.row_factory = sqlite3.Row
+    migrate(old, BEFORE_TRADES)
+    for order_id in ("sg-1", "sg-2"):
+        OrderRepository(old, "test").insert(record(order_id))
+    values = {
+        "venue": "test",
+        "symbol": "BTCUSDT",
+        **dict.fromkeys(("quantity", "entry_price", "exit_price", "pnl", "fees"), "1"),
+        "exit_reason": "take_profit",
+        "entry_client_order_id": "sg-1",
+        **dict.fromkeys(("opened_at", "closed_at"), ""),
+        **dict.fromkeys(("opened_at_ms", "closed_at_ms"), 0),
+    }
+    old.execute(
+        f"INSERT INTO trades ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})",
+        tuple(values.values()),
+    )
+    old.close()
+    upgraded = open_database(storage)
+    AuditAnchor(storage.path).write(AuditLog(upgraded).head() or pytest.fail("no first entry"))
+    assert check(upgraded, storage).intact
+    TradeRepository(upgraded, "test").add(closed_trade(entry_id="sg-2"))
+    upgraded.execute("DELETE FROM trades WHERE id = 2")
+    assert "trades: 2 was removed" in str(check(upgraded, storage).findings)
+    upgraded.close()
 
 
 def test_rows_from_before_the_log_began_are_not_held_against_it(tmp_path: Path) -> None:

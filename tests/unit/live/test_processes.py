@@ -111,3 +111,24 @@ def test_restarts_pause_longer_each_time() -> None:
             time.sleep(0.001)
         pauses.append(time.monotonic() - begun)
     assert pauses[0] < pauses[1] < 1
+
+
+def test_what_dies_again_and_again_is_left_alone_and_a_long_life_is_forgiven() -> None:
+    policy = RestartPolicy(first_s=0.001, most_s=0.001, reset_after_s=0.2, limit=3)
+
+    def dies() -> bool:
+        """Whether it is started again."""
+        policy.started()
+        ends_s = time.monotonic() + 0.05
+        while time.monotonic() < ends_s:
+            if policy.is_due():
+                return True
+        return False
+
+    assert [dies() for _ in range(2)] == [True, True]
+    policy.started()
+    time.sleep(0.3)
+    assert not policy.is_due(), "there is a pause first"
+    assert not policy.is_exhausted
+    assert [dies() for _ in range(3)] == [True, True, False]
+    assert policy.is_exhausted

@@ -65,8 +65,12 @@ class BinanceFuturesClient(RestAccess):
 
     async def account(self) -> AccountSnapshot:
         async def read() -> AccountSnapshot:
-            data = await self._open_client.futures_account()
-            return futures_convert.account(data, await self._positions(), self._instruments)
+            client = self._open_client
+            # Without a start: the newest of the last seven days.
+            paid = await client.futures_income_history(incomeType="FUNDING_FEE", limit=1000)
+            data = await client.futures_account()
+            found = futures_convert.account(data, await self._positions(), self._instruments)
+            return found.model_copy(update={"funding": futures_convert.funding(paid)})
 
         return await self._read(read)
 

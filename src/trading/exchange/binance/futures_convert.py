@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from trading.exchange.binance.convert import STATUSES, Json, plain
-from trading.model.futures import FuturesPosition
+from trading.model.futures import FundingPayment, FuturesPosition
 from trading.model.market import Instrument
 from trading.model.order import (
     ZERO,
@@ -248,6 +248,21 @@ def account(
         balances[asset] = Balance(asset=asset, free=quantity, locked=ZERO)
     time_ms = int(data["updateTime"])
     return AccountSnapshot(balances=balances, can_trade=bool(data["canTrade"]), time_ms=time_ms)
+
+
+def funding(rows: Iterable[Json]) -> tuple[FundingPayment, ...]:
+    """Payments of the income history, oldest first."""
+    found = (
+        FundingPayment(
+            id=f"{row['time']}-{row['tranId']}",
+            symbol=row["symbol"],
+            asset=row["asset"],
+            amount=Decimal(row["income"]),
+            time_ms=int(row["time"]),
+        )
+        for row in rows
+    )
+    return tuple(sorted(found, key=lambda one: (one.time_ms, one.id)))
 
 
 def _fill_of_trade(trade: Json, client_order_id: str) -> Fill:

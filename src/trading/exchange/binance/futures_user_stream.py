@@ -64,6 +64,9 @@ class BinanceFuturesUserStream:
             kind = event.get("e")
             if kind in ENDING_EVENTS:
                 raise ExchangeError(f"the venue ended the futures user stream: {kind}")
+            if kind == "ACCOUNT_UPDATE" and event.get("a", {}).get("m") == "FUNDING_FEE":
+                on_gap("funding was settled")
+                return
             try:
                 report = _report(kind, event)
             except MALFORMED as error:

@@ -12,5 +12,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if not FULL:
         return
     for item in items:
-        if "acceptance/breaker" in item.nodeid:
+        if "tests/acceptance/" in item.nodeid:
             item.add_marker(pytest.mark.timeout(FULL_TIMEOUT_S), append=False)

@@ -1,0 +1,56 @@
+"""A worker that lives and gives no sign of life is ended, so that another one works."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+from core_in_process import core_in_process
+from live_instance import eventually, isolated_config
+from pydantic import BaseModel
+
+from crews.live import supervisor as supervision
+from crews.live.options import LiveOptions
+from crews.live.processes import Child
+from crews.live.supervisor import Supervisor, Watched
+
+PRICES = {"BTCUSDT": 50_000.0, "ETHUSDT": 2_000.0}
+NAME = "spike-worker"  # as it calls itself
+
+
+class Nothing(BaseModel):
+    pass
+
+
+def test_a_worker_that_the_core_has_not_heard_for_long_is_killed_and_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervision, "WORKER_HUNG_AFTER_MS", 2_000)
+    monkeypatch.setattr(supervision, "LOOK_AT_WORKERS_EVERY_S", 0.0)
+    (tmp_path / "idle.py").write_text("import sys\nsys.stdin.read()\n")
+    child = Child(
+        name="spike worker",
+        module="idle",
+        settings=Nothing(),
+        environment={**os.environ, "PYTHONPATH": str(tmp_path)},
+        log_path=tmp_path / "spike-worker.log",
+    )
+    with core_in_process(tmp_path, PRICES) as core:
+        supervisor = Supervisor(isolated_config(tmp_path), LiveOptions())
+        supervisor._workers.append(Watched(child))
+        try:
+            core.worker.worker_heartbeat(NAME, "of one before it")
+            child.start()
+            first = child.pid
+            for _ in range(5):
+                supervisor.check()
+                time.sleep(0.05)
+                core.worker.worker_heartbeat(NAME, "working")
+            assert child.pid == first
+            eventually(lambda: supervisor.check() or child.pid != first, 30, "it is replaced")
+            assert child.is_alive
+            assert "was silent for" in supervisor.take_notes()[0]
+        finally:
+            supervisor.stop()

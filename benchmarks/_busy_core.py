@@ -40,7 +40,7 @@ from trading.simulator.exchange import SimulatedExchange
 from trading.simulator.instruments import make_instrument
 from trading.storage.config import StorageConfig
 
-PRICES = {"BTCUSDT": 60_000.0, "ETHUSDT": 3_000.0}
+PRICES = {"BTCUSDT": 60_000.0, "ETHUSDT": 3_000.0, "SOLUSDT": 104.2}
 REQUESTS_PER_S = 500
 CONNECTIONS = 4
 ROUTES = ("/v1/breaker", "/v1/market", "/v1/market/BTCUSDT", "/v1/portfolio")
@@ -50,7 +50,7 @@ CREW_START_TIMEOUT_S = 120.0
 
 
 @asynccontextmanager
-async def served_core(folder: Path) -> AsyncIterator[RuntimePaths]:
+async def served_core(folder: Path) -> AsyncIterator[tuple[TradingCore, RuntimePaths]]:
     """A core with its control API on this loop, its duties and a calm market."""
     clock = SystemClock()
     paths = RuntimePaths(folder / "run")
@@ -100,7 +100,7 @@ async def served_core(folder: Path) -> AsyncIterator[RuntimePaths]:
     duties = asyncio.create_task(_duties(core, exchange))
     try:
         async with control_api(core, config.api, paths):
-            yield paths
+            yield core, paths
     finally:
         duties.cancel()
         await asyncio.gather(duties, return_exceptions=True)

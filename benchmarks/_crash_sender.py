@@ -12,8 +12,10 @@ import json
 import multiprocessing
 import struct
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from multiprocessing.connection import Connection
 
 CALM_TICKS = 10
@@ -22,6 +24,8 @@ START_PRICE = 60_000.0
 ETH_PRICE = 3_000.0
 FALL_STEPS = 10
 STEP = 0.98
+
+_numbers: defaultdict[str, Iterator[int]] = defaultdict(lambda: count(1))
 
 
 class CrashSender:
@@ -86,7 +90,8 @@ def _serve(pipe: Connection) -> None:
 def _frame(symbol: str, price: float) -> bytes:
     """An aggTrade as the combined stream carries it, as the bytes of one text frame."""
     now_ms = time.time_ns() // 1_000_000
-    data = {"e": "aggTrade", "E": now_ms, "s": symbol, "a": 1, "p": f"{price:.2f}", "q": "0.01"}
-    data |= {"f": 1, "l": 1, "T": now_ms, "m": True, "M": True}
+    number = next(_numbers[symbol])  # without a gap, and never twice, or the feed passes over it
+    data = {"e": "aggTrade", "E": now_ms, "s": symbol, "a": number, "p": f"{price:.2f}"}
+    data |= {"q": "0.01", "f": number, "l": number, "T": now_ms, "m": True, "M": True}
     text = json.dumps({"stream": f"{symbol.lower()}@aggTrade", "data": data}).encode()
     return struct.pack("!BBH", 0x81, 126, len(text)) + text  # more than 125 bytes, always

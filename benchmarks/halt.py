@@ -240,7 +240,7 @@ async def run() -> None:
         folder = Path(root)
         await measure(folder, "quiet")
         await nautilus("nautilus_trader, quiet")
-        async with served_core(folder) as paths:
+        async with served_core(folder) as (_, paths):
             async with crew_processes(paths) as assessed:
                 async with api_load(paths) as rate:
                     before = assessed()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from agents.config import AgentConfig, AgentsConfig
 from agents.degrading_agent import DegradingAgent
+from agents.direct_executor import DirectExecutor
 from agents.llm import create_llm
 from agents.prompts import load_prompts
 from agents.rule_llm import RuleLLM
@@ -37,6 +38,7 @@ class AgentSpec:
             goal=prompt.goal,
             backstory=prompt.backstory,
             llm=llm,
+            executor_class=DirectExecutor,
             tools=[],
             max_iter=settings.max_iter,
             max_retry_limit=0,

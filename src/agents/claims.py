@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import math
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 _TIMES = "s|sec|secs|seconds?|m|min|mins|minutes?|h|hrs?|hours?|d|days?|w|weeks?|ms|candles?|bars?"
@@ -21,7 +22,9 @@ _NUMBER = re.compile(
     r"(?P<exponent>[eE][-+]?\d{1,3})?(?:\s?(?P<scale>[kKMB])\b)?"
     rf"(?P<time>[\s\-]?(?:{_TIMES})\b)?(?P<rest>\w*)"
 )
-_PAIR = re.compile(r"\b[A-Z0-9]{2,12}(?:USDT|USDC|FDUSD|BUSD|BTC)\b")
+_DIGIT = re.compile(r"\d")
+_QUOTES = ("USDT", "USDC", "FDUSD", "BUSD", "BTC")
+_PAIR = re.compile(rf"\b[A-Z0-9]{{2,12}}(?:{'|'.join(_QUOTES)})\b")
 _SCALES = {"k": 1e3, "K": 1e3, "M": 1e6, "B": 1e9}
 _ALWAYS_KNOWN = frozenset({0.0, 1.0, 2.0, 100.0})
 _DEEPEST = 12
@@ -38,7 +41,7 @@ class NumberClaim:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """All numbers and pairs that an agent may name."""
+    """All numbers (in ascending order) and pairs that an agent may name."""
 
     numbers: tuple[float, ...]
     pairs: frozenset[str]
@@ -46,18 +49,63 @@ class Given:
     @classmethod
     def of(cls, sources: Iterable[Any]) -> Given:
         """Collect from any JSON-like values, texts inside them included."""
+        return cls.of_all(map(collect, sources))
+
+    @classmethod
+    def of_all(cls, collections: Iterable[Collected]) -> Given:
+        """Put together what was collected."""
         numbers: set[float] = set()
         pairs: set[str] = set()
-        for source in sources:
-            _collect(source, numbers, pairs, 0)
+        for found in collections:
+            numbers |= found.numbers
+            pairs |= found.pairs
         return cls(tuple(sorted(numbers)), frozenset(pairs))
 
     def has(self, claim: NumberClaim) -> bool:
         if claim.value in _ALWAYS_KNOWN:
             return True
         return any(
-            _matches(claim, number * scale) for number in self.numbers for scale in (1.0, 100.0)
+            _matches(claim, number * scale)
+            for scale in (1.0, 100.0)
+            for number in self._near(claim, scale)
         )
+
+    def _near(self, claim: NumberClaim, scale: float) -> tuple[float, ...]:
+        """The only numbers that can match: all others are more than a digit away."""
+        low, high = claim.value - 2 * claim.unit, claim.value + 2 * claim.unit
+        start = bisect_left(self.numbers, low / scale)
+        return self.numbers[start : bisect_right(self.numbers, high / scale)]
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """Numbers and pairs of one source."""
+
+    numbers: frozenset[float]
+    pairs: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Collections:
+    """What is in sources that do not change any more, worked out once for each of them."""
+
+    _known: dict[int, tuple[Any, Collected]] = field(default_factory=dict)
+
+    def of(self, source: Any) -> Collected:
+        """What ``source`` holds; the same object must always hold the same."""
+        known = self._known.get(id(source))
+        if known is None:
+            # The source is kept, so that no other can take its identity.
+            known = self._known[id(source)] = (source, collect(source))
+        return known[1]
+
+
+def collect(source: Any) -> Collected:
+    """From any JSON-like value, texts inside it included."""
+    numbers: set[float] = set()
+    pairs: set[str] = set()
+    _collect(source, numbers, pairs, 0)
+    return Collected(frozenset(numbers), frozenset(pairs))
 
 
 def numbers_in(text: str) -> list[NumberClaim]:
@@ -104,8 +152,10 @@ def _collect(value: Any, numbers: set[float], pairs: set[str], depth: int) -> No
             if math.isfinite(value):
                 numbers.add(abs(float(value)))
         case str():
-            numbers.update(claim.value for claim in numbers_in(value))
-            pairs.update(_PAIR.findall(value))
+            if _DIGIT.search(value):
+                numbers.update(claim.value for claim in numbers_in(value))
+            if any(quote in value for quote in _QUOTES):
+                pairs.update(_PAIR.findall(value))
         case dict():
             for key, item in value.items():
                 _collect(key, numbers, pairs, depth + 1)

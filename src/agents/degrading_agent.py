@@ -34,6 +34,13 @@ class DegradingAgent(Agent):
         """Give every task of this agent at most so long."""
         self._time_limit_s = seconds
 
+    def create_agent_executor(self, tools: Any = None, task: Any = None) -> None:
+        """Once for a task and its tools; CrewAI would do it anew, and twice, in every run."""
+        executor = self.agent_executor
+        if executor is not None and (task is None or _is_prepared(executor, tools, task)):
+            return
+        super().create_agent_executor(tools, task)
+
     def execute_task(self, task: Any, context: str | None = None, tools: Any = None) -> Any:
         """One attempt: what CrewAI makes of it, or NO_ANSWER with the reason in the state."""
         state = current_state()
@@ -65,6 +72,20 @@ class DegradingAgent(Agent):
         # A daemon: what hangs here must not hold up the end of the process.
         threading.Thread(target=copy_context().run, args=(run,), daemon=True).start()
         return answer.result(self._time_limit_s)
+
+
+def _is_prepared(executor: Any, tools: Any, task: Any) -> bool:
+    """Whether ``executor`` stands as it would be set up for ``task`` again.
+
+    A tool whose calls are counted has to be counted from zero.
+    """
+    wanted, present = list(tools or ()), executor.original_tools
+    return (
+        executor.task is task
+        and len(wanted) == len(present)
+        and all(one is other for one, other in zip(wanted, present, strict=True))
+        and all(tool.max_usage_count is None for tool in wanted)
+    )
 
 
 def _with_refusal(state: RunState, task: str, context: str | None) -> str | None:

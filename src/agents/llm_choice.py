@@ -10,6 +10,7 @@ from agents.model_config import USUAL_KEYS, LlmProvider, ModelConfig, RecordingM
 from trading.errors import ConfigurationError
 
 RULES_LABEL = "built-in rules (no model)"
+_MODEL, _RECORDED = "model ", "recorded replies of "
 _OPENAI_URL = "https://api.openai.com/v1"
 _COMMON = "agents.llm"
 # What a server may be handed like every other program: no secret, and the core needs it, too.
@@ -37,7 +38,17 @@ class LlmChoice:
         """What records say about who decided."""
         if self.recording is not None:
             return f"recording {self.recording}"
-        return RULES_LABEL if self.is_rules else f"model {self.model}"
+        return RULES_LABEL if self.is_rules else f"{_MODEL}{self.model}"
+
+
+def recorded_label(model: str) -> str:
+    """What records say of an answer that ``model`` gave when it was recorded."""
+    return f"{_RECORDED}{model}"
+
+
+def author(label: str) -> str:
+    """Whose words they are: of the same model, whether it was asked or read from a recording."""
+    return _MODEL + label.removeprefix(_RECORDED) if label.startswith(_RECORDED) else label
 
 
 def choose_llm(

@@ -9,6 +9,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
+from agents.claims import Collections
+
 
 @dataclass(slots=True)
 class RunState:
@@ -22,6 +24,7 @@ class RunState:
     contexts: dict[str, str] = field(default_factory=dict)  # of each task's first attempt
     accepted: dict[str, dict[str, Any]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    collections: Collections = field(default_factory=Collections)  # of what claims may rest on
     _problems: dict[str, list[str]] = field(default_factory=dict)
     _refusals: dict[str, list[str]] = field(default_factory=dict)
     _failures: dict[str, str] = field(default_factory=dict)

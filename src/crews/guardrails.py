@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from agents.answers import parse_answer
-from agents.claims import Given, unfounded
+from agents.claims import Given, collect, unfounded
 from agents.outputs import OUTPUTS, AgentOutput, StabilityReport, as_record
 from agents.run_state import RunState, current_state
 from tools.framework import TaskOutput
@@ -48,14 +48,20 @@ def guardrail_of(
     ``is_done``, an answer is not asked for again.
     """
 
-    def guardrail(finished: TaskOutput) -> tuple[bool, Any]:
+    def judged(finished: TaskOutput) -> tuple[bool, Any]:
         state, run = current_state(), current_run()
         if state is None or run is None or state.failure(name) is not None:
             return True, finished
         output, problems = parse_answer(finished.raw, OUTPUTS[name])
         if output is not None:
             problems = check(output, run)
-            given = Given.of(_sources(output, state, run, instructions, known))
+            lasting = (*state.facts.values(), *run.results(), instructions, known)
+            given = Given.of_all(
+                [
+                    *(state.collections.of(source) for source in lasting),
+                    *(collect(source) for source in _of_the_moment(output, state)),
+                ]
+            )
             problems += unfounded(free_texts(output), given)
         first = state.refuse(name, problems) if problems else False
         if first and not is_done(run):
@@ -64,6 +70,10 @@ def guardrail_of(
         if isinstance(output, StabilityReport) and output.critical and not problems:
             state.stop(f"the market is critical: {'; '.join(output.concerns) or output.reasoning}")
         return True, finished.model_copy(update={"pydantic": output})
+
+    # CrewAI reads a guardrail's source each time it is used: the shorter, the sooner.
+    def guardrail(finished: TaskOutput) -> tuple[bool, Any]:
+        return judged(finished)
 
     return guardrail
 
@@ -83,17 +93,7 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(item)
 
 
-def _sources(
-    output: AgentOutput,
-    state: RunState,
-    run: RunContext,
-    instructions: str,
-    known: Mapping[str, Any],
-) -> Iterator[Any]:
-    yield state.facts
-    yield run.results()
-    yield instructions
-    yield known
+def _of_the_moment(output: AgentOutput, state: RunState) -> Iterator[Any]:
     yield state.accepted
     # Its own decisions (size, stop, confidence) it may repeat; they are checked field by field.
     yield {name: v for name, v in as_record(output).items() if not isinstance(v, (str, list))}

@@ -12,6 +12,7 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 os.environ["CREWAI_DISABLE_TELEMETRY"] = "true"
@@ -39,8 +40,12 @@ def _private_home() -> Iterator[None]:
 
 with _private_home():
     from crewai import LLM, Agent, BaseLLM, Crew, Process, Task
+    from crewai.agent import utils as _agent_utils
+    from crewai.agents.agent_executor import AgentExecutor
+    from crewai.events.event_bus import CrewAIEventsBus, crewai_event_bus
     from crewai.events.event_context import MismatchBehavior
     from crewai.events.event_context import _default_config as _event_defaults
+    from crewai.events.listeners.tracing.trace_listener import TraceCollectionListener
     from crewai.hooks.dispatch import HookAborted, InterceptionPoint, scoped_hooks
     from crewai.llms.base_llm import call_stop_override
     from crewai.llms.hooks.base import BaseInterceptor
@@ -67,6 +72,23 @@ def _no_files(work: Any) -> None:
 
 _file_store._run_sync = _no_files  # type: ignore[assignment] # all it could return is nothing
 
+# The form of an answer is described anew for every task of every run; it never changes.
+_agent_utils.generate_model_description = cache(_agent_utils.generate_model_description)
+
+
+def _listen_to_nothing() -> None:
+    """CrewAI's own listeners serve its console, telemetry and traces, all of which are off, and a
+    hop to another thread for every event; the events on record only serve its checkpoints."""
+    TraceCollectionListener._listeners_setup = True  # or the next crew would bring them back
+    for kind, handlers in list(crewai_event_bus._sync_handlers.items()):
+        for handler in handlers:
+            if handler.__module__.startswith("crewai.events."):
+                crewai_event_bus.off(kind, handler)
+    CrewAIEventsBus._record_event = lambda _self, _event: None  # type: ignore[method-assign] # as said
+
+
+_listen_to_nothing()
+
 
 @contextlib.contextmanager
 def no_rate_limit_pauses() -> Iterator[None]:
@@ -81,6 +103,7 @@ def no_rate_limit_pauses() -> Iterator[None]:
 __all__ = [
     "LLM",
     "Agent",
+    "AgentExecutor",
     "BaseInterceptor",
     "BaseLLM",
     "BaseTool",

@@ -10,7 +10,6 @@ import json
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -89,9 +88,9 @@ class DroppedConnectionError(Exception):
 class OpenAiServer:
     """``brain`` maps the messages to an assistant message; ``requests`` keeps every body.
 
-    A brain may also return a ``Refusal`` or raise ``DroppedConnectionError``. Requests for a stream
-    get server-sent events, ``usage`` False leaves the token counts out, and
-    a dictionary is given in their place.
+    An answer takes ``delay_s``, thinking included. A brain may also return a ``Refusal`` or raise
+    ``DroppedConnectionError``. Requests for a stream get server-sent events, ``usage`` False leaves
+    the token counts out, and a dictionary is given in their place.
     """
 
     brain: Callable[[list[dict[str, Any]]], Any] = rules_brain
@@ -105,15 +104,23 @@ class OpenAiServer:
         server = self
 
         class Handler(BaseHTTPRequestHandler):
+            # As real endpoints do: connections stay, and small answers leave at once.
+            protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
+
             def do_POST(self) -> None:
                 length = int(self.headers["content-length"])
                 body = json.loads(self.rfile.read(length))
                 if server.keep_requests:
                     server.requests.append(body)
                 server.keys.add(self.headers.get("authorization", ""))
-                time.sleep(server.delay_s)
-                with suppress(BrokenPipeError, ConnectionResetError, DroppedConnectionError):
-                    self._answer(body, server.brain(body["messages"]))
+                due = time.monotonic() + server.delay_s
+                try:
+                    message = server.brain(body["messages"])
+                    time.sleep(max(0.0, due - time.monotonic()))
+                    self._answer(body, message)
+                except (BrokenPipeError, ConnectionResetError, DroppedConnectionError):
+                    self.close_connection = True
 
             def _answer(self, body: dict[str, Any], message: Any) -> None:
                 headers: tuple[tuple[str, str], ...] = ()

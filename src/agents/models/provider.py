@@ -12,6 +12,7 @@ import httpx
 from agents.config import AgentConfig
 from agents.llm_choice import LlmChoice
 from agents.model_config import LlmProvider
+from agents.models.openai_costs import cut_costs
 from tools.framework import LLM, BaseInterceptor, BaseLLM, HookAborted
 from trading.errors import ConfigurationError, ModelError, SpikeguardError
 
@@ -72,6 +73,8 @@ def create_model(choice: LlmChoice, agent: AgentConfig) -> BaseLLM:
     """
     settings = choice.settings
     native = choice.provider in _NAMES
+    if _NAMES.get(choice.provider) == "openai":
+        cut_costs()
     options: dict[str, Any] = {
         "provider": _NAMES.get(choice.provider),
         "base_url": choice.base_url,

@@ -17,6 +17,7 @@ from typing import Any
 
 from pydantic import BaseModel, PrivateAttr, ValidationError
 
+from agents.llm_choice import recorded_label
 from agents.model_config import LlmConfig, RecordingMode
 from agents.models.meter import current_meter
 from agents.models.replies import ModelReply
@@ -24,6 +25,7 @@ from tools.framework import BaseLLM
 from trading.errors import ConfigurationError, ModelError
 
 _PARTS = ("role", "content", "tool_calls", "tool_call_id", "name")
+_Recorded = tuple[ModelReply, str]  # with the name of the model that gave it
 
 
 def question_key(task: str, messages: Any, tools: Any) -> str:
@@ -89,8 +91,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 class RecordedLLM(BaseLLM):
     """Answers from a recording: the n-th time a question is asked, with the n-th reply to it."""
 
-    _replies: dict[str, list[ModelReply]] = PrivateAttr()
-    _models: str = PrivateAttr()
+    _replies: dict[str, list[_Recorded]] = PrivateAttr()
     _asked: dict[str, int] = PrivateAttr(default_factory=lambda: defaultdict(int))
     _lock: Any = PrivateAttr(default_factory=threading.Lock)
     _task: str = PrivateAttr(default="")
@@ -98,7 +99,7 @@ class RecordedLLM(BaseLLM):
     def __init__(self, path: Path) -> None:
         """Raises ConfigurationError."""
         super().__init__(model="recording", provider="recording")
-        self._replies, self._models = _load(path)
+        self._replies = _load(path)
 
     def call(
         self,
@@ -122,9 +123,9 @@ class RecordedLLM(BaseLLM):
                 f"the recording has no reply to this question of task {self._task}: the prompts, "
                 "the market or the settings are not those it was made with"
             )
+        reply, model = known[min(number, len(known) - 1)]
         if (meter := current_meter()) is not None:
-            meter.answered(self._task, f"recorded replies of {self._models}")
-        reply = known[min(number, len(known) - 1)]
+            meter.answered(self._task, recorded_label(model))
         if response_model is not None and reply.text:
             try:
                 return response_model.model_validate_json(reply.text)
@@ -147,17 +148,16 @@ class RecordedLLM(BaseLLM):
         return 1  # a recording has no window to overflow
 
 
-def _load(path: Path) -> tuple[dict[str, list[ModelReply]], str]:
-    replies: dict[str, list[ModelReply]] = defaultdict(list)
-    models = set()
+def _load(path: Path) -> dict[str, list[_Recorded]]:
+    replies: dict[str, list[_Recorded]] = defaultdict(list)
     for line in read_lines(path):
         if line["kind"] != "reply":
             continue
         try:
-            replies[line["key"]].append(ModelReply.model_validate(line["reply"]))
+            reply = ModelReply.model_validate(line["reply"])
+            replies[line["key"]].append((reply, str(line.get("model", "?"))))
         except (KeyError, ValidationError) as error:
             raise ConfigurationError(f"{path} is no recording: {error}") from error
-        models.add(str(line.get("model", "?")))
     if not replies:
         raise ConfigurationError(f"{path} holds no reply of a model")
-    return dict(replies), ", ".join(sorted(models))
+    return dict(replies)

@@ -2,7 +2,9 @@
 
 Lines hold market time and content, never wall time or measured durations, so that the same input
 gives the same hash. Within one crew run analysts work side by side; their lines are put in the
-order of agent, then of what that agent did, whichever thread came first.
+order of agent, then of what that agent did, whichever thread came first. Nor do they hold what a
+model cost, or whether it was asked or read from a recording: a recording has the hash of the replay
+that it was made in.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from typing import Any
 
 import orjson
 
+from agents.llm_choice import author
 from trading.api.in_process import InProcessTradingClient
 from trading.events import (
     BreakerChanged,
@@ -105,7 +108,7 @@ class TracingClient(InProcessTradingClient):
     def record_decision(self, decision: AgentDecision) -> int:
         type(self)._count(self, "decisions")
         if self.trace is not None:
-            content = decision.model_dump(mode="json", exclude={"execution_time_ms"})
+            content = decision_content(decision)
             self.trace.add_of_agent(self.now_ms(), "decision", decision.agent_name, content)
         return super().record_decision(decision)
 
@@ -122,6 +125,16 @@ class TracingClient(InProcessTradingClient):
     def _count(self, name: str) -> None:
         with self._counting:
             setattr(self, name, getattr(self, name) + 1)
+
+
+def decision_content(decision: AgentDecision) -> dict[str, Any]:
+    """What is hashed of a decision: the words, and whose they are."""
+    measured = {"execution_time_ms", "tokens", "cost_micro_usd"}
+    content = decision.model_dump(mode="json", exclude=measured)
+    for part in (content, content["output_data"]):
+        if "decided_by" in part:
+            part["decided_by"] = author(part["decided_by"])
+    return content
 
 
 def _line(time_ms: int, kind: str, content: Any) -> bytes:

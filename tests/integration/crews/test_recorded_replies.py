@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from agents.model_config import RecordingConfig, RecordingMode
 from crews.crew_config import GuardianCrewConfig, SpikeCrewConfig
 from crews.evaluation.crew import evaluate_recordings
 from crews.guardian.crew import GuardianCrew
+from crews.replay.trace import Trace, decision_content
 from crews.spike_trading.crew import SpikeTradingCrew
 from trading.errors import ConfigurationError
 from trading.model.decision import SpikeRunReport, SpikeRunStatus
@@ -58,6 +60,54 @@ def test_a_recorded_run_is_repeated_to_the_word_without_a_model(tmp_path: Path) 
         ]
         assert again.model_calls == []  # nothing was spent
         assert {d.decided_by for d in again.decisions} == {"recorded replies of gpt-4o-mini"}
+
+
+def trace_of(client: MemoryTradingClient) -> str:
+    """The hash of what the agents of a run said and did, as a replay takes it down."""
+    trace = Trace()
+    with trace.crew_run():
+        for execution in client.executions:
+            content = execution.model_dump(mode="json", exclude={"execution_time_ms"})
+            trace.add_of_agent(0, "tool", execution.agent_name or "", content)
+        for decision in client.decisions:
+            content = decision_content(decision)
+            trace.add_of_agent(0, "decision", decision.agent_name, content)
+    return trace.sha256
+
+
+def asking_for_much(messages: list[dict[str, Any]]) -> dict[str, Any]:
+    """As the rules, after three tools in one reply of the context analyzer."""
+    if task_of(messages) != "context_analysis" or messages[-1]["role"] == "tool":
+        return rules_brain(messages)
+    names = ("summarize_technicals", "get_news_sentiment", "get_social_sentiment")
+    arguments = json.dumps({"symbol": SYMBOL})
+    calls = [
+        {"id": f"c{n}", "type": "function", "function": {"name": name, "arguments": arguments}}
+        for n, name in enumerate(names)
+    ]
+    return {"role": "assistant", "content": None, "tool_calls": calls}
+
+
+def test_a_recording_and_its_repetitions_leave_the_same_trace(tmp_path: Path) -> None:
+    file = tmp_path / "model.jsonl"
+
+    def slow(name: str) -> None:
+        if name == "bars":  # of the first tool asked for
+            time.sleep(0.05)
+
+    first = MemoryTradingClient()
+    with OpenAiServer(brain=asking_for_much) as server:
+        crew = crew_on(first, file, RecordingMode.RECORD, server.url)
+        first.on_call = slow
+        assert crew.run(make_claim()).status is SpikeRunStatus.TRADED
+    assert {d.decided_by for d in first.decisions} == {"model gpt-4o-mini"}
+    traces = set()
+    for pause in (None, slow):
+        again = MemoryTradingClient()
+        again.on_call = pause
+        crew_on(again, file, RecordingMode.REPLAY).run(make_claim())
+        traces.add(trace_of(again))
+    assert traces == {trace_of(first)}
 
 
 def test_a_question_that_was_never_asked_has_no_answer(tmp_path: Path) -> None:

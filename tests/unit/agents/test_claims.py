@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.claims import Given, numbers_in, unfounded
+from agents.claims import Collections, Given, _matches, numbers_in, unfounded
 
 GIVEN = Given.of(
     [
@@ -75,3 +75,29 @@ def test_any_text_can_be_read(text: str) -> None:
 )
 def test_a_given_number_may_be_named_rounded_to_any_digits(value: float, digits: int) -> None:
     assert unfounded([f"it is {value:.{digits}f} now"], Given.of([value])) == []
+
+
+@given(
+    st.lists(st.floats(0, 1e6), max_size=30),
+    st.floats(0, 1e6),
+    st.integers(0, 4),
+    st.sampled_from([1.0, 0.01]),
+)
+def test_a_claim_is_held_against_every_number_whichever_lie_near_it(
+    numbers: list[float], chosen: float, digits: int, scale: float
+) -> None:
+    given_numbers = Given.of([*numbers, chosen * scale])
+    for claim in numbers_in(f"it is {chosen:.{digits}f} now"):
+        wanted = any(
+            _matches(claim, number * factor)
+            for number in given_numbers.numbers
+            for factor in (1.0, 100.0)
+        )
+        assert given_numbers.has(claim) == (wanted or claim.value in (0.0, 1.0, 2.0, 100.0))
+
+
+def test_what_is_collected_once_is_what_is_collected_each_time() -> None:
+    sources = [{"price": 104.2, "pair": "SOLUSDT"}, "the 5.5 of ETHUSDT", [1.25, {"a": "7.5"}]]
+    collections = Collections()
+    for _ in range(2):
+        assert Given.of_all(collections.of(source) for source in sources) == Given.of(sources)

@@ -82,6 +82,7 @@ def _is_prepared(executor: Any, tools: Any, task: Any) -> bool:
     wanted, present = list(tools or ()), executor.original_tools
     return (
         executor.task is task
+        and executor.tools_handler is executor.agent.tools_handler
         and len(wanted) == len(present)
         and all(one is other for one, other in zip(wanted, present, strict=True))
         and all(tool.max_usage_count is None for tool in wanted)

@@ -36,10 +36,15 @@ NEXT_STEP = {
 }
 LAST_OUTCOMES = frozenset({"agent_finished", "native_finished", "tool_result_is_final"})
 
-_STEPS: dict[str, Callable[[Any], str]] = {
-    outcome: getattr(AgentExecutor, step).unwrap() for outcome, step in NEXT_STEP.items()
-}
-_FINALIZE: Callable[[Any], str] = AgentExecutor.finalize.unwrap()
+
+def _plain(step: str) -> Callable[[Any], str]:
+    """The step's own function, without what makes it part of a flow."""
+    function: Callable[[Any], str] = getattr(AgentExecutor, step).unwrap()
+    return function
+
+
+_STEPS = {outcome: _plain(step) for outcome, step in NEXT_STEP.items()}
+_FINALIZE = _plain("finalize")
 
 
 class DirectExecutor(AgentExecutor):

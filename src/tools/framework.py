@@ -42,6 +42,7 @@ with _private_home():
     from crewai import LLM, Agent, BaseLLM, Crew, Process, Task
     from crewai.agent import utils as _agent_utils
     from crewai.agents.agent_executor import AgentExecutor
+    from crewai.events.base_events import BaseEvent
     from crewai.events.event_bus import CrewAIEventsBus, crewai_event_bus
     from crewai.events.event_context import MismatchBehavior
     from crewai.events.event_context import _default_config as _event_defaults
@@ -56,6 +57,9 @@ with _private_home():
     from crewai.utilities import file_store as _file_store
     from crewai.utilities.agent_utils import extract_tool_call_info, is_tool_call_list
     from crewai.utilities.converter import Converter, ConverterError
+    from crewai.utilities.pydantic_schema_utils import (
+        generate_model_description as _generate_model_description,
+    )
 
 
 # A task that fails leaves CrewAI's events unpaired, which it would tell the terminal every time.
@@ -73,7 +77,11 @@ def _no_files(work: Any) -> None:
 _file_store._run_sync = _no_files  # type: ignore[assignment] # all it could return is nothing
 
 # The form of an answer is described anew for every task of every run; it never changes.
-_agent_utils.generate_model_description = cache(_agent_utils.generate_model_description)
+vars(_agent_utils)["generate_model_description"] = cache(_generate_model_description)
+
+
+def _keep_no_event(self: CrewAIEventsBus, event: BaseEvent) -> None:
+    pass
 
 
 def _listen_to_nothing() -> None:
@@ -84,7 +92,7 @@ def _listen_to_nothing() -> None:
         for handler in handlers:
             if handler.__module__.startswith("crewai.events."):
                 crewai_event_bus.off(kind, handler)
-    CrewAIEventsBus._record_event = lambda _self, _event: None  # type: ignore[method-assign] # as said
+    CrewAIEventsBus._record_event = _keep_no_event  # type: ignore[method-assign] # nothing reads them
 
 
 _listen_to_nothing()

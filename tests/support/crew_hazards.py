@@ -16,9 +16,10 @@ from crew_stage import Messages, SlowClient, Stage, calls, eager
 from openai_server import task_of
 
 from agents.builder import AgentSpec
+from agents.direct_executor import DirectExecutor
 from crews.quiet_crew import QuietCrew
 from crews.run_guard import RunGuard
-from tools.framework import InterceptionPoint, Process
+from tools.framework import AgentExecutor, InterceptionPoint, Process
 from trading.model.breaker import BreakerStatus
 
 ANALYSTS = ("spike_detection", "stability_check", "context_analysis")
@@ -145,7 +146,8 @@ def raising_hooks(stage: Stage, dice: random.Random) -> list[str]:
 
 
 def parallel_calls(stage: Stage, dice: random.Random) -> list[str]:
-    """One answer of the model asks for the order tool several times, at various sizes."""
+    """One answer of the model asks for the order tool several times, at various sizes, and the
+    calls are made as CrewAI makes them when it is left alone: all at once."""
     number = dice.randrange(2, 7)
     tripping: list[threading.Thread] = []
 
@@ -159,7 +161,10 @@ def parallel_calls(stage: Stage, dice: random.Random) -> list[str]:
         return calls(*(("place_entry_order", arguments) for arguments in (wanted, *sizes)))
 
     stage.brain = brain
-    stage.crew().run(stage.claim())
+    at_once = AgentExecutor._should_parallelize_native_tool_calls
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DirectExecutor, "_should_parallelize_native_tool_calls", at_once)
+        stage.crew().run(stage.claim())
     finish(*tripping)
     return stage.violations()
 

@@ -17,14 +17,13 @@ _PLAIN = (str, int, float, list)
 def cut_costs() -> None:
     """Once for the process, and only where such a model is used: the import takes its time."""
     from crewai.llms.providers.openai import completion
+    from crewai.utilities.pydantic_schema_utils import sanitize_tool_params_for_openai_strict
+    from openai._utils import maybe_transform
     from openai.resources.chat.completions import completions
-
-    strict = completion.sanitize_tool_params_for_openai_strict
-    transform = completions.maybe_transform
 
     @lru_cache(maxsize=256)
     def strict_of(text: str) -> dict[str, Any]:
-        return strict(json.loads(text))
+        return sanitize_tool_params_for_openai_strict(json.loads(text))
 
     def strict_once(parameters: dict[str, Any]) -> dict[str, Any]:
         """A tool's schema in OpenAI's strict form, worked out once for each schema."""
@@ -35,7 +34,7 @@ def cut_costs() -> None:
         against every type of message there is."""
         kept = {name: value for name, value in data.items() if isinstance(value, _PLAIN)}
         rest = {name: value for name, value in data.items() if name not in kept}
-        return {**transform(rest, kind), **kept}
+        return {**(maybe_transform(rest, kind) or {}), **kept}
 
-    completion.sanitize_tool_params_for_openai_strict = strict_once
-    completions.maybe_transform = transform_rest
+    vars(completion)["sanitize_tool_params_for_openai_strict"] = strict_once
+    vars(completions)["maybe_transform"] = transform_rest

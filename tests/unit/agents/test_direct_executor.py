@@ -6,12 +6,16 @@ import json
 from typing import Any
 
 import pytest
-from memory_client import MemoryTradingClient
+from memory_client import MemoryTradingClient, make_claim
 
+from agents.config import AgentsConfig
 from agents.direct_executor import LAST_OUTCOMES, NEXT_STEP, DirectExecutor
+from crews.crew_config import SpikeCrewConfig
+from crews.spike_trading.crew import SpikeTradingCrew
 from tools.framework import Agent, AgentExecutor, BaseLLM, Crew, Task, crewai_event_bus
 from tools.registry import tools_named
 from trading.errors import CrewError
+from trading.model.decision import SpikeRunStatus
 
 # Of a plan, which our agents do not make.
 NEVER = {"todo_satisfied"}
@@ -119,3 +123,28 @@ def test_nobody_of_crewai_listens_to_a_crew() -> None:
         for handler in handlers
         if handler.__module__.startswith("crewai.events.")
     ]
+
+
+def test_a_second_run_sets_up_nothing_that_the_first_one_did(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    set_up: list[str] = []
+
+    def counted(kind: type, name: str) -> None:
+        original = getattr(kind, name)
+
+        def counting(*arguments: Any, **options: Any) -> Any:
+            set_up.append(name)
+            return original(*arguments, **options)
+
+        monkeypatch.setattr(kind, name, counting)
+
+    counted(Agent, "create_agent_executor")
+    counted(AgentExecutor, "_setup_native_tools")
+    client = MemoryTradingClient()
+    crew = SpikeTradingCrew(client, AgentsConfig(), SpikeCrewConfig(), environment={})
+    assert crew.run(make_claim()).status is SpikeRunStatus.TRADED
+    assert set(set_up) == {"create_agent_executor", "_setup_native_tools"}
+    set_up.clear()
+    assert crew.run(make_claim()).status is SpikeRunStatus.TRADED
+    assert set_up == []

@@ -10,9 +10,9 @@ from pydantic import Field, model_validator
 from agents.model_config import LlmConfig, LlmProvider, ModelConfig
 from tools.mcp_config import McpServerConfig
 from trading.model.base import ConfigModel, Fraction
+from trading.model.operations import EXPLAINING_AGENTS
 
 __all__ = [
-    "DESK_AGENTS",
     "AgentConfig",
     "AgentsConfig",
     "FailurePolicy",
@@ -21,9 +21,6 @@ __all__ = [
     "ModelConfig",
     "RulePolicyConfig",
 ]
-
-
-DESK_AGENTS = ("risk_manager", "compliance", "reconciliation", "error_recovery", "simulation")
 
 
 class FailurePolicy(StrEnum):
@@ -184,7 +181,7 @@ class AgentsConfig(ConfigModel):
                     f"{name}.on_failure = leave_out: its task is a check, and a check that did "
                     "not happen is not passed"
                 )
-        for name in DESK_AGENTS:
+        for name in EXPLAINING_AGENTS:
             if getattr(self, name).on_failure is FailurePolicy.LEAVE_OUT:
                 raise ValueError(f"{name}.on_failure = leave_out: it takes no part in any trade")
         return self

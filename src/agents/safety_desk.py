@@ -6,6 +6,6 @@ None of them has a tool. What they are asked about is in their prompt.
 from __future__ import annotations
 
 from agents.builder import AgentSpec
-from agents.config import DESK_AGENTS
+from trading.model.operations import EXPLAINING_AGENTS
 
-SPECS = {name: AgentSpec(name=name, tools=frozenset()) for name in DESK_AGENTS}
+SPECS = {name: AgentSpec(name=name, tools=frozenset()) for name in EXPLAINING_AGENTS}

@@ -66,14 +66,14 @@ class OperatingControls:
             raise RiskLimitError(
                 "entries_halted", limit="entries allowed", value="halted", message=_why(halted)
             )
-        for control in self.now.active:
-            if control.agent is not None:
-                raise RiskLimitError(
-                    "agent_paused",
-                    limit="all agents running",
-                    value=f"{control.agent} paused",
-                    message=_why(control),
-                )
+        paused = self.now.paused_link
+        if paused is not None:
+            raise RiskLimitError(
+                "agent_paused",
+                limit="all agents running",
+                value=f"{paused.agent} paused",
+                message=_why(paused),
+            )
 
 
 def _why(control: Control | None) -> str:

@@ -41,6 +41,15 @@ ENTRIES = "entries"
 LIQUIDATION = "liquidation"
 AGENT_PREFIX = "agent:"
 
+# They put things into words for people; every other agent is a link in the chain of an entry.
+EXPLAINING_AGENTS = (
+    "risk_manager",
+    "compliance",
+    "reconciliation",
+    "error_recovery",
+    "simulation",
+)
+
 
 class Control(ValueModel):
     """Something an operator has stopped (or started: a liquidation), and why."""
@@ -54,6 +63,11 @@ class Control(ValueModel):
     def agent(self) -> str | None:
         """The paused agent; None for other controls."""
         return self.name.removeprefix(AGENT_PREFIX) if self.name.startswith(AGENT_PREFIX) else None
+
+    @property
+    def stops_entries(self) -> bool:
+        """Whether an agent is paused without which no entry is decided."""
+        return self.agent is not None and self.agent not in EXPLAINING_AGENTS
 
 
 class Controls(ValueModel):
@@ -71,6 +85,11 @@ class Controls(ValueModel):
     @property
     def paused_agents(self) -> frozenset[str]:
         return frozenset(control.agent for control in self.active if control.agent is not None)
+
+    @property
+    def paused_link(self) -> Control | None:
+        """The first pause of an agent without which no entry is decided."""
+        return next((control for control in self.active if control.stops_entries), None)
 
 
 class LiquidationStatus(StrEnum):

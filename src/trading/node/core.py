@@ -263,7 +263,7 @@ class TradingCore:
     async def claim_spike(self, worker: str, timeout_s: float) -> SpikeClaim | None:
         loop = asyncio.get_running_loop()
         ends_s = loop.time() + timeout_s
-        while (await self.controls()).paused_agents:  # every agent is a link of the crew's chain
+        while (await self.controls()).paused_link is not None:
             if loop.time() >= ends_s:
                 return None
             await asyncio.sleep(LOOK_FOR_RESUMED_AGENTS_S)

@@ -14,10 +14,10 @@ import yaml
 from openai_server import OpenAiServer, rules_brain
 from order_path import OrderPath
 
-from agents.config import DESK_AGENTS
 from crews.cli.app import run
 from trading.clock import iso
 from trading.model.breaker import Actor
+from trading.model.operations import EXPLAINING_AGENTS
 from trading.model.reconciliation import ReconciliationOutcome, ReconciliationReport
 from trading.risk.compliance_config import ApprovalMode, ComplianceConfig
 from trading.storage.reconciliation_repository import ReconciliationRepository
@@ -79,7 +79,7 @@ def with_model(config: list[str], server: OpenAiServer) -> None:
     """Switch all of the desk's agents on, with the server's model behind them."""
     path = Path(config[1])
     llm = {"provider": "openai_compatible", "base_url": server.url, "max_retries": 0}
-    agents: dict[str, Any] = {name: {"enabled": True} for name in DESK_AGENTS}
+    agents: dict[str, Any] = {name: {"enabled": True} for name in EXPLAINING_AGENTS}
     path.write_text(path.read_text() + yaml.safe_dump({"agents": {"llm": llm, **agents}}))
 
 
@@ -177,7 +177,7 @@ def test_a_model_that_gives_commands_leaves_text_and_nothing_else(
     assert kinds == set(KINDS)
     added = store.execute(
         "SELECT DISTINCT kind FROM audit_log WHERE actor IN"
-        f" ({', '.join(repr(name) for name in DESK_AGENTS)})"
+        f" ({', '.join(repr(name) for name in EXPLAINING_AGENTS)})"
     )
     assert [row[0] for row in added] == ["decision"]
     assert store.execute("SELECT count(*) FROM tool_executions").fetchone()[0] == 0

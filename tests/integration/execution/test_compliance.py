@@ -249,6 +249,13 @@ async def test_every_gate_is_asked_again_when_a_person_has_approved(
         assert len(path.client.submitted) == sent
 
 
+async def test_a_pause_of_an_agent_that_only_explains_stops_no_entry(tmp_path: Path) -> None:
+    async with OrderPath(tmp_path) as path:
+        await path.service.operations.stop("agent:risk_manager", "test")
+        result = await path.service.propose(path.proposal())
+        assert result.outcome is ProposalOutcome.ACCEPTED, result
+
+
 async def test_a_price_that_ran_away_since_it_was_asked_is_not_approved(tmp_path: Path) -> None:
     async with OrderPath(tmp_path, compliance=SEMI_AUTO) as path:
         approval = await Asked(path).one()

@@ -14,7 +14,7 @@ from desk_subjects import SUBJECTS
 from pydantic import ValidationError
 
 from agents.builder import AgentSpec
-from agents.config import DESK_AGENTS, AgentsConfig, RulePolicyConfig
+from agents.config import AgentsConfig, RulePolicyConfig
 from agents.outputs import OUTPUTS, Explanation, RefusalExplanation
 from agents.prompt_data import data_block
 from agents.rule_llm import RULES
@@ -28,6 +28,7 @@ from tools.base import ToolClass
 from tools.registry import TOOL_TYPES
 from trading.errors import ConfigurationError
 from trading.model.desk import DeskKind
+from trading.model.operations import EXPLAINING_AGENTS
 from trading.risk.entry_rules import ENTRY_RULES
 from trading.risk.proposal_rules import PROPOSAL_RULES
 
@@ -62,14 +63,14 @@ def with_tools(monkeypatch: pytest.MonkeyPatch, kind: DeskKind, *tools: str) -> 
 
 def test_every_kind_of_subject_has_an_agent_a_task_an_output_and_a_rule() -> None:
     assert set(DUTIES) == set(DeskKind)
-    assert {duty.owner.name for duty in DUTIES.values()} == set(DESK_AGENTS)
+    assert {duty.owner.name for duty in DUTIES.values()} == set(EXPLAINING_AGENTS)
     for duty in DUTIES.values():
         assert issubclass(OUTPUTS[duty.task], Explanation)
         assert duty.task in RULES
 
 
 def test_no_agent_of_the_desk_is_on_unless_it_is_switched_on() -> None:
-    assert not any(getattr(AgentsConfig(), name).enabled for name in DESK_AGENTS)
+    assert not any(getattr(AgentsConfig(), name).enabled for name in EXPLAINING_AGENTS)
 
 
 def test_the_desks_agents_and_tasks_have_no_tool() -> None:

@@ -14,7 +14,7 @@ from crews import worker_loops
 from crews.crew_config import CrewsConfig
 from crews.worker_loops import GuardianLoop
 from trading.model.breaker import BreakerStatus
-from trading.model.operations import AGENT_PREFIX, Control, Controls
+from trading.model.operations import AGENT_PREFIX, EXPLAINING_AGENTS, Control, Controls
 
 PAUSED = Controls(
     active=(
@@ -61,6 +61,13 @@ def test_the_guardian_crew_assesses_nothing_while_paused_and_goes_on_when_resume
     wait_for(lambda: bool(crew.asked))
     stop.set()
     thread.join(30)
+
+
+@pytest.mark.parametrize("agent", ["market_guardian", "market_scanner", *EXPLAINING_AGENTS])
+def test_entries_wait_for_a_paused_agent_unless_it_only_explains(agent: str) -> None:
+    control = Control(name=f"{AGENT_PREFIX}{agent}", reason="x", actor="operator", since_ms=0)
+    stopped = Controls(active=(control,)).paused_link is not None
+    assert stopped == (agent not in EXPLAINING_AGENTS)
 
 
 def wait_for(condition: Any) -> None:

@@ -24,7 +24,6 @@ def service_level(parts: CoreParts) -> tuple[ServiceLevel, str]:
     controls = parts.execution.operations.controls()
     if controls.entries_halted:
         return ServiceLevel.NO_NEW_ENTRIES, "an operator has halted entries"
-    if paused := sorted(controls.paused_agents):
-        # An entry needs every agent of its crew: see OperatingControls.check_entry.
-        return ServiceLevel.NO_NEW_ENTRIES, f"an operator has paused {', '.join(paused)}"
+    if (paused := controls.paused_link) is not None:
+        return ServiceLevel.NO_NEW_ENTRIES, f"an operator has paused {paused.agent}"
     return ServiceLevel.FULL, ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -21,6 +22,20 @@ RESULTS = os.environ.get("SPIKEGUARD_PROOF_RESULTS")
 def rounds(quick: N, full: N) -> N:
     """How often to try, in the form that is being run."""
     return full if FULL else quick
+
+
+def until_late(
+    directory: Path, trips: int, race: Callable[[Path], tuple[int, int]]
+) -> tuple[int, int]:
+    """(late orders, trips raced) of a mutant, in batches of ``trips`` until one order is late.
+
+    On a busy machine even a mutant may win a whole batch; eight are no chance.
+    """
+    for batch in range(1, 9):
+        late, _ = race(directory / f"mutant-{batch}")
+        if late:
+            break
+    return late, batch * trips
 
 
 @dataclass(frozen=True)

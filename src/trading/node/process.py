@@ -35,7 +35,7 @@ from trading.node.feeds import CoreFeed, book_duties, futures_duties
 from trading.node.guard import HEARTBEAT
 from trading.node.instance import AccountLock, InstanceInfo, InstanceLock, RuntimePaths, write_info
 from trading.node.notifications import Notifications
-from trading.node.order_thread import OrderLoop, OrderThread
+from trading.node.order_thread import OrderLoop, OrderThread, cancel_all
 from trading.node.pulse import Pulse
 from trading.node.servers import control_api
 from trading.risk.shared_record import SharedRecordWriter
@@ -182,9 +182,7 @@ async def _running(
         yield
     finally:
         is_ending = True
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel_all(tasks)
 
 
 async def _guard(core: TradingCore, order_pulse: Pulse) -> None:

@@ -201,8 +201,7 @@ async def late_entries(directory: Path, trips: int) -> tuple[int, int]:
 async def test_no_entry_of_a_worker_reaches_the_exchange_after_a_trip(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("gate", "naive"):
-        (tmp_path / name).mkdir()
+    (tmp_path / "gate").mkdir()
     late, sent = await late_entries(tmp_path / "gate", TRIPS)
     assert sent > TRIPS / 5, "the workers got their chance"
     # The mutant: check first, send later.
@@ -216,7 +215,12 @@ async def test_no_entry_of_a_worker_reaches_the_exchange_after_a_trip(
         return permit
 
     monkeypatch.setattr(Gate, "enter", dawdle)
-    mutant, _ = await late_entries(tmp_path / "naive", MUTANT_TRIPS)
+    mutant = raced = 0
+    while mutant == 0 and raced < 8 * MUTANT_TRIPS:  # on a busy machine it may win for a while
+        directory = tmp_path / f"naive-{raced}"
+        directory.mkdir()
+        mutant, _ = await late_entries(directory, MUTANT_TRIPS)
+        raced += MUTANT_TRIPS
     assert mutant > 0, "the naive gate wins this race: it is too slow to judge"
     record(
         Held(
@@ -227,6 +231,6 @@ async def test_no_entry_of_a_worker_reaches_the_exchange_after_a_trip(
             unit="trips",
             violations=late,
             mutant="a gate that neither waits nor fences",
-            caught=f"{mutant} late entries in {MUTANT_TRIPS} trips",
+            caught=f"{mutant} late entries in {raced} trips",
         )
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -14,7 +15,11 @@ from venue_server import eventually
 
 from trading.errors import ExchangeConnectionError, ExchangeError
 from trading.exchange.binance import market_socket
-from trading.exchange.binance.market_socket import connect_streams, until_end_or_silence
+from trading.exchange.binance.market_socket import (
+    MarketSocket,
+    connect_streams,
+    until_end_or_silence,
+)
 from trading.exchange.binance.stream_frames import agg_trade_decoder, check_notice
 from trading.exchange.config import ExchangeConfig, VenueEndpoints
 from trading.model.market import Tick
@@ -163,3 +168,28 @@ async def test_silence_is_found_within_little_more_than_the_patience() -> None:
     reason = await until_end_or_silence(OpenSocket(), lambda: frames, 1.0)  # type: ignore[arg-type]
     assert "no message for 1 s" in reason
     assert 1.0 <= loop.time() - started < 1.8  # two whole waits would be 2
+
+
+async def _cancelled_as_it_ends(stream: Awaitable[str], ended: asyncio.Future[str]) -> bool:
+    """Whether a stream whose connection ends in the very moment of its cancellation stops."""
+    task = asyncio.ensure_future(stream)
+    for _ in range(3):
+        await asyncio.sleep(0)
+    ended.set_result("closed by the venue")
+    task.cancel()
+    await asyncio.wait([task], timeout=30)
+    return task.cancelled()
+
+
+async def test_a_cancellation_that_comes_with_the_end_of_the_connection_is_not_lost() -> None:
+    socket = MarketSocket(lambda _: None)
+    stream = until_end_or_silence(socket, lambda: 0, patience_s=60)
+    assert await _cancelled_as_it_ends(stream, socket.ended)
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="Python 3.12 mended `wait_for`")
+async def test_with_wait_for_it_would_be_lost() -> None:
+    """The mutant, as it was: the core then never ended."""
+    socket = MarketSocket(lambda _: None)
+    stream = asyncio.wait_for(asyncio.shield(socket.ended), 60)
+    assert not await _cancelled_as_it_ends(stream, socket.ended)

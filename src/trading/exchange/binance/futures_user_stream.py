@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -96,10 +97,9 @@ class BinanceFuturesUserStream:
     async def _keep_alive(self, client: FuturesVenueClient, socket: MarketSocket, key: str) -> str:
         """Renew the key until the connection ends; a key that cannot be renewed ends it."""
         while True:
-            try:
-                return await asyncio.wait_for(asyncio.shield(socket.ended), self._keep_alive_s)
-            except TimeoutError:
-                pass
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._keep_alive_s):
+                    return await asyncio.shield(socket.ended)
             try:
                 await client.futures_stream_keepalive(key)
             except Exception as error:

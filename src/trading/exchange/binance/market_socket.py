@@ -110,9 +110,9 @@ async def until_end_or_silence(
     heard, heard_at = frames(), loop.time()
     while True:
         with contextlib.suppress(TimeoutError):
-            return await asyncio.wait_for(
-                asyncio.shield(socket.ended), patience_s / LOOKS_A_PATIENCE
-            )
+            # Not `wait_for`, which forgets a cancellation that comes with the connection's end.
+            async with asyncio.timeout(patience_s / LOOKS_A_PATIENCE):
+                return await asyncio.shield(socket.ended)
         if frames() != heard:
             heard, heard_at = frames(), loop.time()
         elif loop.time() - heard_at >= patience_s:

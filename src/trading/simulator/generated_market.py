@@ -10,12 +10,12 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Iterator, Mapping
-from itertools import chain
+from itertools import chain, cycle
 
 from trading.clock import MINUTE_MS
 from trading.market.config import DEFAULT_SYMBOLS
 from trading.model.market import Bar, Tick
-from trading.simulator.market_config import MarketGeneratorConfig
+from trading.simulator.market_config import MarketGeneratorConfig, Scenario
 from trading.simulator.market_profiles import SymbolProfile, profile_of
 from trading.simulator.scenarios import SCRIPTS, SHAPES, Regime, Segment, random_segments
 
@@ -83,6 +83,8 @@ class GeneratedMarket:
     def _segments(self) -> Iterator[Segment]:
         if not self._config.endless:
             return iter(self._script)
+        if self._config.scenario is Scenario.CALM:
+            return cycle(self._script)
         return chain(self._script, random_segments(random.Random(f"regimes {self._config.seed}")))
 
     def _noise(self, rng: random.Random, deviation_pct: float) -> float:

@@ -48,5 +48,6 @@ class MarketGeneratorConfig(ConfigModel):
     )
     endless: bool = Field(
         default=True,
-        description="Go on with random regimes after the script; when false the market ends.",
+        description="Go on after the script, with random regimes or, of calm, with calm; when false"
+        " the market ends.",
     )

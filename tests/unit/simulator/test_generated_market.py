@@ -11,6 +11,7 @@ from trading.model.market import Tick
 from trading.simulator.generated_market import GeneratedMarket
 from trading.simulator.market_config import MarketGeneratorConfig, Scenario
 from trading.simulator.market_source import MarketSource
+from trading.simulator.scenarios import SCRIPTS
 
 START_MS = 1_700_000_000_000
 
@@ -50,6 +51,18 @@ def test_ticks_come_in_time_order_from_the_start_on() -> None:
     times = [tick.time_ms for tick in ticks_until(market(), 120)]
     assert times == sorted(times)
     assert START_MS <= times[0] < START_MS + 1000
+
+
+@pytest.mark.parametrize(
+    ("scenario", "is_calm"), [(Scenario.CALM, True), (Scenario.DEFAULT, False)]
+)
+def test_a_calm_market_alone_stays_calm_after_its_script(scenario: Scenario, is_calm: bool) -> None:
+    """With seed 1 the random regimes that follow other scripts bring a crash within hours."""
+    sparse = market(scenario, ticks_per_second=0.05, symbols=("BTCUSDT", "ETHUSDT"))
+    script_s = sum(segment.duration_s for segment in SCRIPTS[scenario])
+    later = [tick for tick in ticks_until(sparse, 6 * 3_600) if tick.symbol == "BTCUSDT"]
+    prices = [t.price for t in later if t.time_ms > sparse.start_ms + script_s * 1_000]
+    assert (min(prices) > 0.95 * max(prices)) == is_calm
 
 
 def test_every_pair_trades_a_few_times_a_second_within_its_decimals() -> None:

@@ -14,7 +14,7 @@ import warnings
 from typing import Any
 
 os.environ.update(CREWAI_DISABLE_TELEMETRY="true", CREWAI_TRACING_ENABLED="false")
-warnings.simplefilter("ignore")
+warnings.simplefilter("ignore")  # before the imports below, which warn: hence E402
 
 from crewai import LLM, Agent, Crew, Task  # noqa: E402
 from crewai.tools import BaseTool  # noqa: E402

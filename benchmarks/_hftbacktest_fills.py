@@ -78,8 +78,8 @@ def events(tape: Any) -> np.ndarray[Any, Any]:
     return feed
 
 
-@njit  # type: ignore[untyped-decorator]
-def play(hbt, times_ms, buys, prices, quantity, life_ms):  # type: ignore[no-untyped-def] # numba's
+@njit  # type: ignore[untyped-decorator] # numba has no types
+def play(hbt, times_ms, buys, prices, quantity, life_ms):  # type: ignore[no-untyped-def] # numba types it
     filled = np.full(len(times_ms), -1, np.int64)
     hbt.elapse(1)  # to the first event
     next_order, oldest = 0, 0

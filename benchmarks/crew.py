@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
-warnings.simplefilter("ignore")
+warnings.simplefilter("ignore")  # before the imports below, which warn: hence E402
 
 from _model_server import FETCHED  # noqa: E402
 from memory_client import MemoryTradingClient, make_claim, make_spike  # noqa: E402

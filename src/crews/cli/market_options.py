@@ -41,6 +41,8 @@ def fault_schedule(text: str) -> FaultScheduleConfig:
 
     if text.isdecimal():
         return FaultScheduleConfig(random=RandomFaultsConfig(seed=int(text)))
+    if not Path(text).exists():
+        raise ConfigurationError(f"--faults: {text} is neither a file nor a seed from 0 on")
     document = read_yaml(Path(text))
     try:
         return FaultScheduleConfig.model_validate(document.data)

@@ -322,6 +322,11 @@ class ExchangeConfig(ConfigModel):
             return f"{self.venue}-paper"
         return f"{self.venue}-futures" if self.futures.enabled else self.venue
 
+    @property
+    def venue_label(self) -> str:
+        """The venue, for people: a dry run must be told from a run that trades."""
+        return f"{self.venue} (dry run: paper fills)" if self.dry_run else self.venue
+
     def resolved_endpoints(self) -> VenueEndpoints:
         """The addresses to use, the venue's own filled in.
 

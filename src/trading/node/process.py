@@ -136,7 +136,8 @@ async def run_core(launch: CoreLaunch, environment: Mapping[str, str]) -> None:
         stack.callback(core.parts.spikes.close)
         write_info(paths, _info(config, core, paths))
         await stack.enter_async_context(_running(core, venue, orders, ended))
-        core.parts.board.say("core", f"ready on venue {config.exchange.venue} {launch.market_name}")
+        ready = f"ready on venue {config.exchange.venue_label} {launch.market_name}"
+        core.parts.board.say("core", ready.strip())
         print(json.dumps({"ready": True, "pid": os.getpid()}), flush=True)  # noqa: T201 - the line its parent waits for
         await ended.wait()
         log.info("ending: cancelling open entries")

@@ -26,7 +26,7 @@ from trading.simulator.filters import (
     check_order,
 )
 from trading.simulator.listed_market import ListedMarket
-from trading.simulator.order_lists import NewOrderList, OrderList
+from trading.simulator.order_lists import NewOrderList, OrderList, check_sides
 from trading.simulator.orders import (
     Amendment,
     ExchangeRejection,
@@ -108,6 +108,8 @@ class SimulatedExchange(ListedMarket[SpotEngine, UserEvent]):
         """Check and accept an order list as a whole. Raises ExchangeRejection."""
         with self._lock:
             self._ledger.account(account_id)
+            if len(new.pair) > 1:
+                check_sides(new.pair)
             wanted = (() if new.working is None else (new.working,)) + new.pair
             around = self._surroundings(account_id, new.symbol)
             for each in wanted:
@@ -165,8 +167,16 @@ class SimulatedExchange(ListedMarket[SpotEngine, UserEvent]):
             self._engines[symbol].cancel(order, self.clock.now_ms(), cancel_client_order_id)
             return order
 
-    def cancel_all(self, account_id: str, symbol: str) -> tuple[SimOrder, ...]:
-        """Cancel every open order of the account on ``symbol``; -2011 when there is none."""
+    def cancel_all(
+        self,
+        account_id: str,
+        symbol: str,
+        next_cancel_id: Callable[[], str] | None = None,
+    ) -> tuple[SimOrder, ...]:
+        """Cancel every open order of the account on ``symbol``; -2011 when there is none.
+
+        ``next_cancel_id`` names each cancel, that of a list once.
+        """
         with self._lock:
             orders = self.open_orders(account_id, symbol)
             if not orders:
@@ -174,7 +184,8 @@ class SimulatedExchange(ListedMarket[SpotEngine, UserEvent]):
             now_ms = self.clock.now_ms()
             for order in orders:
                 if not order.status.is_final:
-                    self._engines[symbol].cancel(order, now_ms, None)
+                    cancel_id = None if next_cancel_id is None else next_cancel_id()
+                    self._engines[symbol].cancel(order, now_ms, cancel_id)
             return orders
 
     def amend(

@@ -118,6 +118,7 @@ class MatchingEngine:
         order.status = status
         order.updated_ms = now_ms
         order.expiry_reason = reason
+        order.cancel_client_order_id = request_client_order_id
         self._announce(
             order,
             kind,

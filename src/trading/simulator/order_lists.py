@@ -7,11 +7,12 @@ happen to the others. Only one order of a pair ever pays, so the pair's money is
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Protocol
 
-from trading.model.order import OrderStatus, Side
+from trading.model.order import OrderStatus, OrderType, Side
 from trading.simulator.orders import (
     Contingency,
     ExchangeRejection,
@@ -88,6 +89,7 @@ class Engine(Protocol):
         now_ms: int,
         *,
         reason: ExpiryReason | None = None,
+        request_client_order_id: str | None = None,
     ) -> None: ...
 
 
@@ -160,7 +162,13 @@ class OrderLists:
     def _follow(self, order: SimOrder, ended: SimOrder, now_ms: int) -> None:
         """End ``order`` because ``ended`` has: cancelled with it, or expired."""
         if ended.status is OrderStatus.CANCELED:
-            self._engine.end(order, OrderStatus.CANCELED, ExecutionKind.CANCELED, now_ms)
+            self._engine.end(
+                order,
+                OrderStatus.CANCELED,
+                ExecutionKind.CANCELED,
+                now_ms,
+                request_client_order_id=ended.cancel_client_order_id,
+            )
             return
         reason = ExpiryReason.WORKING_ORDER_GONE if order.is_pending else ExpiryReason.SIBLING_ACTED
         self._engine.end(order, OrderStatus.EXPIRED, ExecutionKind.EXPIRED, now_ms, reason=reason)
@@ -197,15 +205,46 @@ class OrderLists:
         )
 
 
-def check_relation(pair: list[SimOrder]) -> None:
+def check_sides(pair: Sequence[NewOrder]) -> None:
     """An OCO has a stop and an order that takes profit, the stop above for a BUY, below for a SELL.
 
     Raises ExchangeRejection. Where the market stands between them is checked as they are placed:
     a trigger on the wrong side would fire, a post-only price on the wrong side would take.
     """
-    above, below = pair
-    stop, profit = (above, below) if above.side is Side.BUY else (below, above)
-    if not stop.type.value.startswith("STOP_LOSS"):
-        raise ExchangeRejection(*WRONG_RELATION)
-    if not profit.type.value.startswith(("LIMIT_MAKER", "TAKE_PROFIT")):
-        raise ExchangeRejection(*WRONG_RELATION)
+    roles = [_role(order.type) for order in pair]
+    if None in roles:
+        raise ExchangeRejection(-1158, "Order type not supported in OCO.")
+    if roles == [_Role.LIMIT, _Role.LIMIT]:
+        raise ExchangeRejection(-1168, "At least one OCO order must be contingent.")
+    buys = pair[0].side is Side.BUY
+    for place, role in zip(("above", "below"), roles, strict=True):
+        belongs = "above" if (role is _Role.STOP) is buys else "below"
+        if role is not None and place != belongs:
+            code = role.value[0 if buys else 1]
+            side = "buy" if buys else "sell"
+            raise ExchangeRejection(
+                code, f"A {role.label} order in a {side} OCO must be {belongs}."
+            )
+
+
+class _Role(Enum):
+    """What an order of a pair does, with the codes of one on the wrong side of a BUY and a SELL."""
+
+    LIMIT = (-1165, -1166)
+    STOP = (-1196, -1197)
+    PROFIT = (-1198, -1199)
+
+    @property
+    def label(self) -> str:
+        return {"LIMIT": "limit", "STOP": "stop loss", "PROFIT": "take profit"}[self.name]
+
+
+def _role(order_type: OrderType) -> _Role | None:
+    """None for a type that no pair may have."""
+    return {
+        OrderType.LIMIT_MAKER: _Role.LIMIT,
+        OrderType.STOP_LOSS: _Role.STOP,
+        OrderType.STOP_LOSS_LIMIT: _Role.STOP,
+        OrderType.TAKE_PROFIT: _Role.PROFIT,
+        OrderType.TAKE_PROFIT_LIMIT: _Role.PROFIT,
+    }.get(order_type)

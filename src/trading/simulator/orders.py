@@ -193,6 +193,7 @@ class SimOrder:
     strategy_type: int | None = None
     is_routed: bool = False
     amendments: list[Amendment] = field(default_factory=list)
+    cancel_client_order_id: str | None = None  # of the cancel that ended it
 
     @property
     def remaining(self) -> Decimal:

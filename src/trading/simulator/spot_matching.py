@@ -13,7 +13,7 @@ from trading.simulator.config import SimulatorConfig
 from trading.simulator.filters import check_lot_size, check_notional, max_market_quantity
 from trading.simulator.match_plan import MARKET_LIKE
 from trading.simulator.matching import MatchingEngine
-from trading.simulator.order_lists import WRONG_RELATION, OrderList, OrderLists, check_relation
+from trading.simulator.order_lists import WRONG_RELATION, OrderList, OrderLists
 from trading.simulator.orders import (
     BalanceEvent,
     ExchangeRejection,
@@ -66,6 +66,8 @@ class SpotEngine(MatchingEngine):
             raise ExchangeRejection(-2010, "Order would immediately match and take.")
         elif order.type is OrderType.MARKET:
             self._money.check_market_funds(order, self._planner.plan(order))
+        if order.iceberg_quantity is not None and order.iceberg_quantity > order.quantity:
+            raise ExchangeRejection(-2010, "IcebergQty exceeds QTY.")
         order.reference_price = last
         begin_trailing(order, last, now_ms)
 
@@ -80,8 +82,6 @@ class SpotEngine(MatchingEngine):
     def submit_list(self, order_list: OrderList, now_ms: int) -> None:
         """Accept a list: its pair, or its working order. Raises ExchangeRejection as ``submit``."""
         pair, working = order_list.pair, order_list.working
-        if len(pair) > 1:
-            check_relation(pair)
         if working is None:
             self._check_pair(pair, now_ms)
             self.lists.begin(order_list, now_ms)

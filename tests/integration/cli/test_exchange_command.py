@@ -114,4 +114,7 @@ def test_a_wrong_schedule_is_refused_with_its_key(tmp_path: Path, capsys: Any) -
     shown = capsys.readouterr().err
     assert "faults.0.kind" in shown
     assert "earthquake" in shown
-    assert run(["exchange", "--faults", str(tmp_path / "none.yaml")]) == ExitCode.CONFIGURATION
+    for missing in (str(tmp_path / "none.yaml"), "-3"):
+        assert run(["exchange", "--faults", missing]) == ExitCode.CONFIGURATION
+        shown = " ".join(capsys.readouterr().err.split())
+        assert f"--faults: {missing} is neither a file nor a seed" in shown

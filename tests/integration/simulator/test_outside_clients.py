@@ -145,15 +145,12 @@ async def test_what_clients_ask_a_wallet_before_they_trade_is_answered() -> None
 
 
 async def test_a_control_message_may_have_a_number_a_short_text_or_no_id() -> None:
-    async with (
-        running_venue() as server,
-        aiohttp.ClientSession() as http,
-        http.ws_connect(f"{server.ws_url}/ws") as socket,
-    ):
+    async with running_venue() as server, aiohttp.ClientSession() as http:
 
         async def ask(request_id: Any) -> Any:
-            await socket.send_json({"method": "LIST_SUBSCRIPTIONS", "id": request_id})
-            return await socket.receive_json(timeout=WAIT_S)
+            async with http.ws_connect(f"{server.ws_url}/ws") as socket:
+                await socket.send_json({"method": "LIST_SUBSCRIPTIONS", "id": request_id})
+                return await socket.receive_json(timeout=WAIT_S)
 
         for good in (7, -7, "e0a2", None):
             assert await ask(good) == {"result": [], "id": good}

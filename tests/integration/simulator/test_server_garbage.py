@@ -41,7 +41,7 @@ ROUNDS = 30
 
 
 def some_params(dice: random.Random) -> dict[str, str]:
-    names = {*dice.sample(NAMES, dice.randint(0, 9)), *dice.sample([*LIKELY], 4)}
+    names = {*dice.sample(NAMES, dice.randint(0, 9)), *dice.sample([*LIKELY], dice.randint(0, 4))}
     return {
         name: dice.choice(LIKELY[name] if name in LIKELY and dice.random() < 0.8 else VALUES)
         for name in sorted(names)

@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 import aiohttp.web
 import pytest
+import yarl
 from simulated_venue import WAIT_S, hold_windows, python_binance, running_venue, tick
 
 from trading.model.market import Tick
@@ -112,13 +113,29 @@ async def test_streams_can_be_changed_on_an_open_socket() -> None:
         async with http.ws_connect(f"{server.ws_url}/ws") as socket:
             await socket.send_str("{")
             assert (await socket.receive_json(timeout=WAIT_S))["code"] == 3
+            await socket.send_json({"method": "HELLO", "id": 5})
+            assert "unknown variant `HELLO`" in (await socket.receive_json(timeout=WAIT_S))["msg"]
 
 
-async def test_a_client_that_floods_the_stream_socket_is_cut() -> None:
+@pytest.mark.parametrize("plus", ["+", "%2B"])
+async def test_the_time_zone_of_a_kline_stream_may_stand_in_the_url(plus: str) -> None:
+    url = f"/stream?streams=btcusdt@kline_1d@{plus}08:00"
     async with (
         running_venue() as server,
         aiohttp.ClientSession() as http,
-        http.ws_connect(f"{server.ws_url}/ws/btcusdt@trade") as socket,
+        http.ws_connect(yarl.URL(f"{server.ws_url}{url}", encoded=True)) as socket,
+    ):
+        await socket.send_json({"method": "LIST_SUBSCRIPTIONS", "id": 1})
+        listed = (await socket.receive_json(timeout=WAIT_S))["result"]
+    assert listed == ["btcusdt@kline_1d@+08:00"]
+
+
+@pytest.mark.parametrize("path", ["/ws", "/ws/btcusdt@trade"])
+async def test_a_client_that_floods_the_stream_socket_is_cut(path: str) -> None:
+    async with (
+        running_venue() as server,
+        aiohttp.ClientSession() as http,
+        http.ws_connect(f"{server.ws_url}{path}") as socket,
     ):
         for number in range(20):
             await socket.send_json({"method": "LIST_SUBSCRIPTIONS", "id": number})

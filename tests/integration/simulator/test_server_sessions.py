@@ -209,6 +209,39 @@ async def test_an_order_by_socket_shows_how_many_orders_are_left() -> None:
         assert counts[("ORDERS", "SECOND")] == counts[("ORDERS", "DAY")] == 1
 
 
+@pytest.mark.parametrize("in_list", [False, True], ids=["orders", "list"])
+async def test_each_cancel_of_all_has_one_id_in_its_answer_and_its_event(in_list: bool) -> None:
+    accounts = ({"balances": {"USDT": "10000", "BTC": "1"}},)
+    async with running_venue(accounts=accounts) as server, ws_api(server) as ask:
+        for price in ("49000", "48000"):
+            order = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC"}
+            await ask("order.place", signed(server, **order, quantity="0.01", price=price))
+        if in_list:
+            pair = {"aboveType": "LIMIT_MAKER", "abovePrice": "55000"}
+            pair |= {"belowType": "STOP_LOSS", "belowStopPrice": "45000"}
+            order = {"symbol": "BTCUSDT", "side": "SELL", "quantity": "0.01"} | pair
+            await ask("orderList.place.oco", signed(server, **order))
+        await ask("userDataStream.subscribe.signature", signed(server))
+        request = signed(server, symbol="BTCUSDT")
+        await ask.socket.send_json(
+            {"id": "all", "method": "openOrders.cancelAll", "params": request}
+        )
+        heard: dict[int, str] = {}
+        answered: dict[int, str] = {}
+        while not answered or len(heard) < len(answered):
+            message = await ask.socket.receive_json(timeout=WAIT_S)
+            event = message.get("event", {})
+            if event.get("x") == "CANCELED":
+                heard[event["i"]] = event["c"]
+            for row in message.get("result", ()):
+                for report in row.get("orderReports", (row,)):
+                    answered[report["orderId"]] = report["clientOrderId"]
+        assert answered == heard
+        assert len(answered) == (4 if in_list else 2)
+        assert len(set(answered.values())) == (3 if in_list else 2)
+        assert all(answered.values())
+
+
 async def test_a_parameter_that_nobody_asks_for_is_refused_before_anything_happens() -> None:
     async with running_venue() as server, ws_api(server) as ask:
         order = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.01"}

@@ -82,3 +82,10 @@ def test_a_secret_does_not_show_in_texts() -> None:
 def test_pauses_must_grow() -> None:
     with pytest.raises(ValidationError, match="max_delay_ms"):
         config(reconnect={"first_delay_ms": 500, "max_delay_ms": 100})
+
+
+def test_a_dry_run_is_told_from_a_run_that_trades() -> None:
+    assert ExchangeConfig(venue="binance").venue_label == "binance"
+    assert ExchangeConfig(venue="binance", dry_run=True).venue_label == (
+        "binance (dry run: paper fills)"
+    )

@@ -79,17 +79,18 @@ def test_cancelling_one_order_cancels_the_list(market: Market) -> None:
 
 
 @pytest.mark.parametrize(
-    ("above", "below"),
+    ("above", "below", "complaint"),
     [
-        (STOP, TAKE),
-        (wanted(SELL, OrderType.LIMIT_MAKER, "1", price="99"), STOP),
-        (TAKE, wanted(SELL, OrderType.TAKE_PROFIT, "1", trigger="105")),
+        (STOP, TAKE, "stop loss order in a sell OCO must be below"),
+        (wanted(SELL, OrderType.LIMIT_MAKER, "1", price="99"), STOP, "relationship of the prices"),
+        (TAKE, wanted(SELL, OrderType.TAKE_PROFIT, "1", trigger="105"), "take profit order"),
+        (TAKE, wanted(SELL, OrderType.LIMIT, "1", price="95"), "not supported in OCO"),
     ],
 )
 def test_a_pair_on_the_wrong_side_of_the_market_is_refused_whole(
-    market: Market, above: NewOrder, below: NewOrder
+    market: Market, above: NewOrder, below: NewOrder, complaint: str
 ) -> None:
-    with pytest.raises(ExchangeRejection, match="relationship of the prices"):
+    with pytest.raises(ExchangeRejection, match=complaint):
         market.order_list(above, below)
     assert market.exchange.open_orders("alice") == ()
     assert market.exchange.order_lists("alice") == ()

@@ -115,7 +115,7 @@ class SocketHabits:
 
     ping_interval_s: float
     pong_timeout_s: float
-    messages_per_s: int  # that a client may send
+    messages_per_s: int  # that a client may send on a market socket
 
 
 class ConnectionRegistry:
@@ -172,7 +172,7 @@ class ConnectionRegistry:
         end_of_life = asyncio.get_running_loop().call_later(self._life_s, connection.close)
         try:
             on_open(connection)
-            await self._read(connection, on_message)
+            await self._read(connection, kind, on_message)
         finally:
             end_of_life.cancel()
             writer.cancel()
@@ -195,7 +195,10 @@ class ConnectionRegistry:
                 await connection.socket.ping(str(time.time_ns() // 1_000_000).encode())
 
     async def _read(
-        self, connection: Connection, on_message: Callable[[Connection, bytes], Awaitable[None]]
+        self,
+        connection: Connection,
+        kind: str,
+        on_message: Callable[[Connection, bytes], Awaitable[None]],
     ) -> None:
         second, count = 0, 0
         async for message in connection.socket:
@@ -205,7 +208,7 @@ class ConnectionRegistry:
                 connection.heard_ns = time.monotonic_ns()
             now = int(time.monotonic())
             second, count = (now, 1) if now != second else (second, count + 1)
-            if count > self._habits.messages_per_s and connection.streams:
+            if count > self._habits.messages_per_s and kind == "market":
                 connection.close(WSCloseCode.POLICY_VIOLATION, "Too many requests")
                 await connection.closed()
                 return

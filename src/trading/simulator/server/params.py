@@ -67,11 +67,20 @@ class Params:
             if name in self:
                 raise not_required(self.wire_name(name))
 
+    def allow(self, *names: str) -> None:
+        """``names`` may be sent, and change nothing."""
+        self._read.update(names)
+
     def check_all_read(self) -> None:
-        """Raises WireError -1104 if a parameter was sent that nobody asked for."""
+        """Raises WireError -1101 or -1104 if a parameter was sent that nobody asked for."""
         sent = self._values.keys() - AUTH_PARAMS
         if unread := sent - self._read:
             read, total = len(sent) - len(unread), len(sent)
+            known = len(self._read - AUTH_PARAMS)
+            if total > known:
+                raise WireError(
+                    -1101, f"Too many parameters; expected '{known}' and received '{total}'."
+                )
             raise WireError(
                 -1104,
                 f"Not all sent parameters were read; read '{read}' parameter(s) but was sent"
@@ -139,7 +148,7 @@ class Params:
 
 
 class LooseParams(Params):
-    """Parameters whose names are matched in any case, as futures do."""
+    """Futures' parameters: names are matched in any case, and nobody minds unknown ones."""
 
     def __init__(self, values: Mapping[str, str], prefix: str = "") -> None:
         super().__init__(values, prefix)
@@ -147,3 +156,6 @@ class LooseParams(Params):
 
     def _find(self, name: str) -> str | None:
         return self._lower.get(name.lower())
+
+    def check_all_read(self) -> None:
+        """Nothing is refused."""

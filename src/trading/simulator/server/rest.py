@@ -88,7 +88,9 @@ class MarketRest(Generic[ContextT]):
             self.context.limiter.charge_pool(ip_of(request), endpoint.pool)
         else:
             self.context.limiter.charge(ip_of(request), endpoint.weight(params))
-        return self.json(request, endpoint.answer(self.context, params))
+        answer = endpoint.answer(self.context, params)
+        params.check_all_read()
+        return self.json(request, answer)
 
     async def _signed(self, endpoint: KeyEndpoint[ContextT], request: web.Request) -> web.Response:
         params, payload = await self.read(request)
@@ -97,7 +99,9 @@ class MarketRest(Generic[ContextT]):
             key = self.verify(request, params, payload)
         else:
             key = self.context.keys.find(request.headers.get("X-MBX-APIKEY"))
-        return self.json(request, endpoint.handler(self.context)(key, params))
+        answer = endpoint.handler(self.context)(key, params)
+        params.check_all_read()
+        return self.json(request, answer)
 
     async def _trading(
         self, endpoint: KeyEndpoint[ContextT], request: web.Request

@@ -25,6 +25,10 @@ def answer_control(board: StreamBoard, connection: Connection, data: bytes) -> d
     method, params, request_id = message["method"], message.get("params"), message.get("id")
     if not _is_request_id(request_id):
         return {"code": 2, "msg": "Invalid request: request ID must be an unsigned integer"}
+    if method not in METHODS:
+        known = ", ".join(f"`{name}`" for name in METHODS)
+        text = f"Invalid request: unknown variant `{method}`, expected one of {known}"
+        return {"code": 2, "msg": text, "id": request_id}
     if method == "LIST_SUBSCRIPTIONS":
         return {"result": sorted(connection.streams), "id": request_id}
     if not isinstance(params, list):
@@ -40,11 +44,7 @@ def answer_control(board: StreamBoard, connection: Connection, data: bytes) -> d
             else:
                 board.unsubscribe(connection, name)
         return {"result": None, "id": request_id}
-    if method in ("SET_PROPERTY", "GET_PROPERTY"):
-        return _property(connection, method, params, request_id)
-    known = ", ".join(f"`{name}`" for name in METHODS)
-    message = f"Invalid request: unknown variant `{method}`, expected one of {known}"
-    return {"code": 2, "msg": message, "id": request_id}
+    return _property(connection, method, params, request_id)
 
 
 def _is_request_id(value: object) -> bool:

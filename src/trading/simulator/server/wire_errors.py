@@ -49,9 +49,18 @@ def not_required(name: str) -> WireError:
     return WireError(-1106, f"Parameter '{name}' sent when not required.")
 
 
+def bad_combination() -> WireError:
+    """Parameters that exclude each other, or that need each other."""
+    return WireError(-1128, "Combination of optional parameters invalid.")
+
+
+def neither_sent(name: str, other: str) -> WireError:
+    return WireError(-1102, f"Param '{name}' or '{other}' must be sent, but both were empty/null!")
+
+
 def invalid_data(name: str) -> str:
     """Message of -1130."""
-    return f"Invalid data sent for a parameter '{name}'."
+    return f"Data sent for parameter '{name}' is not valid."
 
 
 def key_refused() -> WireError:

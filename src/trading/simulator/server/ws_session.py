@@ -114,7 +114,9 @@ class WsSession(ABC, Generic[ContextT]):
         public = self._methods.public.get(method)
         if public is not None:
             charge(self._ip, public.weight(params))
-            return public.answer(context, params), None
+            result = public.answer(context, params)
+            params.check_all_read()
+            return result, None
         endpoint = self._methods.keyed.get(method)
         if endpoint is not None:
             if endpoint.is_trade:
@@ -124,7 +126,9 @@ class WsSession(ABC, Generic[ContextT]):
                 key = self._verify(raw, params)
             else:
                 key = self._key or context.keys.find(params.text("apiKey"))
-            return endpoint.handler(context)(key, params), None
+            result = endpoint.handler(context)(key, params)
+            params.check_all_read()
+            return result, None
         charge(self._ip, SESSION_WEIGHT)
         handler = self.session_methods().get(method)
         if handler is None:

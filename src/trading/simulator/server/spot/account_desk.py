@@ -17,7 +17,7 @@ from trading.simulator.server.spot.desk import (
     order_reference,
 )
 from trading.simulator.server.wire import Json, num
-from trading.simulator.server.wire_errors import WireError, mandatory
+from trading.simulator.server.wire_errors import WireError, bad_combination, mandatory
 
 DAY_MS = 86_400_000
 
@@ -63,6 +63,8 @@ class AccountDesk:
         order_id = params.integer("orderId")
         start, end = _window(params)
         first_id = params.integer("fromId")
+        if {start, end} != {None} and {order_id, first_id} != {None}:
+            raise bad_combination()
         rows = [
             row
             for order in orders
@@ -89,7 +91,7 @@ class AccountDesk:
         symbol = params.required("symbol")
         match_id, order_id = params.integer("preventedMatchId"), params.integer("orderId")
         if match_id is None and order_id is None:
-            raise WireError(-1128, "Combination of optional parameters invalid.")
+            raise bad_combination()
         first = params.integer("fromPreventedMatchId") or 0
         matches = {
             match.match_id: match
@@ -104,6 +106,7 @@ class AccountDesk:
     def allocations(self, key: ApiKey, params: Params) -> list[Json]:
         """None: no order of this venue is ever routed elsewhere."""
         self._exchange.all_orders(key.account_id, params.required("symbol"))
+        params.allow("startTime", "endTime", "fromAllocationId", "limit", "orderId")
         return []
 
     def account(self, key: ApiKey, params: Params) -> Json:

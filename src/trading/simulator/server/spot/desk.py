@@ -29,10 +29,10 @@ from trading.simulator.server.spot.order_request import (
     parse_routed,
 )
 from trading.simulator.server.wire import Json, num
-from trading.simulator.server.wire_errors import WireError, mandatory
+from trading.simulator.server.wire_errors import WireError, mandatory, neither_sent
 
 REMEMBERED_POSTS = 10_000
-DOES_NOT_FIT = (-2039, "Client order ID is not correct for this order ID")
+DOES_NOT_FIT = (-2039, "Client order ID is not correct for this order ID.")
 
 
 class CancelRestriction(StrEnum):
@@ -104,7 +104,7 @@ class OrderDesk:
             "cancelRestrictions",
             CancelRestriction,
             -1145,
-            "Invalid cancelRestrictions has to be either ONLY_NEW or ONLY_PARTIALLY_FILLED.",
+            "Invalid cancelRestrictions",
         )
         cancel_id = params.client_id(cancel_id_name) or self.next_cancel_id()
 
@@ -194,10 +194,7 @@ def order_reference(
 ) -> tuple[int | None, str | None]:
     order_id, client_id = params.integer(id_name), params.text(client_id_name)
     if order_id is None and client_id is None:
-        raise WireError(
-            -1102,
-            f"Param '{client_id_name}' or '{id_name}' must be sent, but both were empty/null!",
-        )
+        raise neither_sent(client_id_name, id_name)
     return order_id, client_id
 
 

@@ -23,7 +23,7 @@ from trading.simulator.server.spot.order_request import (
     parse_response_type,
 )
 from trading.simulator.server.wire import Json
-from trading.simulator.server.wire_errors import WireError
+from trading.simulator.server.wire_errors import WireError, bad_combination, neither_sent
 
 NO_SUCH_LIST = (-2018, "Order list does not exist.")
 
@@ -58,11 +58,12 @@ class ListDesk:
         """Cancel all open orders of a pair; lists are answered as lists."""
         symbol = params.required("symbol")
         params.check_all_read()
-        orders = self._desk.exchange.cancel_all(key.account_id, symbol)
+        next_id = self._desk.next_cancel_id
+        orders = self._desk.exchange.cancel_all(key.account_id, symbol, next_id)
         lists = {found.list_id: found for found in self._desk.exchange.order_lists(key.account_id)}
         answers: list[Json] = []
         for order in orders:
-            cancel_id = self._desk.next_cancel_id()
+            cancel_id = order.cancel_client_order_id or ""
             if order.list_id is None:
                 answers.append(order_wire.canceled(order, cancel_id, order.updated_ms))
             elif (order_list := lists.pop(order.list_id, None)) is not None:
@@ -81,6 +82,8 @@ class ListDesk:
         """The newest lists, or the oldest from a start on."""
         start, end = params.time_ms("startTime"), params.time_ms("endTime")
         first_id = params.integer("fromId")
+        if first_id is not None and {start, end} != {None}:
+            raise bad_combination()
         lists = [
             each
             for each in self._desk.exchange.order_lists(key.account_id)
@@ -115,11 +118,7 @@ class ListDesk:
     ) -> OrderList:
         list_id, client_id = params.integer("orderListId"), params.text(client_id_name)
         if list_id is None and client_id is None:
-            raise WireError(
-                -1102,
-                f"Param '{client_id_name}' or 'orderListId' must be sent, but both were"
-                " empty/null!",
-            )
+            raise neither_sent(client_id_name, "orderListId")
         for found in reversed(self._desk.exchange.order_lists(key.account_id)):
             by_id = list_id in (None, found.list_id)
             if by_id and client_id in (None, found.client_order_id):

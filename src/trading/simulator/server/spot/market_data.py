@@ -16,7 +16,7 @@ from trading.simulator.server.params import Params
 from trading.simulator.server.spot import exchange_info, market_wire
 from trading.simulator.server.spot.context import SpotContext
 from trading.simulator.server.wire import num
-from trading.simulator.server.wire_errors import WireError, invalid_data
+from trading.simulator.server.wire_errors import WireError, bad_combination, invalid_data
 from trading.simulator.tape import TapeTrade
 
 WINDOW = re.compile(r"^([0-9]{1,2})([mhd])$")
@@ -40,8 +40,6 @@ def server_time(context: SpotContext, _params: Params) -> Any:
 def pairs_and_limits(context: SpotContext, params: Params) -> Any:
     instruments = context.exchange.instruments
     filters = context.exchange.config.filters
-    if "symbol" in params and "symbols" in params:
-        raise WireError(-1128, "Combination of optional parameters invalid.")
     permissions = params.text("permissions")
     chosen = _symbols(context.exchange, params)
     names = list(instruments) if chosen is None else chosen
@@ -110,6 +108,7 @@ def old_trades(context: SpotContext, params: Params) -> Any:
 def no_block_trades(context: SpotContext, params: Params) -> Any:
     """None ever happens here."""
     _symbol(context.exchange, params)
+    params.allow("fromId", "startTime", "endTime", "limit")
     return []
 
 
@@ -204,7 +203,7 @@ def execution_rules(context: SpotContext, params: Params) -> Any:
 def _figures_since(context: SpotContext, params: Params, start_ms: int) -> Any:
     exchange, mini = context.exchange, _is_mini(params)
     if "symbol" not in params and "symbols" not in params:
-        raise WireError(-1128, "Combination of optional parameters invalid.")
+        raise bad_combination()
     return _one_or_all(
         exchange,
         params,
@@ -215,7 +214,7 @@ def _figures_since(context: SpotContext, params: Params, start_ms: int) -> Any:
 def _is_mini(params: Params) -> bool:
     kind = params.text("type") or "FULL"
     if kind not in ("FULL", "MINI"):
-        raise WireError(-1130, invalid_data("type"))
+        raise WireError(-1139, "Invalid ticker type.")
     return kind == "MINI"
 
 
@@ -239,12 +238,14 @@ def _symbol(exchange: SimulatedExchange, params: Params) -> str:
 def _status(params: Params) -> str | None:
     status = params.text("symbolStatus")
     if status not in (None, "TRADING", "HALT", "BREAK"):
-        raise WireError(-1130, invalid_data("symbolStatus"))
+        raise WireError(-1122, "Invalid symbolStatus.")
     return status
 
 
 def _symbols(exchange: SimulatedExchange, params: Params) -> list[str] | None:
     """The pairs asked for by name or status; None for all."""
+    if "symbol" in params and "symbols" in params:
+        raise bad_combination()
     if "symbol" in params:
         return [_symbol(exchange, params)]
     status = _status(params)

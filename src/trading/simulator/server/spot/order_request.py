@@ -10,7 +10,7 @@ from trading.model.order import OrderType, Side, TimeInForce
 from trading.simulator.order_lists import NewOrderList
 from trading.simulator.orders import NewOrder, SelfTradeMode
 from trading.simulator.server.params import Params
-from trading.simulator.server.wire_errors import WireError, invalid_data, mandatory
+from trading.simulator.server.wire_errors import WireError, invalid_data, mandatory, neither_sent
 
 MIN_STRATEGY_TYPE = 1_000_000
 ICEBERG_TYPES = (
@@ -163,10 +163,9 @@ def _paying(params: Params, symbol: str, mode: SelfTradeMode) -> NewOrder:
 
 def _working(params: Params, symbol: str, mode: SelfTradeMode) -> NewOrder:
     leg = params.leg("working")
-    order = _parse(leg, symbol, _side(leg), mode)
-    if order.type not in WORKING_TYPES:
+    if _type(leg) not in WORKING_TYPES:
         raise WireError(-1116, "Invalid orderType.")
-    return order
+    return _parse(leg, symbol, _side(leg), mode)
 
 
 def _parse(
@@ -179,10 +178,9 @@ def _parse(
     is_sized: bool = True,
 ) -> NewOrder:
     """``is_sized``: the order says how much, unless it has a quantity that it shares."""
-    params.required("type")
-    order_type = params.choice("type", OrderType, -1116, "Invalid orderType.")
-    if order_type is None:
-        raise mandatory(params.wire_name("type"))
+    order_type = _type(params)
+    if "pegPriceType" in params:
+        raise WireError(-2010, "Pegged orders are not supported for this symbol.")
     _check_set(params, order_type)
     quantity, quote_quantity = shared_quantity, None
     if shared_quantity is None and is_sized:
@@ -231,6 +229,8 @@ def _quantities(params: Params, order_type: OrderType) -> tuple[Decimal | None, 
     quantity = params.decimal("quantity")
     quote_quantity = params.decimal("quoteOrderQty")
     if quantity is None and quote_quantity is None:
+        if order_type is OrderType.MARKET:
+            raise neither_sent(params.wire_name("quantity"), params.wire_name("quoteOrderQty"))
         raise mandatory(params.wire_name("quantity"))
     if quantity is not None:
         params.refuse("quoteOrderQty")
@@ -242,6 +242,14 @@ def _quantity(params: Params) -> Decimal:
     if quantity is None:
         raise mandatory(params.wire_name("quantity"))
     return quantity
+
+
+def _type(params: Params) -> OrderType:
+    params.required("type")
+    order_type = params.choice("type", OrderType, -1116, "Invalid orderType.")
+    if order_type is None:
+        raise mandatory(params.wire_name("type"))
+    return order_type
 
 
 def _side(params: Params) -> Side:

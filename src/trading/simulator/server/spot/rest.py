@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from trading.simulator.server.params import LooseParams
 from trading.simulator.server.rest import MarketRest
 from trading.simulator.server.rest_faults import html_page
 from trading.simulator.server.spot import wallet
@@ -24,7 +25,8 @@ def add_rest_routes(app: web.Application, rest: SpotRest) -> None:
     rest.add_routes(app, PUBLIC, (*ACCOUNT, *TRADE))
     for path in REMOVED:
         app.router.add_route("*", f"{ROOT}/{path}", _gone)
-    MarketRest(rest.context, wallet.ROOT).add_routes(app, wallet.PUBLIC, wallet.KEYED)
+    wallet_rest = MarketRest(rest.context, wallet.ROOT, params=LooseParams)
+    wallet_rest.add_routes(app, wallet.PUBLIC, wallet.KEYED)
 
 
 async def _gone(_request: web.Request) -> web.Response:

@@ -22,7 +22,16 @@ async def _raw(request: web.Request) -> web.WebSocketResponse:
 
 
 async def _combined(request: web.Request) -> web.WebSocketResponse:
-    return await _serve(request, request.query.get("streams", ""), combined=True)
+    return await _serve(request, _asked_for(request), combined=True)
+
+
+def _asked_for(request: web.Request) -> str:
+    """``streams`` of the URL. A plus is a plus there, as in the time zone of a kline stream."""
+    for pair in request.rel_url.raw_query_string.split("&"):
+        name, _equals, value = pair.partition("=")
+        if name == "streams":
+            return value
+    return ""
 
 
 async def _serve(request: web.Request, path: str, *, combined: bool) -> web.WebSocketResponse:

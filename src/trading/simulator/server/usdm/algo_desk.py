@@ -15,7 +15,7 @@ from trading.simulator.server.usdm import order_wire
 from trading.simulator.server.usdm.order_request import parse_algo, parse_response_type
 from trading.simulator.server.usdm.windows import SEVEN_DAYS_MS, chosen, window
 from trading.simulator.server.wire import Json
-from trading.simulator.server.wire_errors import WireError
+from trading.simulator.server.wire_errors import neither_sent
 
 
 class AlgoDesk:
@@ -88,9 +88,7 @@ class AlgoDesk:
     def _referred(self, key: ApiKey, params: Params, otherwise: tuple[int, str]) -> AlgoOrder:
         algo_id, client_id = params.integer("algoId"), params.text("clientAlgoId")
         if algo_id is None and client_id is None:
-            raise WireError(
-                -1102, "Param 'clientAlgoId' or 'algoId' must be sent, but both were empty/null!"
-            )
+            raise neither_sent("clientAlgoId", "algoId")
         algo = self._exchange.algos.find(key.account_id, algo_id, client_id)
         if algo is None:
             raise ExchangeRejection(*otherwise)

@@ -27,7 +27,7 @@ from trading.simulator.server.usdm.order_request import (
     precise,
 )
 from trading.simulator.server.wire import Json
-from trading.simulator.server.wire_errors import WireError, mandatory
+from trading.simulator.server.wire_errors import WireError, invalid_data, mandatory, neither_sent
 
 REMEMBERED_POSTS = 10_000
 MOST_IN_BATCH = 5
@@ -170,10 +170,7 @@ class OrderDesk:
         symbol = params.required("symbol")
         order_id, client_id = params.integer("orderId"), params.text("origClientOrderId")
         if order_id is None and client_id is None:
-            raise WireError(
-                -1102,
-                "Param 'origClientOrderId' or 'orderId' must be sent, but both were empty/null!",
-            )
+            raise neither_sent("origClientOrderId", "orderId")
         order = self.exchange.find(key.account_id, symbol, order_id, client_id)
         if order is None:
             raise ExchangeRejection(*otherwise)
@@ -207,7 +204,7 @@ def _batch(params: Params) -> list[Params]:
     if not 1 <= len(rows) <= MOST_IN_BATCH:
         raise WireError(-4082, "Invalid number of batch place orders.")
     if not all(isinstance(row, dict) for row in rows):
-        raise WireError(-1130, "Invalid data sent for a parameter 'batchOrders'.")
+        raise WireError(-1130, invalid_data("batchOrders"))
     return [LooseParams({name: _text(value) for name, value in row.items()}) for row in rows]
 
 
@@ -220,7 +217,7 @@ def _json_list(params: Params, name: str) -> list[Any] | None:
     except orjson.JSONDecodeError:
         found = None
     if not isinstance(found, list):
-        raise WireError(-1130, f"Invalid data sent for a parameter '{name}'.")
+        raise WireError(-1130, invalid_data(name))
     return found
 
 

@@ -8,7 +8,8 @@ STAMP   := $(VENV)/.installed
 BENCHES := $(sort $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py)))
 ARGS    ?=
 PROOFS  := $(wildcard $(addsuffix /test_*.py,$(addprefix tests/acceptance/,breaker crews execution risk))) \
-           tests/acceptance/live/test_kill_any_component.py tests/unit/audit/test_audit_tampering.py
+           tests/acceptance/live/test_kill_any_component.py tests/unit/audit/test_audit_tampering.py \
+           tests/integration/crews/test_injected_crews.py
 DATA    ?= $(SPIKEGUARD_MARKET_DATA)
 # Whole files go to one process each, in the order of their folders: the acceptance tests, which take
 # longest, come first. A process that had to be ended because a test hung is not replaced.

@@ -95,12 +95,17 @@ class Child:
         return self.process is not None and self.process.poll() is None
 
     @property
+    def exit_code(self) -> int | None:
+        """How it ended; None while it lives, negative by a signal."""
+        return self.process.poll() if self.process is not None else None
+
+    @property
     def pid(self) -> int | None:
         return self.process.pid if self.process else None
 
     def last_words(self) -> str:
         """The signal that ended it, or the end of its log since its start, for a message."""
-        code = self.process.poll() if self.process else None
+        code = self.exit_code
         if code is not None and code < 0:  # whatever it wrote before, it did not see this coming
             return f"by {signal.Signals(-code).name} (log: {self.log_path})"
         try:

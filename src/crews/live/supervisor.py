@@ -12,7 +12,6 @@ from __future__ import annotations
 import logging
 import os
 import time
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,12 +21,14 @@ from crews.config_loader import LoadedConfig
 from crews.environment import NOTIFY_PREFIX
 from crews.live.options import LiveOptions
 from crews.live.processes import Child, ChildFailedError, RestartPolicy
+from crews.live.worker_watch import Watched, WorkerWatch
 from crews.news.config import NewsWorkerConfig
 from crews.node_settings import node_config
+from crews.worker import EXIT_CONFIGURATION
 from crews.worker_config import WorkerConfig, WorkerRole
-from trading.api.http_client import HttpTradingClient
+from trading.api.operator_client import OperatorClient
 from trading.clock import MINUTE_MS, SystemClock
-from trading.errors import ControlApiError, StoreError
+from trading.errors import StoreError
 from trading.exchange.config import CREDENTIAL_NAMES, VenueEndpoints
 from trading.node.apprise_channel import open_notifier
 from trading.node.config import CoreLaunch
@@ -49,18 +50,6 @@ LONGEST_TITLE = 120
 CORE_HUNG_AFTER_MS = 10_000
 # After a pause of the whole machine the core gets this long to beat again.
 HUNG_CONFIRMED_AFTER_S = 2.0
-# Workers beat once a second, from a thread of their own.
-WORKER_HUNG_AFTER_MS = 30_000
-LOOK_AT_WORKERS_EVERY_S = 2.0
-
-
-@dataclass(slots=True)
-class Watched:
-    """A child that is started again when it dies."""
-
-    child: Child
-    policy: RestartPolicy = field(default_factory=RestartPolicy)
-    is_given_up: bool = False
 
 
 class Supervisor:
@@ -78,8 +67,8 @@ class Supervisor:
         self._notes: list[str] = []
         self._exchange_url = ""
         self._record = SharedRecordReader(self._paths.breaker_record)
-        self._core_client = HttpTradingClient(self._paths.operator_socket, timeout_s=1.0)
-        self._next_look_s = 0.0
+        self._core_client = OperatorClient(self._paths.operator_socket, timeout_s=1.0)
+        self._watch = WorkerWatch(self._core_client, self._note)
         self._hung_since: float | None = None
         self._halt_reason = ""  # with which the next core begins
         # A core that is gone cannot say so itself.
@@ -257,12 +246,17 @@ class Supervisor:
         if self._exchange is not None and not self._exchange.is_alive:
             raise ChildFailedError(f"the embedded exchange ended: {self._exchange.last_words()}")
         self._end_a_hung_core()
-        self._end_hung_workers()
+        self._watch.look(self._workers)
         for watched in (self._core, *self._workers):
-            if watched is None or watched.child.is_alive:
+            if watched is None or watched.given_up or watched.child.is_alive:
+                continue
+            if watched is not self._core and watched.child.exit_code == EXIT_CONFIGURATION:
+                self._watch.give_up(watched, "cannot work with its configuration")
                 continue
             if not watched.policy.is_due():
-                self._give_up_if_exhausted(watched)
+                if watched.policy.is_exhausted:
+                    limit = watched.policy.limit
+                    self._watch.give_up(watched, f"died {limit} times in a row")
                 continue
             self._note(
                 f"{watched.child.name} started again; it ended {watched.child.last_words()}",
@@ -273,35 +267,6 @@ class Supervisor:
                 self._tell_the_next_core(watched.child)
             watched.child.start()
             watched.policy.started()
-
-    def _give_up_if_exhausted(self, watched: Watched) -> None:
-        if watched.is_given_up or not watched.policy.is_exhausted:
-            return
-        watched.is_given_up = True
-        self._note(
-            f"{watched.child.name} died {watched.policy.limit} times in a row and is left alone "
-            f"until the next start; it ended {watched.child.last_words()}",
-            NotificationLevel.CRITICAL,
-        )
-
-    def _end_hung_workers(self) -> None:
-        """Kill workers that the core has not heard for long, so that they are started again."""
-        now = time.monotonic()
-        if now < self._next_look_s or not self._workers:
-            return
-        self._next_look_s = now + LOOK_AT_WORKERS_EVERY_S
-        try:
-            components = self._core_client.status().components
-        except ControlApiError:
-            return  # what the core cannot tell is no reason to kill anybody
-        silent_ms = {one.name: one.age_ms for one in components if one.age_ms is not None}
-        for child in (watched.child for watched in self._workers):
-            age_ms = silent_ms.get(child.name.replace(" ", "-"), 0)
-            is_its_own = age_ms < (now - child.started_at) * 1000  # not of the one before it
-            if child.is_alive and is_its_own and age_ms >= WORKER_HUNG_AFTER_MS:
-                what = f"{child.name} was silent for {age_ms / 1000:.0f} s and was killed"
-                self._note(what, NotificationLevel.WARNING)
-                child.kill()
 
     def _end_a_hung_core(self) -> None:
         core = self._core.child if self._core is not None else None

@@ -9,6 +9,7 @@ from trading.api.schemas import (
     PauseAgentsCommand,
     ResumeAgentsCommand,
     ResumeCommand,
+    WorkerFailure,
 )
 from trading.model.operations import Approval, CancelledOrders, LiquidationReport
 
@@ -50,3 +51,7 @@ class OperatorClient(HttpTradingClient):
 
     def refuse(self, approval_id: int, command: OperatorCommand) -> Approval:
         return self._post(f"/v1/approvals/{approval_id}/refuse", Approval, command)
+
+    def worker_given_up(self, failure: WorkerFailure) -> None:
+        """The worker will not be started again: `status` says so until it beats."""
+        self._send("POST", "/v1/workers/failure", body=failure)

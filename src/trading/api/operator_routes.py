@@ -12,6 +12,7 @@ from trading.api.schemas import (
     PauseAgentsCommand,
     ResumeAgentsCommand,
     ResumeCommand,
+    WorkerFailure,
 )
 from trading.api.service import CoreService
 from trading.model.operations import Approval, CancelledOrders, LiquidationReport
@@ -20,6 +21,10 @@ from trading.model.operations import Approval, CancelledOrders, LiquidationRepor
 def add_operator_routes(app: FastAPI, service: CoreService) -> None:
     _add_emergency_routes(app, service)
     _add_approval_routes(app, service)
+
+    @app.post("/v1/workers/failure", status_code=204)
+    async def worker_given_up(failure: WorkerFailure) -> None:
+        await service.worker_given_up(failure)
 
 
 def _add_emergency_routes(app: FastAPI, service: CoreService) -> None:

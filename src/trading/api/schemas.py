@@ -140,6 +140,13 @@ class CoreStatus(ValueModel):
     recovery: RecoveryStatus = RecoveryStatus()
 
 
+class WorkerFailure(ValueModel):
+    """A worker that whoever starts it will not start again."""
+
+    worker: str
+    reason: AnyReason
+
+
 class OperatorCommand(ValueModel):
     """A word of the operator's that tightens, or closes."""
 

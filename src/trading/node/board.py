@@ -23,6 +23,7 @@ class Board:
         self._spikes: OrderedDict[str, SpikeView] = OrderedDict()
         self._activity: deque[ActivityEntry] = deque(maxlen=SHOWN_ACTIVITY)
         self._workers: dict[str, tuple[int, str]] = {}
+        self._given_up: dict[str, str] = {}  # workers, and why nobody starts them again
         self._counters: Counter[str] = Counter()
         self._listeners: tuple[Callable[[ActivityEntry], None], ...] = ()
 
@@ -60,16 +61,23 @@ class Board:
     def worker_seen(self, worker: str, detail: str, monotonic_ms: int) -> None:
         with self._lock:
             self._workers[worker] = (monotonic_ms, detail)
+            self._given_up.pop(worker, None)
+
+    def worker_given_up(self, worker: str, reason: str, monotonic_ms: int) -> None:
+        """It is gone for good, for ``reason``, until it gives a sign of life again."""
+        with self._lock:
+            self._workers.setdefault(worker, (monotonic_ms, ""))
+            self._given_up[worker] = reason
 
     def workers(self, monotonic_ms: int, lost_after_ms: int) -> tuple[ComponentHealth, ...]:
         """Health of every worker seen so far."""
         with self._lock:
-            seen = sorted(self._workers.items())
+            seen, given_up = sorted(self._workers.items()), dict(self._given_up)
         return tuple(
             ComponentHealth(
                 name=name,
-                ok=monotonic_ms - at_ms < lost_after_ms,
-                detail=detail,
+                ok=name not in given_up and monotonic_ms - at_ms < lost_after_ms,
+                detail=given_up.get(name, detail),
                 age_ms=monotonic_ms - at_ms,
             )
             for name, (at_ms, detail) in seen

@@ -20,6 +20,7 @@ from trading.api.schemas import (
     SpikeClaim,
     TripCommand,
     WarnCommand,
+    WorkerFailure,
 )
 from trading.errors import CoreTimeoutError, MarketDataError
 from trading.model.breaker import Actor, BreakerSnapshot
@@ -314,6 +315,9 @@ class TradingCore:
 
     async def worker_heartbeat(self, worker: str, detail: str) -> None:
         self._board.worker_seen(worker, detail, _monotonic_ms())
+
+    async def worker_given_up(self, failure: WorkerFailure) -> None:
+        self._board.worker_given_up(failure.worker, failure.reason, _monotonic_ms())
 
     # Screens -------------------------------------------------------------------------------
 

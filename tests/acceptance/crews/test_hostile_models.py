@@ -25,7 +25,7 @@ from tools.run_context import RunContext
 
 SECTION = "No model gets past the checks"
 CORPORA: tuple[tuple[str, Callable[[random.Random], Brain], int, int], ...] = (
-    ("fuzzed outputs", fuzzed, 80, 8_000),
+    ("fuzzed outputs", fuzzed, 80, 10_000),
     ("endless tool calls", endless, 30, 1_000),
     ("a fully malicious model", malicious, 40, 1_500),
 )

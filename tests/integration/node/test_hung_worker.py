@@ -11,10 +11,11 @@ from core_in_process import core_in_process
 from live_instance import eventually, isolated_config
 from pydantic import BaseModel
 
-from crews.live import supervisor as supervision
+from crews.live import worker_watch
 from crews.live.options import LiveOptions
 from crews.live.processes import Child
-from crews.live.supervisor import Supervisor, Watched
+from crews.live.supervisor import Supervisor
+from crews.live.worker_watch import Watched
 
 PRICES = {"BTCUSDT": 50_000.0, "ETHUSDT": 2_000.0}
 NAME = "spike-worker"  # as it calls itself
@@ -27,8 +28,8 @@ class Nothing(BaseModel):
 def test_a_worker_that_the_core_has_not_heard_for_long_is_killed_and_started_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supervision, "WORKER_HUNG_AFTER_MS", 2_000)
-    monkeypatch.setattr(supervision, "LOOK_AT_WORKERS_EVERY_S", 0.0)
+    monkeypatch.setattr(worker_watch, "WORKER_HUNG_AFTER_MS", 2_000)
+    monkeypatch.setattr(worker_watch, "LOOK_AT_WORKERS_EVERY_S", 0.0)
     (tmp_path / "idle.py").write_text("import sys\nsys.stdin.read()\n")
     child = Child(
         name="spike worker",

@@ -14,7 +14,8 @@ from pydantic import BaseModel
 from crews.live import supervisor as supervision
 from crews.live.options import LiveOptions
 from crews.live.processes import Child
-from crews.live.supervisor import Supervisor, Watched
+from crews.live.supervisor import Supervisor
+from crews.live.worker_watch import Watched
 from trading.risk.shared_record import SharedRecordWriter
 
 

@@ -1,8 +1,9 @@
 """What keeps a core and its machine busy while it guards: the control API, and the crews.
 
 The core here is a whole one (books, records, both sockets) over the in-process exchange in a calm
-market; it shares its event loop with whatever is measured. The crews are the product's guardian
-crew on the built-in rules, one assessment after the other without a pause.
+market; it shares its event loop with whatever is measured, and has its orders where it is told. The
+crews are the product's guardian crew on the built-in rules, one assessment after the other without
+a pause.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from trading.model.market import Bar, Tick
 from trading.node.assembly import Surroundings, assemble
 from trading.node.core import TradingCore
 from trading.node.instance import RuntimePaths
-from trading.node.order_thread import SameLoop
+from trading.node.order_thread import OrderLoop, SameLoop
 from trading.node.servers import control_api
 from trading.risk.breaker_store import create_store
 from trading.risk.shared_record import SharedRecordWriter
@@ -50,8 +51,14 @@ CREW_START_TIMEOUT_S = 120.0
 
 
 @asynccontextmanager
-async def served_core(folder: Path) -> AsyncIterator[tuple[TradingCore, RuntimePaths]]:
-    """A core with its control API on this loop, its duties and a calm market."""
+async def served_core(
+    folder: Path, orders: OrderLoop | None = None
+) -> AsyncIterator[tuple[TradingCore, RuntimePaths]]:
+    """A core with its control API on this loop, its duties and a calm market.
+
+    ``orders`` is where it keeps its orders; on this loop, too, where it is not given.
+    """
+    orders = orders or SameLoop()
     clock = SystemClock()
     paths = RuntimePaths(folder / "run")
     paths.directory.mkdir()
@@ -77,7 +84,7 @@ async def served_core(folder: Path) -> AsyncIterator[tuple[TradingCore, RuntimeP
     for symbol, bars in history.items():
         exchange.load_history(symbol, bars)
     venue = InProcessVenue(exchange, clock, balances={"USDT": Decimal(10_000)})
-    await venue.client.connect()
+    await orders.call(venue.client.connect())
     record = SharedRecordWriter(paths.breaker_record)
     core = assemble(
         config,
@@ -87,7 +94,7 @@ async def served_core(folder: Path) -> AsyncIterator[tuple[TradingCore, RuntimeP
             bus=EventBus(),
             client=venue.client,
             instruments={one.symbol: one for one in instruments},
-            orders=SameLoop(),
+            orders=orders,
             tick_gap_ms=0,
             inline_records=False,
             record=record,
@@ -95,8 +102,8 @@ async def served_core(folder: Path) -> AsyncIterator[tuple[TradingCore, RuntimeP
     )
     for symbol, bars in history.items():
         core.parts.market.on_bar_history(symbol, bars)
-    await core.parts.execution.start()
-    _beat(core, exchange)
+    await orders.call(core.parts.execution.start())
+    await _beat(core, exchange)
     duties = asyncio.create_task(_duties(core, exchange))
     try:
         async with control_api(core, config.api, paths):
@@ -105,7 +112,7 @@ async def served_core(folder: Path) -> AsyncIterator[tuple[TradingCore, RuntimeP
         duties.cancel()
         await asyncio.gather(duties, return_exceptions=True)
         core.parts.spikes.close()
-        await core.parts.execution.stop()
+        await orders.call(core.parts.execution.stop())
         core.parts.records.close()
         core.parts.breaker.close()
         record.close()
@@ -113,20 +120,24 @@ async def served_core(folder: Path) -> AsyncIterator[tuple[TradingCore, RuntimeP
 
 async def _duties(core: TradingCore, exchange: SimulatedExchange) -> None:
     while True:
-        _beat(core, exchange)
-        await core.parts.execution.advance(core.now_ms())
+        await _beat(core, exchange)
+        await core.parts.orders.call(core.parts.execution.advance(core.now_ms()))
         await asyncio.sleep(0.1)
 
 
-def _beat(core: TradingCore, exchange: SimulatedExchange) -> None:
+async def _beat(core: TradingCore, exchange: SimulatedExchange) -> None:
     now_ms = core.now_ms()
     for symbol, price in PRICES.items():
         tick = Tick(symbol, price, 0.1, now_ms)
-        exchange.on_tick(tick)
+        await core.parts.orders.call(_trade(exchange, tick))
         core.parts.market.on_tick(tick)
     core.parts.guard.advance(now_ms)
     core.parts.guard.pulse.beat()
     core.parts.breaker.beat(now_ms)
+
+
+async def _trade(exchange: SimulatedExchange, tick: Tick) -> None:
+    exchange.on_tick(tick)
 
 
 @asynccontextmanager

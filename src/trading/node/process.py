@@ -36,6 +36,7 @@ from trading.node.guard import HEARTBEAT
 from trading.node.instance import AccountLock, InstanceInfo, InstanceLock, RuntimePaths, write_info
 from trading.node.notifications import Notifications
 from trading.node.order_thread import OrderLoop, OrderThread, cancel_all
+from trading.node.pace import keep_the_feeds_pace
 from trading.node.pulse import Pulse
 from trading.node.servers import control_api
 from trading.risk.shared_record import SharedRecordWriter
@@ -135,6 +136,7 @@ async def run_core(launch: CoreLaunch, environment: Mapping[str, str]) -> None:
         await stack.enter_async_context(control_api(core, config.api, paths))
         stack.callback(core.parts.spikes.close)
         write_info(paths, _info(config, core, paths))
+        keep_the_feeds_pace()
         await stack.enter_async_context(_running(core, venue, orders, ended))
         ready = f"ready on venue {config.exchange.venue_label} {launch.market_name}"
         core.parts.board.say("core", ready.strip())

@@ -30,7 +30,10 @@ _GRACE_S = 5.0  # wall time past its deadline after which a run counts as hung
 
 
 class SpikeScheduler:
-    """``run`` blocks until ``stop`` is set; runs in flight are left behind then."""
+    """``run`` blocks until ``stop`` is set; runs in flight are left behind then.
+
+    ``beat`` is called at every step, also while all crews are at work.
+    """
 
     def __init__(
         self,
@@ -42,6 +45,7 @@ class SpikeScheduler:
         claim_timeout_s: float,
         stop: threading.Event,
         show: Callable[[str], None],
+        beat: Callable[[], None],
     ) -> None:
         self._name = name
         self._client = client
@@ -50,6 +54,7 @@ class SpikeScheduler:
         self._claim_timeout_s = claim_timeout_s
         self._stop = stop
         self._show = show
+        self._beat = beat
         self._idle: list[SpikeTradingCrew] = []
         self._running: set[str] = set()
         self._finished = 0
@@ -75,6 +80,7 @@ class SpikeScheduler:
         runs: set[asyncio.Task[None]] = set()
         while True:
             await free.acquire()
+            self._beat()
             claim = await self._claim()
             if claim is None:
                 free.release()
@@ -125,6 +131,7 @@ class SpikeScheduler:
         late_since: float | None = None
         while True:
             done, _ = await asyncio.wait({run}, timeout=_LOOK_EVERY_S)
+            self._beat()
             if done:
                 return run.result()
             if self._client.now_ms() < claim.deadline_ms:
@@ -137,6 +144,7 @@ class SpikeScheduler:
     async def _finish(self, report: SpikeRunReport) -> None:
         """Close the claim. Repeating it does no harm, losing it would leave the spike open."""
         for attempt in range(1, _FINISH_ATTEMPTS + 1):
+            self._beat()
             try:
                 await in_daemon_thread(lambda: self._client.finish_spike_run(report))
             except ControlApiError:

@@ -1,12 +1,13 @@
-"""A crew worker process: ``python -m crews.worker``.
+"""A crew worker process: a copy of ``crews.nursery``, or ``python -m crews.worker``.
 
-Its settings (``WorkerConfig``) come as one JSON line on standard input, which stays open: when it
-closes, the parent is gone and the worker ends. It prints one JSON line when it is ready. It holds
-no exchange key and refuses to start where it could see one.
+By hand its settings (``WorkerConfig``) come as one JSON line on standard input. That stays open:
+when it closes, the parent is gone and the worker ends. It prints one JSON line when it is ready. It
+holds no exchange key and refuses to start where it could see one.
 """
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import logging
 import os
@@ -17,7 +18,7 @@ import time
 from collections.abc import Mapping
 from functools import partial
 from types import FrameType
-from typing import TextIO
+from typing import NoReturn, TextIO
 
 from pydantic import ValidationError
 
@@ -31,6 +32,7 @@ from trading.node.logs import configure_logging
 logger = logging.getLogger(__name__)
 
 EXCHANGE_KEY_PREFIX = "BINANCE_"
+_LAST_STEP_S = 10.0
 EXIT_OK, EXIT_ERROR, EXIT_CORE_LOST, EXIT_CONFIGURATION = 0, 1, 3, 4
 
 
@@ -52,7 +54,7 @@ def read_config(stream: TextIO) -> WorkerConfig:
 
 
 class Worker:
-    """Runs one loop until the parent or the core is gone, with a heartbeat beside it."""
+    """Runs one loop until the parent or the core is gone, with a heartbeat that speaks for it."""
 
     def __init__(
         self, client: TradingClient, config: WorkerConfig, environment: Mapping[str, str]
@@ -66,6 +68,7 @@ class Worker:
         self._settings = config.crews.worker
         self._stop = threading.Event()
         self._exit_code = EXIT_OK
+        self._is_told = False  # that the loop hangs
         # The guardian's agent halts trading; texts of servers are not for it.
         servers = config.agents.mcp_servers if config.role is WorkerRole.SPIKE else ()
         self._mcp_servers = partial(mcp_servers, servers, environment)
@@ -102,6 +105,8 @@ class Worker:
         """Signs of life; a core that stays silent for too long ends the worker."""
         heard = time.monotonic()
         while not self._stop.wait(self._settings.heartbeat_interval_s):
+            if self._loop_hangs():
+                continue
             try:
                 self._client.worker_heartbeat(self._name, self._loop.detail)
                 heard = time.monotonic()
@@ -111,26 +116,43 @@ class Worker:
                     logger.error("core lost for %.0f s, ending: %s", silent_s, error)
                     self.stop(EXIT_CORE_LOST)
 
+    def _loop_hangs(self) -> bool:
+        """Whether the loop has not moved on for too long; then where it is goes into the log.
+
+        Nobody hears a worker that hangs, and who is not heard is ended and begun anew.
+        """
+        silent_s = self._loop.silent_s
+        if silent_s <= self._loop.patience_s:
+            self._is_told = False
+            return False
+        if not self._is_told:
+            self._is_told = True
+            logger.error("no sign of life: the loop has not moved on for %.0f s", silent_s)
+            faulthandler.dump_traceback(file=sys.stderr, all_threads=True)
+        return True
+
     def _watch(self, parent: TextIO) -> None:
         while parent.readline():
             pass
         self.stop()
+        time.sleep(_LAST_STEP_S)  # a loop that hangs would outlive its parent
+        os._exit(self._exit_code)
 
 
-def _end_at_once(_number: int, _frame: FrameType | None) -> None:
+def end_at_once(_number: int, _frame: FrameType | None) -> None:
     """Until the worker is built: as an exception, so that importing CrewAI tidies up after it."""
     raise SystemExit(EXIT_OK)
 
 
-def main() -> int:
-    """Run one worker to its end; the exit code."""
+def main(config: WorkerConfig | None = None) -> int:
+    """Run one worker to its end; the exit code. Without ``config``: that of its first line."""
     try:
         refuse_exchange_keys(os.environ)
-        config = read_config(sys.stdin)
+        config = config or read_config(sys.stdin)
         names = worker_variables(config.agents)
         configure_logging(config.logging, f"{config.role}-worker", secret_variables=names)
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, _end_at_once)
+            signal.signal(number, end_at_once)
         client = HttpTradingClient(
             config.socket_path,
             config.record_path,
@@ -146,11 +168,11 @@ def main() -> int:
         return EXIT_CONFIGURATION
 
 
-def run_and_exit() -> None:
+def run_and_exit(config: WorkerConfig | None = None) -> NoReturn:
     """End the process at once: a model call in flight must not keep a stopped worker alive."""
     code = EXIT_ERROR
     try:
-        code = main()
+        code = main(config)
     except SystemExit:
         code = EXIT_OK
     except Exception:

@@ -19,12 +19,15 @@ from crews.spike_trading.crew import SpikeTradingCrew
 from trading.api.client import TradingClient
 from trading.errors import ControlApiError, SpikeguardError
 from trading.model.desk import DeskKind, DeskQuery
+from trading.node.pulse import Pulse
 
 logger = logging.getLogger(__name__)
 
 _LOOK_EVERY_S = 0.1  # the breaker, in shared memory: next to nothing
 _LOOK_WHEN_PAUSED_S = 1.0
 _PAUSE_AFTER_ERROR_S = 1.0
+# For answers of the core, tried again, and for a busy machine.
+_LONGEST_ANSWERS_S = 60.0
 
 
 class WorkerLoop(ABC):
@@ -48,7 +51,19 @@ class WorkerLoop(ABC):
         self._market_symbol = market_symbol
         self._environment = environment
         self._stop = stop
+        self._pulse = Pulse(name)
+        self._pulse.beat()
         self.detail = "starting"
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds since the loop last moved on."""
+        return self._pulse.silent_ms / 1000
+
+    @property
+    @abstractmethod
+    def patience_s(self) -> float:
+        """Seconds that its longest step may take; a loop that is silent for longer hangs."""
 
     @abstractmethod
     def warm_up(self) -> None:
@@ -63,6 +78,13 @@ class GuardianLoop(WorkerLoop):
     """An assessment every interval of market time, and at once when the breaker changes."""
 
     _problem = ""  # why the latest assessment failed
+
+    @property
+    def patience_s(self) -> float:
+        """An assessment by a model, with an answer under way at its deadline, and one by rules."""
+        model = self._agents.llm
+        answer_s = model.timeout_s * (1 + model.max_retries)
+        return 2 * self._crews.guardian.deadline_s + answer_s + _LONGEST_ANSWERS_S
 
     def warm_up(self) -> None:
         if not self._agents.market_guardian.enabled:
@@ -79,12 +101,14 @@ class GuardianLoop(WorkerLoop):
     def run(self) -> None:
         if not self._agents.market_guardian.enabled:
             self.detail = "switched off"
-            self._stop.wait()
+            while not self._stop.wait(_LOOK_WHEN_PAUSED_S):
+                self._pulse.beat()
             return
         interval_ms = int(self._crews.guardian.interval_s * 1000)
         seen: tuple[object, ...] | None = None
         due_ms = 0
         while not self._stop.wait(_LOOK_EVERY_S):
+            self._pulse.beat()
             snapshot, now_ms = self._client.breaker_snapshot(), self._client.now_ms()
             state = (snapshot.status, snapshot.epoch, snapshot.stage)
             if state == seen and now_ms < due_ms:
@@ -125,6 +149,11 @@ class GuardianLoop(WorkerLoop):
 class SpikeLoop(WorkerLoop):
     """Spikes, several at once, each on a warm crew of its own."""
 
+    @property
+    def patience_s(self) -> float:
+        """A request for a spike; runs are watched by the scheduler, which goes on beside them."""
+        return self._crews.worker.claim_timeout_s + _LONGEST_ANSWERS_S
+
     def warm_up(self) -> None:
         self._scheduler = SpikeScheduler(
             self._name,
@@ -134,6 +163,7 @@ class SpikeLoop(WorkerLoop):
             claim_timeout_s=self._crews.worker.claim_timeout_s,
             stop=self._stop,
             show=self._show,
+            beat=self._pulse.beat,
         )
         self._scheduler.warm_up()
 

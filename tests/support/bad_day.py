@@ -53,8 +53,8 @@ from trading.simulator.exchange import SimulatedExchange
 from trading.simulator.generated_market import GeneratedMarket
 from trading.simulator.instruments import list_market
 from trading.simulator.market_config import MarketGeneratorConfig, Scenario
-from trading.simulator.server import ExchangeServerConfig, RunningServer, start_server
-from trading.simulator.server.config import RateLimitConfig
+from trading.simulator.server.app import RunningServer, start_server
+from trading.simulator.server.config import ExchangeServerConfig, RateLimitConfig
 from trading.simulator.server.faults import AT_ONCE, Fault, FaultKind
 from trading.storage.config import StorageConfig
 from trading.storage.database import open_database

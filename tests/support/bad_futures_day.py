@@ -19,7 +19,8 @@ from trading.model.order import ZERO, OrderStatus
 from trading.simulator.futures.accounts import PositionSide
 from trading.simulator.futures.exchange import FuturesExchange, make_futures
 from trading.simulator.futures.orders import AlgoStatus
-from trading.simulator.server import ExchangeServerConfig, RunningServer, start_server
+from trading.simulator.server.app import RunningServer, start_server
+from trading.simulator.server.config import ExchangeServerConfig
 from trading.storage.order_repository import OrderRecord
 
 ACCOUNT = "main"

@@ -36,7 +36,8 @@ from trading.risk.shared_record import SharedRecordWriter
 from trading.simulator.config import SimulatorConfig
 from trading.simulator.exchange import SimulatedExchange
 from trading.simulator.instruments import make_instrument
-from trading.simulator.server import ExchangeServerConfig, start_server
+from trading.simulator.server.app import start_server
+from trading.simulator.server.config import ExchangeServerConfig
 from trading.storage.database import open_database
 from trading.storage.spike_repository import SpikeRepository
 

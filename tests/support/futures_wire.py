@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import aiohttp
 from simulated_venue import WAIT_S, running_venue, tick
 
-from trading.simulator.server import RunningServer
+from trading.simulator.server.app import RunningServer
 from trading.simulator.server.signatures import hmac_hex
 
 MARKET_BUY = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.1"}

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from trading.simulator.server import RunningServer
+from trading.simulator.server.app import RunningServer
 
 ROOT = Path(__file__).parents[2]
 JUDGES = ROOT / "tests" / "judges"

@@ -38,8 +38,8 @@ from trading.simulator.book_config import BookShapeConfig
 from trading.simulator.config import SimulatorConfig
 from trading.simulator.exchange import SimulatedExchange
 from trading.simulator.instruments import make_instrument
-from trading.simulator.server import ExchangeServerConfig, RunningServer, start_server
-from trading.simulator.server.config import RateLimitConfig
+from trading.simulator.server.app import RunningServer, start_server
+from trading.simulator.server.config import ExchangeServerConfig, RateLimitConfig
 from trading.storage.config import StorageConfig
 from trading.storage.database import open_database
 from trading.storage.spike_repository import SpikeRepository

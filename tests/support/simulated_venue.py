@@ -16,7 +16,8 @@ from trading.simulator.config import SimulatorConfig, UserEventOrder
 from trading.simulator.exchange import SimulatedExchange
 from trading.simulator.futures.exchange import FuturesExchange, make_futures
 from trading.simulator.instruments import make_instrument
-from trading.simulator.server import ExchangeServerConfig, RunningServer, start_server
+from trading.simulator.server.app import RunningServer, start_server
+from trading.simulator.server.config import ExchangeServerConfig
 
 PRICES = {"BTCUSDT": 50_000.0, "ETHUSDT": 2_000.0}
 WAIT_S = 30.0

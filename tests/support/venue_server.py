@@ -23,7 +23,8 @@ from trading.model.market import Instrument, Tick
 from trading.model.order import OrderPurpose, OrderRequest, OrderType, Side, TimeInForce
 from trading.simulator.config import SimulatorConfig
 from trading.simulator.exchange import SimulatedExchange
-from trading.simulator.server import ExchangeServerConfig, RunningServer, start_server
+from trading.simulator.server.app import RunningServer, start_server
+from trading.simulator.server.config import ExchangeServerConfig
 
 FAST_RECONNECT = ReconnectConfig(first_delay_ms=10, max_delay_ms=50, stale_after_ms=60_000)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -29,7 +30,7 @@ def trace(
     ],
     as_json: JsonFlag = False,
 ) -> None:
-    """Print an order's chain: spike, decisions, tool results, intent, fills, profit.
+    """Print an order's chain: spike, decisions, tool results, intent, fills, funding, profit.
 
     Any order of a position leads to the whole chain. The store is only read.
     """
@@ -48,7 +49,7 @@ def trace(
     show(*_spike(chain), *_decisions(chain), *_tools(chain), *_refusals(chain))
     for one in chain.orders:
         show(*_order(one, asked=one.order.id == chain.order_id))
-    show(*_outcome(chain))
+    show(*_funding(chain), *_outcome(chain))
 
 
 def _heading(text: str) -> Text:
@@ -152,6 +153,23 @@ def _order(one: OrderTrace, *, asked: bool) -> list[Any]:
     return parts
 
 
+def _funding(chain: OrderChain) -> list[Any]:
+    """Nothing where nothing was paid: on spot, and for futures that were held for a short time."""
+    if not chain.funding:
+        return []
+    table = _table("at", "payment", "amount")
+    for row in chain.funding:
+        table.add_row(row["paid_at"][:19], row["payment_id"], row["amount"])
+    return [_heading("funding"), table]
+
+
+def _funding_sum(chain: OrderChain) -> dict[str, str]:
+    if not chain.funding:
+        return {}
+    total = sum((Decimal(row["amount"]) for row in chain.funding), Decimal(0))
+    return {"funding": f"{total:+f}"}
+
+
 def _outcome(chain: OrderChain) -> list[Any]:
     if chain.trade is not None:
         trade = chain.trade
@@ -163,6 +181,7 @@ def _outcome(chain: OrderChain) -> list[Any]:
                     "round trip": f"{trade['quantity']} {trade['symbol']}: {trade['entry_price']}"
                     f" → {trade['exit_price']}",
                     "fees": trade["fees"],
+                    **_funding_sum(chain),
                     "profit": trade["pnl"],
                 }
             ),
@@ -177,6 +196,7 @@ def _outcome(chain: OrderChain) -> list[Any]:
                     "stop, target": f"{held['stop_price']}, {held['take_profit_price']}",
                     "realised so far": held["realized_pnl"],
                     "fees": held["fees_paid"],
+                    **_funding_sum(chain),
                 }
             ),
         ]

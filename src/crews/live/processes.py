@@ -22,6 +22,7 @@ from pydantic import BaseModel
 
 from trading.errors import SpikeguardError
 
+READ_AT_MOST = 65_536
 _LAST_BREATH_S = 1.0
 
 
@@ -35,7 +36,7 @@ class Child:
 
     name: str
     module: str
-    settings: BaseModel
+    settings: BaseModel | None  # None: it is told nothing at its start
     environment: Mapping[str, str]
     log_path: Path
     nice: int = 0
@@ -61,10 +62,25 @@ class Child:
         if self.nice:
             with contextlib.suppress(OSError):
                 os.setpriority(os.PRIO_PROCESS, self.process.pid, self.nice)
+        if self.settings is not None:
+            self.tell(self.settings)
+
+    def tell(self, message: BaseModel) -> None:
+        """Write a JSON line to its standard input; one that has died does not read it."""
+        assert self.process is not None
         assert self.process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # it died at once; `wait_ready` says so
-            self.process.stdin.write(self.settings.model_dump_json().encode() + b"\n")
+        with contextlib.suppress(OSError):
+            self.process.stdin.write(message.model_dump_json().encode() + b"\n")
             self.process.stdin.flush()
+
+    def heard(self) -> bytes:
+        """What it has written to its standard output since; does not wait."""
+        if self.process is None or self.process.stdout is None or self.process.stdout.closed:
+            return b""
+        descriptor = self.process.stdout.fileno()
+        with selectors.DefaultSelector() as selector:
+            selector.register(descriptor, selectors.EVENT_READ)
+            return os.read(descriptor, READ_AT_MOST) if selector.select(0) else b""
 
     def wait_ready(self, timeout_s: float) -> bytes:
         """The first line the process prints.
@@ -105,17 +121,7 @@ class Child:
 
     def last_words(self) -> str:
         """The signal that ended it, or the end of its log since its start, for a message."""
-        code = self.exit_code
-        if code is not None and code < 0:  # whatever it wrote before, it did not see this coming
-            return f"by {signal.Signals(-code).name} (log: {self.log_path})"
-        try:
-            with self.log_path.open("rb") as log:
-                log.seek(self._log_from)
-                lines = log.read().decode(errors="replace").strip().splitlines()
-        except OSError:
-            return "no log"
-        said = lines[-1] if lines else "it said nothing"
-        return f"{said} (log: {self.log_path})"
+        return last_words(self.exit_code, self.log_path, self._log_from)
 
     def signal_end(self) -> None:
         """Ask it to end, without waiting."""
@@ -185,6 +191,20 @@ class RestartPolicy:
         return 0 < self.limit <= self._short_lives
 
 
+def last_words(code: int | None, log_path: Path, log_from: int) -> str:
+    """The signal that ended a process, or the end of its log from ``log_from`` on."""
+    if code is not None and code < 0:  # whatever it wrote before, it did not see this coming
+        return f"by {signal.Signals(-code).name} (log: {log_path})"
+    try:
+        with log_path.open("rb") as log:
+            log.seek(log_from)
+            lines = log.read().decode(errors="replace").strip().splitlines()
+    except OSError:
+        return "no log"
+    said = lines[-1] if lines else "it said nothing"
+    return f"{said} (log: {log_path})"
+
+
 def _read_line(stream: IO[bytes], timeout_s: float) -> bytes:
     deadline = time.monotonic() + timeout_s
     with selectors.DefaultSelector() as selector:
@@ -193,7 +213,7 @@ def _read_line(stream: IO[bytes], timeout_s: float) -> bytes:
         while (remaining := deadline - time.monotonic()) > 0:
             if not selector.select(remaining):
                 continue
-            chunk = os.read(stream.fileno(), 65_536)
+            chunk = os.read(stream.fileno(), READ_AT_MOST)
             if not chunk:
                 return b""
             received += chunk

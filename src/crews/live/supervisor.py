@@ -1,10 +1,11 @@
 """Starts the processes of a live run in order, keeps them alive, ends them in order.
 
-exchange (venue sim) → core → crew workers. The core guards without workers and is never waited
-for by the others: a worker that dies is started again after a growing pause, a core that dies
-likewise, and while it is away its shared-memory record goes stale, which every worker reads as
-TRIGGERED. A core that lives and no longer beats guards nothing: it is killed and started again.
-Without its exchange a simulated run has no market and ends.
+exchange (venue sim) → core → crew workers; these are copies of a nursery, which loads CrewAI while
+the core starts. The core guards without workers and is never waited for by the others: a worker
+that dies is started again after a growing pause, a core that dies likewise, and while it is away
+its shared-memory record goes stale, which every worker reads as TRIGGERED. A core that lives and no
+longer beats guards nothing: it is killed and started again. Without its exchange a simulated run
+has no market and ends.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ from pydantic import BaseModel
 
 from crews.config_loader import LoadedConfig
 from crews.environment import NOTIFY_PREFIX
+from crews.live.forked import ForkedChild, Nursery
 from crews.live.options import LiveOptions
 from crews.live.processes import Child, ChildFailedError, RestartPolicy
+from crews.live.worker_settings import crew_worker_settings, news_worker_settings
 from crews.live.worker_watch import Watched, WorkerWatch
-from crews.news.config import NewsWorkerConfig
 from crews.node_settings import node_config
 from crews.worker import EXIT_CONFIGURATION
-from crews.worker_config import WorkerConfig, WorkerRole
+from crews.worker_config import WorkerRole
 from trading.api.operator_client import OperatorClient
 from trading.clock import MINUTE_MS, SystemClock
 from trading.errors import StoreError
@@ -63,6 +65,7 @@ class Supervisor:
         self._logs = self._paths.directory / "logs"
         self._exchange: Child | None = None
         self._core: Watched | None = None
+        self._nursery: Nursery | None = None
         self._workers: list[Watched] = []
         self._notes: list[str] = []
         self._exchange_url = ""
@@ -95,20 +98,19 @@ class Supervisor:
 
     def _start_all(self) -> None:
         venue = self._config.exchange.venue
+        if self._config.crews.enabled:
+            self._start_nursery()
         environment = self._loaded.core_environment()
         market: ExchangeReady | None = None
         if venue == "sim":
             market = self._start_exchange()
             key_name, secret_name = CREDENTIAL_NAMES[venue]
             environment |= {key_name: market.api_key, secret_name: market.api_secret}
-        core = Watched(
-            self._child("core", "trading.node", self._core_launch(market), environment),
-            self._policy(),
-        )
-        core.child.start()
-        self._core = core
-        core.child.wait_ready(self._config.performance.start_timeout_s)
-        core.policy.started()
+        child = self._child("core", "trading.node", self._core_launch(market), environment)
+        child.start()
+        self._core = Watched(child, self._policy())
+        child.wait_ready(self._config.performance.start_timeout_s)
+        self._core.policy.started()
         if self._config.crews.enabled:
             self._start_workers()
         if self._config.news.is_read_beside(venue):
@@ -197,41 +199,37 @@ class Supervisor:
             fresh_account=market is not None,
         )
 
+    def _start_nursery(self) -> None:
+        """What takes workers longest at their start needs no core: it goes on beside the core's."""
+        child = self._child(
+            "nursery",
+            "crews.nursery",
+            None,
+            self._loaded.worker_environment(),
+            nice=self._config.crews.worker.nice,
+        )
+        self._nursery = Nursery(child)
+        self._nursery.start()
+
     def _start_workers(self) -> None:
-        environment = self._loaded.worker_environment()
+        assert self._nursery is not None
         for role in (WorkerRole.GUARDIAN, WorkerRole.SPIKE):
-            settings = WorkerConfig(
-                role=role,
-                agents=self._config.agents,
-                crews=self._config.crews,
-                socket_path=self._paths.worker_socket,
-                record_path=self._paths.breaker_record,
-                heartbeat_timeout_ms=self._config.circuit_breaker.heartbeat_timeout_ms,
-                request_timeout_s=self._config.api.request_timeout_s,
-                market_symbol=self._config.market.btc_symbol,
-                logging=self._config.monitoring.logging,
-            )
-            self._start_worker(role, "crews.worker", settings, environment)
+            settings = crew_worker_settings(self._config, self._paths, role)
+            name = f"{role} worker"
+            self._start_worker(ForkedChild(name, self._nursery, settings, self._log_of(name)))
 
     def _start_news(self) -> None:
         """Nobody waits for it: without news there are no news, and nothing else changes."""
-        settings = NewsWorkerConfig(
-            socket_path=self._paths.worker_socket,
-            news=self._config.news,
-            agents=self._config.agents,
-            symbols=self._config.market.symbols,
-            quote_asset=self._config.market.quote_asset,
-            request_timeout_s=self._config.api.request_timeout_s,
-            core_lost_after_s=self._config.crews.worker.core_lost_after_s,
-            logging=self._config.monitoring.logging,
+        child = self._child(
+            "news worker",
+            "crews.news.worker",
+            news_worker_settings(self._config, self._paths),
+            self._loaded.news_environment(),
+            nice=self._config.crews.worker.nice,
         )
-        self._start_worker("news", "crews.news.worker", settings, self._loaded.news_environment())
+        self._start_worker(child)
 
-    def _start_worker(
-        self, name: str, module: str, settings: BaseModel, environment: dict[str, str]
-    ) -> None:
-        nice = self._config.crews.worker.nice
-        child = self._child(f"{name} worker", module, settings, environment, nice=nice)
+    def _start_worker(self, child: Child | ForkedChild) -> None:
         worker = Watched(child, self._policy(self._config.performance.restart_limit))
         self._workers.append(worker)
         worker.child.start()
@@ -264,7 +262,7 @@ class Supervisor:
             )
             watched.child.stop(0)
             if watched is self._core:
-                self._tell_the_next_core(watched.child)
+                self._tell_the_next_core()
             watched.child.start()
             watched.policy.started()
 
@@ -290,9 +288,11 @@ class Supervisor:
             self._halt_reason = f"no heartbeat: the core hung for {silent_ms / 1000:.0f} s"
             core.kill()
 
-    def _tell_the_next_core(self, core: Child) -> None:
+    def _tell_the_next_core(self) -> None:
         """The exchange lived on, and with it the account: a restarted core adopts what is there.
         One in place of a core that hung begins with the trip that the hung one could not make."""
+        core = self._core.child if self._core is not None else None
+        assert isinstance(core, Child)
         assert isinstance(core.settings, CoreLaunch)
         core.settings = core.settings.model_copy(
             update={"fresh_account": False, "halt_reason": self._halt_reason}
@@ -317,6 +317,8 @@ class Supervisor:
             self._core.child.stop(timeout_s)
         for worker in self._workers:
             worker.child.stop(timeout_s)
+        if self._nursery is not None:
+            self._nursery.stop(timeout_s)
         if self._exchange is not None:
             self._exchange.stop(timeout_s)
         self._record.close()
@@ -327,7 +329,7 @@ class Supervisor:
         self,
         name: str,
         module: str,
-        settings: BaseModel,
+        settings: BaseModel | None,
         environment: dict[str, str],
         *,
         nice: int = 0,
@@ -337,9 +339,12 @@ class Supervisor:
             module=module,
             settings=settings,
             environment=environment,
-            log_path=self._logs / f"{name.replace(' ', '-')}.log",
+            log_path=self._log_of(name),
             nice=nice,
         )
+
+    def _log_of(self, name: str) -> Path:
+        return self._logs / f"{name.replace(' ', '-')}.log"
 
     def _policy(self, limit: int = 0) -> RestartPolicy:
         pauses = self._config.performance

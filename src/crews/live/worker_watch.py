@@ -6,14 +6,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from crews.live.forked import ForkedChild
 from crews.live.processes import Child, RestartPolicy
 from trading.api.operator_client import OperatorClient
 from trading.api.schemas import WorkerFailure
 from trading.errors import ControlApiError
 from trading.node.notify_config import NotificationLevel
 
-# Workers beat once a second, from a thread of their own.
+# Workers beat once a second as long as their loops move on.
 WORKER_HUNG_AFTER_MS = 30_000
+# From its start until it is heard first: CrewAI is loaded, on a busy machine for minutes.
+WORKER_MUTE_AFTER_S = 300.0
 LOOK_AT_WORKERS_EVERY_S = 2.0
 
 Note = Callable[[str, NotificationLevel], None]
@@ -23,7 +26,7 @@ Note = Callable[[str, NotificationLevel], None]
 class Watched:
     """A child that is started again when it dies; ``given_up`` says why it is not any longer."""
 
-    child: Child
+    child: Child | ForkedChild
     policy: RestartPolicy = field(default_factory=RestartPolicy)
     given_up: str = ""
 
@@ -59,14 +62,17 @@ class WorkerWatch:
             return  # what the core cannot tell is no reason to kill anybody
         silent_ms = {one.name: one.age_ms for one in components if one.age_ms is not None}
         for child in (watched.child for watched in workers):
-            age_ms = silent_ms.get(_name(child), 0)
-            is_its_own = age_ms < (now - child.started_at) * 1000  # not of the one before it
-            if child.is_alive and is_its_own and age_ms >= WORKER_HUNG_AFTER_MS:
-                what = f"{child.name} was silent for {age_ms / 1000:.0f} s and was killed"
+            lives_s = now - child.started_at
+            heard_s = silent_ms.get(_name(child), lives_s * 1000) / 1000
+            was_heard = heard_s < lives_s  # and not only the one before it
+            most_s = WORKER_HUNG_AFTER_MS / 1000 if was_heard else WORKER_MUTE_AFTER_S
+            silent_s = min(heard_s, lives_s)
+            if child.is_alive and silent_s >= most_s:
+                what = f"{child.name} was silent for {silent_s:.0f} s and was killed"
                 self._note(what, NotificationLevel.WARNING)
                 child.kill()
 
 
-def _name(child: Child) -> str:
+def _name(child: Child | ForkedChild) -> str:
     """As the worker calls itself to the core."""
     return child.name.replace(" ", "-")

@@ -30,6 +30,7 @@ from trading.news.assembly import create_sources, http_client
 from trading.news.pipeline import NewsPipeline
 from trading.news.poller import Poller
 from trading.node.logs import configure_logging
+from trading.node.pulse import Pulse
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ NAME = "news-worker"
 MAX_BATCH = 200
 MAX_FUTURE_MS = 120_000  # how far an author's clock may be ahead
 HEARTBEAT_S = 2.0
+LONGEST_S = 120.0  # for a model's reading and the core's answers
 
 
 class NewsWorker:
@@ -60,6 +62,8 @@ class NewsWorker:
         self._pipeline = NewsPipeline(pairs, max_age_ms, MAX_FUTURE_MS)
         self._model = create_model_sentiment(config.news, config.agents, environment)
         self._detail = "starting"
+        self._pulse = Pulse(NAME)
+        self._pulse.beat()
         self.exit_code = EXIT_OK
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -68,6 +72,7 @@ class NewsWorker:
         try:
             while not stop.is_set():
                 started = time.monotonic()
+                self._pulse.beat()
                 try:
                     await self.round()
                 except SpikeguardError as error:
@@ -126,9 +131,19 @@ class NewsWorker:
             taken += await asyncio.to_thread(self._client.record_news, batch)
         return taken
 
+    @property
+    def _hangs(self) -> bool:
+        """Whether a round takes longer than what it brings would be of use."""
+        news = self._config.news
+        return self._pulse.silent_ms > (3 * news.interval_s + news.timeout_s + LONGEST_S) * 1000
+
     async def _beat(self, stop: asyncio.Event) -> None:
+        """Signs of life for the rounds: one that hangs has none, and the worker is begun anew."""
         heard = time.monotonic()
         while True:
+            if self._hangs:
+                logger.error("no sign of life: the round through the sources does not end")
+                return
             try:
                 await asyncio.to_thread(self._client.worker_heartbeat, NAME, self._detail)
                 heard = time.monotonic()

@@ -51,7 +51,9 @@ class OrderChain:
     """``order_id`` is the order that was asked about; ``orders`` are its entry and all exits.
 
     Rows are the store's, with JSON decoded. ``refusals`` are risk events on the same spike or
-    order. ``position`` is what is still open, ``trade`` the round trip once it is closed.
+    order. ``funding`` are the payments for holding the position, what it cost below zero.
+    ``position`` is what is still open, ``trade`` the round trip once it is closed; the trade's
+    profit has the funding in it, what a position has realised so far has not.
     """
 
     order_id: str
@@ -61,6 +63,7 @@ class OrderChain:
     tools: Sequence[Row]
     refusals: Sequence[Row]
     orders: Sequence[OrderTrace]
+    funding: Sequence[Row]
     position: Row | None
     trade: Row | None
 
@@ -99,6 +102,11 @@ class OrderChains(Repository):
                 (spike_id, entry_id, entry_id),
             ),
             orders=orders,
+            funding=self._all(
+                "SELECT payment_id, amount, paid_at FROM funding_payments"
+                " WHERE venue = ? AND entry_client_order_id = ? ORDER BY paid_at_ms, payment_id",
+                (venue, entry_id),
+            ),
             position=self._one(
                 "SELECT * FROM positions WHERE entry_client_order_id = ?", (entry_id,)
             ),

@@ -41,7 +41,7 @@ from trading.risk.breaker_store import create_store
 from trading.risk.circuit_breaker import CircuitBreaker
 from trading.risk.risk_config import RiskConfig
 from trading.risk.shared_record import SharedRecordWriter
-from trading.simulator.server import ExchangeServerConfig
+from trading.simulator.server.config import ExchangeServerConfig
 from trading.storage.config import StorageConfig
 from trading.storage.database import open_database
 from trading.storage.spike_repository import SpikeRepository

@@ -1,9 +1,10 @@
 """SIGKILL to any part of a run at random: back within ten seconds, with the same positions.
 
-The parts are those of a run on an outside exchange: the core, both crew workers, the news worker,
-and the supervisor. The first four are started again by the supervisor; the supervisor itself by
-whoever runs it, here the test, as soon as what it left behind has ended. The exchange is not ours:
-the embedded one of venue sim is the market itself, and a run without it ends.
+The parts are those of a run on an outside exchange: the core, both crew workers and the nursery
+that makes them, the news worker, and the supervisor. All the others are started again by the
+supervisor; it itself by whoever runs it, here the test, as soon as what it left behind has ended.
+The exchange is not ours: the embedded one of venue sim is the market itself, and a run without it
+ends.
 
 Where other work keeps the processors busy, everything takes as many times longer as there are
 tasks for a processor; the ten seconds are then stretched by that.
@@ -18,7 +19,7 @@ import time
 from pathlib import Path
 
 import pytest
-from killed_run import CORE, SUPERVISOR, WORKERS, KilledRun, killed_run
+from killed_run import CORE, NURSERY, SUPERVISOR, WORKERS, KilledRun, killed_run
 from proofs import Held, record, rounds
 
 logger = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(14_400)]
 
 BACK_WITHIN_S = 10.0
 GIVE_UP_S = 180.0
-PARTS = (CORE, SUPERVISOR, *WORKERS)
+PARTS = (CORE, SUPERVISOR, NURSERY, *WORKERS)
 KILLS = rounds(len(PARTS), 100)
 MUTANT = "a supervisor that starts nothing again"
 

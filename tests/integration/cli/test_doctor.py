@@ -20,7 +20,7 @@ from crews.checks import Check, Level
 from crews.cli.app import run
 from crews.config_loader import load_config
 from crews.diagnosis import diagnose
-from trading.simulator.server import AccountConfig, ExchangeServerConfig
+from trading.simulator.server.config import AccountConfig, ExchangeServerConfig
 
 KEY, SECRET = "k" * 64, "s" * 64
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,11 @@ from order_path import OrderPath
 
 from crews.cli.app import run
 from trading.model.decision import AgentDecision, ToolExecution
+from trading.model.futures import FundingPayment
+from trading.storage.config import StorageConfig
+from trading.storage.database import open_database
 from trading.storage.decision_repository import DecisionRepository
+from trading.storage.funding_repository import FundingRepository
 from trading.storage.tool_execution_repository import ToolExecutionRepository
 
 
@@ -143,3 +148,25 @@ async def test_execution_quality_sums_up_by_purpose(
     assert Decimal(by_purpose["ENTRY"]["slippage_bp"]) == Decimal(entry)
     assert by_purpose["PROTECTIVE_STOP"]["filled"] == 0
     assert run([*config, "execution-quality"]) == 0
+
+
+async def test_what_holding_a_future_cost_is_part_of_its_chain(
+    tmp_path: Path, config: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    entry_id = await traded(tmp_path)
+    assert run([*config, "trace", entry_id]) == 0
+    assert "funding" not in capsys.readouterr().out, "nothing is said where nothing was paid"
+    paid = [
+        FundingPayment(id=name, symbol="BTCUSDT", asset="USDT", amount=Decimal(amount), time_ms=at)
+        for name, amount, at in (("f1", "-1.25", 1), ("f2", "-2.25", 2))
+    ]
+    with closing(open_database(StorageConfig(path=tmp_path / "store.sqlite3"))) as connection:
+        (venue,) = connection.execute("SELECT venue FROM orders LIMIT 1").fetchone()
+        for payment in paid:
+            FundingRepository(connection, venue).add(payment, entry_id)
+        FundingRepository(connection, "another").add(paid[0], entry_id)
+    _, chain = answer(capsys, [*config, "trace", entry_id])
+    assert [row["amount"] for row in chain["funding"]] == ["-1.25", "-2.25"]
+    assert run([*config, "trace", entry_id]) == 0
+    text = capsys.readouterr().out
+    assert text.index("f2") < text.index("profit and loss") < text.index("-3.50")

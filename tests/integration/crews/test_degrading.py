@@ -200,6 +200,7 @@ def schedule(
         claim_timeout_s=0.05,
         stop=stop,
         show=lambda _: None,
+        beat=lambda: None,
     )
     scheduler.warm_up()
     thread = threading.Thread(target=scheduler.run)

@@ -34,8 +34,7 @@ from trading.errors import (
 from trading.exchange.binance.adapter import BinanceClient
 from trading.exchange.config import ApiCredentials, ExchangeConfig
 from trading.model.order import OrderPurpose, OrderRequest, OrderStatus, OrderType, Side
-from trading.simulator.server import AccountConfig, ExchangeServerConfig
-from trading.simulator.server.config import RateLimitConfig
+from trading.simulator.server.config import AccountConfig, ExchangeServerConfig, RateLimitConfig
 from trading.simulator.server.faults import Fault, FaultKind
 
 

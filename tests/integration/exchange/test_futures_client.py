@@ -37,7 +37,7 @@ from trading.model.order import (
     Side,
     TimeInForce,
 )
-from trading.simulator.server import RunningServer
+from trading.simulator.server.app import RunningServer
 from trading.simulator.server.faults import Fault, FaultKind
 
 SYMBOL = "BTCUSDT"

@@ -29,10 +29,11 @@ from trading.risk.breaker_config import CircuitBreakerConfig
 from trading.risk.breaker_store import create_store
 from trading.risk.circuit_breaker import CircuitBreaker
 from trading.risk.risk_config import RiskConfig
-from trading.simulator.server import RunningServer
+from trading.simulator.server.app import RunningServer
 from trading.simulator.server.faults import Fault, FaultKind
 from trading.storage.config import StorageConfig
 from trading.storage.database import open_database
+from trading.storage.order_chain import OrderChains
 from trading.storage.spike_repository import SpikeRepository
 
 SYMBOL = "BTCUSDT"
@@ -182,6 +183,10 @@ async def test_funding_is_part_of_the_profit_of_the_trade_that_paid_it(tmp_path:
         assert Decimal(trade["funding"]) == payment.amount
         moved = (Decimal(trade["exit_price"]) - Decimal(trade["entry_price"])) * held.bought
         assert Decimal(trade["pnl"]) == moved - Decimal(trade["fees"]) + payment.amount
+        with closing(open_database(StorageConfig(path=tmp_path / "store.sqlite3"))) as connection:
+            chain = OrderChains(connection).find(trade["entry_client_order_id"])
+        (row,) = chain.funding
+        assert (row["payment_id"], Decimal(row["amount"])) == (payment.id, payment.amount)
 
 
 async def test_funding_that_is_heard_of_after_the_close_corrects_the_trade(tmp_path: Path) -> None:

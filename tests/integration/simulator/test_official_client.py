@@ -19,7 +19,7 @@ from Crypto.PublicKey import ECC
 from official_client import OfficialClient, Verdict, official_client
 from simulated_venue import running_venue, tick
 
-from trading.simulator.server import RunningServer
+from trading.simulator.server.app import RunningServer
 from trading.simulator.server.spot import order_wire
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -17,7 +17,7 @@ import pytest_asyncio
 from official_client import OfficialClient, Verdict, official_client
 from simulated_venue import running_venue, tick
 
-from trading.simulator.server import RunningServer
+from trading.simulator.server.app import RunningServer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -10,7 +10,7 @@ import pytest
 from simulated_venue import WAIT_S, futures_of, python_binance, running_venue
 
 from trading.model.market import Tick
-from trading.simulator.server import RunningServer
+from trading.simulator.server.app import RunningServer
 from trading.simulator.server.signatures import hmac_hex
 
 

@@ -30,7 +30,7 @@ from trading.errors import (
 from trading.exchange.binance.adapter import BinanceClient
 from trading.exchange.binance.user_stream import BinanceUserStream
 from trading.model.order import OrderReport
-from trading.simulator.server import ExchangeServerConfig
+from trading.simulator.server.config import ExchangeServerConfig
 from trading.simulator.server.faults import Fault, FaultKind, Faults
 
 TIMEOUT_S = 0.3  # where an answer never comes

@@ -14,7 +14,7 @@ from simulated_venue import WAIT_S, hold_windows, python_binance, running_venue,
 
 from trading.model.market import Tick
 from trading.simulator.config import UserEventOrder
-from trading.simulator.server import RunningServer, start_server
+from trading.simulator.server.app import RunningServer, start_server
 from trading.simulator.server.faults import Fault, FaultKind
 from trading.simulator.server.signatures import hmac_hex, ws_payload
 

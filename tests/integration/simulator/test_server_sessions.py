@@ -13,7 +13,7 @@ import pytest
 from simulated_venue import WAIT_S, hold_windows, running_venue, tick
 
 from trading.simulator.config import UserEventOrder
-from trading.simulator.server import RunningServer
+from trading.simulator.server.app import RunningServer
 from trading.simulator.server.signatures import hmac_hex, ws_payload
 
 

@@ -17,8 +17,8 @@ from venue_server import ServedExchange, eventually, limit_buy, served_exchange,
 from trading.clock import SystemClock
 from trading.errors import ClockSkewError, ExchangeConnectionError
 from trading.exchange.binance.adapter import BinanceClient
-from trading.simulator.server import ExchangeServerConfig
 from trading.simulator.server.config import (
+    ExchangeServerConfig,
     FaultScheduleConfig,
     RandomFaultsConfig,
     TimedFault,

@@ -1,6 +1,4 @@
-"""The embedded exchange behind Binance's spot protocol, on loopback."""
+"""The embedded exchange behind Binance's spot protocol, on loopback.
 
-from trading.simulator.server.app import RunningServer, start_server
-from trading.simulator.server.config import AccountConfig, ExchangeServerConfig
-
-__all__ = ["AccountConfig", "ExchangeServerConfig", "RunningServer", "start_server"]
+Nothing is imported here: whoever only writes the server's settings must not load the server.
+"""

@@ -34,10 +34,11 @@ class ControlledSupervisor(Supervisor):
         return super().exchange_settings().model_copy(update={"control": True})
 
     def process_id(self, name: str) -> int:
-        """Of "exchange", "core", "guardian worker" or "spike worker"."""
+        """Of "exchange", "core", "guardian worker" or "spike worker"; 0: it has not begun yet."""
         children = [self._exchange, self._core and self._core.child]
         children += [worker.child for worker in self._workers]
-        return next(c.pid for c in children if c is not None and c.name == name and c.pid)
+        pids = (c.pid for c in children if c is not None and c.name == name)
+        return next(pids) or 0
 
 
 @dataclass

@@ -6,10 +6,12 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from trading.clock import Clock
 from trading.errors import StoreCorruptError, StoreError
 from trading.model.breaker import Actor, BreakerSnapshot, BreakerStatus, Latch, TripReceipt
+from trading.model.metrics import MarketSnapshot
 from trading.risk import breaker_rules as rules
 from trading.risk.breaker_config import CircuitBreakerConfig
 from trading.risk.breaker_listeners import (
@@ -20,12 +22,11 @@ from trading.risk.breaker_listeners import (
     run_barriers,
     run_fences,
 )
-from trading.risk.breaker_restore import STORE_RULE, restore
+from trading.risk.breaker_restore import STORE_RULE, restore, without_store
 from trading.risk.breaker_state import (
     BreakerState,
     RecoveryInputs,
     Transition,
-    held_state,
     initial_state,
 )
 from trading.risk.breaker_store import BreakerStore
@@ -38,6 +39,8 @@ RETRY_STORE_AFTER_MS = 5_000
 
 Trip = Callable[[BreakerState, tuple[str, ...], tuple[str, ...]], Transition]
 """Makes the trip from a state, the orders in flight and the errors of failed barriers."""
+Seen = Callable[[], tuple[dict[str, Any], MarketSnapshot | None]]
+"""What was seen at the trip: details and market. Asked when all readers see the halt already."""
 Rule = Callable[[BreakerState], Transition | None]
 
 
@@ -92,8 +95,7 @@ class BreakerCore:
         """Start from the stored state; TRIGGERED and MANUAL where there is none."""
         now_ms = self._clock.now_ms()
         if self._store is None:
-            epoch = last_run.epoch + 1 if last_run is not None else 1
-            self._publish_locked(held_state(epoch, f"store: {self._store_problem}", now_ms))
+            self._publish_locked(without_store(last_run, self._store_problem, now_ms))
             return
         state, self._pending_trip = restore(self._store, last_run, self._config, now_ms)
         self._publish_locked(state)
@@ -115,8 +117,8 @@ class BreakerCore:
                 logger.critical("the breaker is off and its store unreadable: %s", error)
         self._show_locked(self._state.snapshot(self._config))
 
-    def _run_trip(self, make: Trip) -> TripReceipt:
-        """Block entries, run the barriers, publish, commit, run the fences.
+    def _run_trip(self, make: Trip, seen: Seen) -> TripReceipt:
+        """Block entries, run the barriers, publish, commit with what was seen, run the fences.
 
         A store that fails leaves the trip in force in memory, with the MANUAL latch.
         """
@@ -126,7 +128,9 @@ class BreakerCore:
         try:
             in_flight, errors = run_barriers(self._barriers)
             with self._lock:
-                transition = self._commit_trip_locked(lambda state: make(state, in_flight, errors))
+                transition = self._commit_trip_locked(
+                    lambda state: make(state, in_flight, errors), seen
+                )
                 snapshot = self._snapshot
             self._notifier.deliver()  # the sweep of open entries need not wait for the fences
             unconfirmed = run_fences(self._fences, snapshot)
@@ -154,13 +158,18 @@ class BreakerCore:
             pending = ()
         return pending or ("a process on the same store that does not answer",)
 
-    def _commit_trip_locked(self, make: Callable[[BreakerState], Transition]) -> Transition:
+    def _commit_trip_locked(
+        self, make: Callable[[BreakerState], Transition], seen: Seen
+    ) -> Transition:
         previous, own = self._snapshot, self._state
         transition = make(own)
         self._publish_locked(transition.after)
+        transition = _with_evidence(transition, seen)
         try:
             store = self._require_store()
-            stored = store.apply(lambda row: make(self._base(row, own)), self._config)
+            stored = store.apply(
+                lambda row: _with_evidence(make(self._base(row, own)), seen), self._config
+            )
         except StoreError as error:
             logger.critical("a trip could not be stored; it holds in memory: %s", error)
             transition = _held_in_memory(transition, error)
@@ -195,13 +204,14 @@ class BreakerCore:
                 reason=f"store lost: {error}",
                 rule=STORE_RULE,
                 latch=True,
-            )
+            ),
+            lambda: ({}, None),
         )
 
-    def _record_trip(self, make: Trip) -> TripReceipt:
+    def _record_trip(self, make: Trip, seen: Seen) -> TripReceipt:
         """A trip of a breaker that is switched off: recorded, nothing else."""
         with self._lock:
-            transition = self._record_locked(make(self._state, (), ()))
+            transition = self._record_locked(_with_evidence(make(self._state, (), ()), seen))
         return TripReceipt(
             epoch=transition.after.epoch,
             newly_triggered=transition.before.status is not BreakerStatus.TRIGGERED,
@@ -326,6 +336,11 @@ class BreakerCore:
         self._block.publish(not snapshot.allows_entries)
         if self._record is not None:
             self._record.write(snapshot)
+
+
+def _with_evidence(transition: Transition, seen: Seen) -> Transition:
+    details, market = seen()
+    return replace(transition, details={**details, **transition.details}, market=market)
 
 
 def _held_in_memory(transition: Transition, error: Exception) -> Transition:

@@ -26,7 +26,8 @@ class EntryBlock:
     """Whether entries are blocked: by the published state, or by a trip that is under way.
 
     A trip under way keeps the block even when an easing that was decided before it is published
-    meanwhile. ``blocked`` is one attribute read.
+    meanwhile. ``blocked`` is one attribute read. As a context, which may be entered from several
+    places at once, it blocks for as long as one is in it: what is being judged there may trip.
     """
 
     def __init__(self) -> None:
@@ -34,6 +35,12 @@ class EntryBlock:
         self._by_state = True
         self._trips_under_way = 0
         self._lock = threading.Lock()  # held for a few instructions only
+
+    def __enter__(self) -> None:
+        self.begin_trip()
+
+    def __exit__(self, *_: object) -> None:
+        self.end_trip()
 
     def begin_trip(self) -> None:
         with self._lock:

@@ -9,14 +9,20 @@ from trading.errors import StoreError
 from trading.model.breaker import Actor, BreakerSnapshot
 from trading.risk import breaker_rules as rules
 from trading.risk.breaker_config import CircuitBreakerConfig
+from trading.risk.breaker_rows import BreakerRows
 from trading.risk.breaker_state import BreakerState, Transition, held_state, initial_state
-from trading.risk.breaker_store import BreakerStore
 
 STORE_RULE = "store"  # the rule named by trips that a failing store causes
 
 
+def without_store(last_run: BreakerSnapshot | None, problem: str, now_ms: int) -> BreakerState:
+    """The state to start in where no store can be read: a halt above every epoch known."""
+    epoch = last_run.epoch + 1 if last_run is not None else 1
+    return held_state(epoch, f"store: {problem}", now_ms)
+
+
 def restore(
-    store: BreakerStore,
+    store: BreakerRows,
     last_run: BreakerSnapshot | None,
     config: CircuitBreakerConfig,
     now_ms: int,
@@ -37,9 +43,7 @@ def restore(
     return trip.after, trip
 
 
-def _lost_state(
-    store: BreakerStore, error: StoreError, known_epoch: int, now_ms: int
-) -> Transition:
+def _lost_state(store: BreakerRows, error: StoreError, known_epoch: int, now_ms: int) -> Transition:
     """The state row is missing or unreadable: a halt with an epoch above all that were."""
     reason = f"store: {error}"
     epoch = known_epoch + 1

@@ -2,10 +2,11 @@
 
 What a trip does, in this order:
 
-1. ``entries_blocked`` becomes true: a plain attribute, set without waiting for anything.
+1. ``entries_blocked`` becomes true: a plain attribute, set without waiting for anything. While it
+   is judged whether the market has crashed it is so already (``entry_hold``).
 2. The trip barriers run (the gate waits, bounded, for sends in flight to reach the wire).
 3. Every reader in this process and, by the shared record, in the workers sees TRIGGERED.
-4. The new epoch is committed durably.
+4. The new epoch is committed durably, with what was seen at the trip.
 5. Subscribers are told, outside the lock.
 6. The trip fences run: they wait, bounded, for processes that share the store, and for gateways on
    other machines, to stop sending. ``trigger`` returns.
@@ -23,8 +24,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from decimal import Decimal
-from functools import cache, partial
 from typing import Any
 
 from trading.clock import Clock
@@ -36,6 +37,7 @@ from trading.model.breaker import (
     TripReceipt,
 )
 from trading.model.metrics import MarketSnapshot
+from trading.model.once import Once
 from trading.risk import breaker_rules as rules
 from trading.risk.breaker_config import CircuitBreakerConfig
 from trading.risk.breaker_duties import due_transition, is_calm
@@ -96,6 +98,14 @@ class CircuitBreaker(BreakerReports):
         return self._block.blocked
 
     @property
+    def entry_hold(self) -> AbstractContextManager[object]:
+        """A context in which entries are blocked: for what may trip in a moment, or turn out well.
+
+        Any number of callers may be in it at once.
+        """
+        return self._block if self._enforcing else nullcontext()
+
+    @property
     def enforcing(self) -> bool:
         """False when switched off by configuration: trips are recorded and nothing is halted."""
         return self._enforcing
@@ -143,13 +153,11 @@ class CircuitBreaker(BreakerReports):
         rule = rule.encode(errors="replace").decode() if rule is not None else None
         if market_snapshot is None and self._facts is not None:
             market_snapshot = self._facts.market
-        seen = cache(partial(_seen, evidence, details or {}, market_snapshot))
 
         def make(
             state: BreakerState, in_flight: tuple[str, ...], errors: tuple[str, ...]
         ) -> Transition:
-            made, market = seen()
-            known: dict[str, Any] = dict(made)
+            known: dict[str, Any] = {}
             if in_flight:
                 known["in_flight"] = list(in_flight)
             if errors:
@@ -162,11 +170,12 @@ class CircuitBreaker(BreakerReports):
                 reason=reason,
                 rule=rule,
                 details=known,
-                market=market,
                 latch=latch,
             )
 
-        receipt = self._run_trip(make) if self._enforcing else self._record_trip(make)
+        seen = Once(lambda: _seen(evidence, details or {}, market_snapshot))
+        run = self._run_trip if self._enforcing else self._record_trip
+        receipt = run(make, seen)
         logger.warning("tripped by %s: %s (epoch %d)", rule or actor, reason, receipt.epoch)
         if receipt.unconfirmed:
             logger.critical("might still send: %s", ", ".join(receipt.unconfirmed))

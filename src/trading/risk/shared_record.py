@@ -68,7 +68,7 @@ class SharedRecordWriter:
 
         Also of a store that is missing now, or has been replaced.
         """
-        identity = zlib.crc32(os.fsencode(store.resolve()))
+        identity = _identity(store)
         found = self._found if self._words[_STORE] == identity else None
         self._words[_STORE] = identity
         return found
@@ -98,8 +98,11 @@ class SharedRecordWriter:
                 self._words[_HEARTBEAT_NS] = 0
 
 
-def last_state(path: Path) -> BreakerSnapshot | None:
-    """What the record says the last core had in force, however long ago; None without one."""
+def last_state(path: Path, store: Path | None = None) -> BreakerSnapshot | None:
+    """What the record says the last core had in force, however long ago; None without one.
+
+    With ``store``, only what a core on the store at that path had. Changes nothing.
+    """
     try:
         with (
             path.open("rb") as file,
@@ -108,6 +111,8 @@ def last_state(path: Path) -> BreakerSnapshot | None:
             words = memoryview(memory).cast("q")
             try:
                 is_ours = words[_MAGIC] == MAGIC
+                if store is not None:
+                    is_ours = is_ours and words[_STORE] == _identity(store)
                 return _decode(memory, words[_SEQUENCE]) if is_ours else None
             finally:
                 words.release()
@@ -221,6 +226,10 @@ class SharedRecordReader:
             changed_at_ms=last.changed_at_ms if last else 0,
             size_multiplier=0.0,
         )
+
+
+def _identity(store: Path) -> int:
+    return zlib.crc32(os.fsencode(store.resolve()))
 
 
 def _decode(memory: mmap.mmap, sequence: int) -> BreakerSnapshot | None:

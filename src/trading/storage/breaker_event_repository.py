@@ -66,7 +66,7 @@ class BreakerEventRow:
     liquidations_1h: float | None = None
     fear_greed_index: int | None = None
     details: dict[str, Any] | None = None
-    market_snapshot: dict[str, Any] | None = None
+    market_snapshot: str | None = None  # as JSON
     notes: str = ""
 
 
@@ -120,9 +120,7 @@ class BreakerEventRepository(Repository):
             "liquidations_1h": to_text(event.liquidations_1h),
             "fear_greed_index": event.fear_greed_index,
             "trigger_details": to_json(event.details or {}),
-            "market_snapshot": to_json(event.market_snapshot)
-            if event.market_snapshot is not None
-            else None,
+            "market_snapshot": event.market_snapshot,
             "notes": event.notes,
         }
         with atomically(self._connection, "recording a breaker event"):

@@ -351,3 +351,41 @@ def test_a_recovery_that_breaks_in_memory_alone_is_a_relapse_once_it_is_stored(
     assert (trip["status"], relapse["kind"]) == ("triggered", "relapse")
     assert (relapse["from_status"], relapse["to_status"]) == ("RECOVERING", "TRIGGERED")
     assert (relapse["epoch"], relapse["episode_id"]) == (3, trip["id"])
+
+
+def test_a_store_that_cannot_take_a_trip_halts_when_it_is_opened(
+    open_breaker: Open, storage: StorageConfig
+) -> None:
+    sql(
+        storage.path,
+        "CREATE TRIGGER full BEFORE INSERT ON circuit_breaker_events"
+        " BEGIN SELECT RAISE(ABORT, 'no room for events'); END",
+    )
+    breaker = open_breaker()
+    assert (breaker.get_status(), breaker.snapshot.latch) == (BreakerStatus.TRIGGERED, Latch.MANUAL)
+    assert "no room for events" in breaker.snapshot.reason
+
+
+def test_the_rehearsal_of_a_trip_leaves_nothing_behind(open_breaker: Open, rows: Rows) -> None:
+    tables = ("breaker_state", "circuit_breaker_events", "audit_log", "sqlite_sequence")
+    breaker = open_breaker()
+    before = [rows(f"SELECT * FROM {table}") for table in tables]
+    open_breaker()
+    assert [rows(f"SELECT * FROM {table}") for table in tables] == before
+    assert not breaker.refresh(), "nothing to adopt"
+
+
+def test_the_first_trip_finds_the_stores_log_begun(
+    storage: StorageConfig, clock: VirtualClock
+) -> None:
+    """SQLite writes a log's head, and its name in the folder, with fsyncs of their own."""
+    create_store(storage, clock)
+    log = storage.path.with_name(f"{storage.path.name}-wal")
+
+    with closing(sqlite3.connect(storage.path)) as careless:
+        careless.execute("PRAGMA journal_mode = WAL")
+        careless.execute("UPDATE breaker_state SET revision = revision")
+        careless.commit()
+        assert log.stat().st_size == 0, "SQLite leaves out what changes nothing"
+    with closing(BreakerStore.open(storage)):
+        assert log.stat().st_size > 0

@@ -103,8 +103,8 @@ def test_a_listener_may_call_back_and_wait_for_a_thread_that_does(
 class _TellsUnderTheLock(CircuitBreaker):
     """Delivers changes while it holds the lock, as public bots do."""
 
-    def _commit_trip_locked(self, make: Any) -> Any:
-        transition = super()._commit_trip_locked(make)
+    def _commit_trip_locked(self, make: Any, seen: Any) -> Any:
+        transition = super()._commit_trip_locked(make, seen)
         self._notifier.deliver()
         return transition
 

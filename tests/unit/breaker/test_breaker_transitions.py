@@ -280,19 +280,19 @@ def test_a_switched_off_breaker_records_trips_and_halts_nothing(
     assert rows("SELECT status FROM breaker_state") == [{"status": "SAFE"}]
 
 
-def test_entries_are_blocked_before_the_market_is_described(
+def test_everybody_sees_the_halt_before_the_market_is_described(
     breaker: CircuitBreaker, make_facts: Facts, rows: Rows
 ) -> None:
-    blocked_meanwhile = []
+    seen_meanwhile = []
     market = make_facts().market
     assert market is not None
 
     def evidence() -> tuple[dict[str, Any], MarketSnapshot]:
-        blocked_meanwhile.append(breaker.entries_blocked)
+        seen_meanwhile.append((breaker.entries_blocked, breaker.get_status()))
         return {"share_of_limit": 1.25}, market
 
     breaker.trigger("fall", rule="btc_drawdown_1h", evidence=evidence)
-    assert blocked_meanwhile == [True]
+    assert seen_meanwhile == [(True, BreakerStatus.TRIGGERED)]
     details = rows("SELECT trigger_details FROM circuit_breaker_events")[-1]["trigger_details"]
     assert json.loads(details)["share_of_limit"] == 1.25
 

@@ -263,8 +263,7 @@ class CrashDetector:
         known = self._metrics.get(name)
         if known is not None and known.value == value and known.ready == ready:
             return known
-        # All values come from our own arithmetic; building without validation keeps a trip fast.
-        metric = Metric.model_construct(
+        metric = Metric(
             name=name, value=value, hard_limit=limit, soft_limit=soft, unit=unit, ready=ready
         )
         self._metrics[name] = metric

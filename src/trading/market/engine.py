@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from functools import cache
+from contextlib import AbstractContextManager, nullcontext
 
 from trading.clock import MINUTE_MS, Clock
 from trading.errors import MarketDataError
@@ -26,6 +26,7 @@ from trading.market.volume_collapse import times_below_usual
 from trading.market.windows import FOUR_HOURS, WINDOW_MINUTES
 from trading.model.market import Bar, Tick
 from trading.model.metrics import MarketSnapshot, PumpView, SymbolStats
+from trading.model.once import Once
 from trading.model.signals import BookTop, FundingRate, FuturesPrice, Headline, Liquidation
 from trading.model.spike import Spike
 
@@ -42,7 +43,8 @@ class MarketEngine:
 
     Publishes ``SpikeDetected`` and ``CrashDetected`` on the bus from within ``on_tick`` and
     ``advance``. ``tick_gap_ms`` is the pause between trades that is normal for the source; it is
-    added to the time after which data counts as stale.
+    added to the time after which data counts as stale. While a trade is looked at that may prove
+    a crash, the engine is in ``hold``.
     """
 
     def __init__(
@@ -54,7 +56,9 @@ class MarketEngine:
         bus: EventBus,
         *,
         tick_gap_ms: int = 0,
+        hold: AbstractContextManager[object] | None = None,
     ) -> None:
+        self._hold = hold or nullcontext()
         self._market = market
         self._crash_config = crash
         self._clock = clock
@@ -123,7 +127,11 @@ class MarketEngine:
             state.staged.append(tick)
             self._last_tick_ms = time_ms
             return
-        self._look(state, tick)
+        if tick.price <= state.alarm_line:
+            with self._hold:
+                self._look(state, tick)
+        else:
+            self._look(state, tick)
 
     def on_futures_price(self, price: FuturesPrice) -> None:
         """Take a perpetual's price: a witness of BTC's and ETH's falls, spikes by divergence."""
@@ -176,18 +184,16 @@ class MarketEngine:
         """Once a second of market time: health, index, breadth, spikes by news, snapshot."""
         if self._index_needs_history:
             self._index_needs_history = False
-            longest = WINDOW_MINUTES[FOUR_HOURS]
-            self._index.rebuild(
-                {symbol: state.bars.last(longest) for symbol, state in self._states.items()}, now_ms
-            )
+            hours = WINDOW_MINUTES[FOUR_HOURS]
+            bars = {symbol: state.bars.last(hours) for symbol, state in self._states.items()}
+            self._index.rebuild(bars, now_ms)
         self._horizon_ms = now_ms + self._crash_config.max_future_ms
         # Windows of pairs that do not trade only shrink: looking once a minute is enough for them.
         minute = now_ms // MINUTE_MS
         sweep_all = minute != self._swept_minute
         self._swept_minute = minute
         traded: dict[str, float] = {}
-        breadth = self._breadth
-        falling = tracked = 0
+        breadth, falling, tracked = self._breadth, 0, 0
         for symbol, state in self._states.items():
             count = len(state.staged)
             if count > state.seen or state.has_settled_unseen:
@@ -277,8 +283,7 @@ class MarketEngine:
         # They move with trades and minutes; asking every second must not cost more than that.
         key = (self._btc.tick_count, self._eth.tick_count, now_ms // MINUTE_MS)
         if self._facts is None or self._facts[0] != key:
-            facts = measure_recovery(self._btc.bars, self._eth.bars)
-            self._facts = (key, facts)
+            self._facts = (key, measure_recovery(self._btc.bars, self._eth.bars))
         return self._facts[1]
 
     def liquidations_1h_usd(self) -> float | None:
@@ -353,9 +358,9 @@ class MarketEngine:
             self._bus.publish(SpikeDetected(spike))
 
     def _on_leader_crash(self, breaches: list[Breach], now_ms: int) -> None:
-        take = cache(lambda: self._snapshot(now_ms, self._last_prices()))
-        self._publish_crashes(breaches, now_ms, take)
-        take()  # nobody may take it later, when the market has moved on
+        market = Once(lambda: self._snapshot(now_ms, self._last_prices()))
+        self._publish_crashes(breaches, now_ms, market)
+        market()  # nobody may take it later, when the market has moved on
 
     def _publish_crashes(
         self, breaches: list[Breach], now_ms: int, market: Callable[[], MarketSnapshot]

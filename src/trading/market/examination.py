@@ -60,6 +60,7 @@ class Examination:
             if breaches:
                 self._on_crash(breaches, now_ms)
             trip_price = self._crash.trip_price(leader)
+        state.alarm_line = trip_price
         least = self._least_moves[state.symbol]
         of_price, of_volume = self._bounds_at(state, time_ms, price, least)
         spike = None

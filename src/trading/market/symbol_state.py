@@ -41,6 +41,7 @@ class SymbolState:
         "_trail_high",
         "_trail_low",
         "_windows",
+        "alarm_line",
         "ceiling",
         "fall_left",
         "fall_line",
@@ -80,6 +81,7 @@ class SymbolState:
         self.has_settled_unseen = False  # trades that it has not seen were settled since
         self.is_falling = False  # beyond the breadth rule's fall
         self.volume_look_ms = 0  # not before then
+        self.alarm_line = 0.0  # a trade at or below it may prove a crash; set by the last look
         self.distrust_guards()
 
     def distrust_guards(self, new_trades: int = 0) -> None:

@@ -94,6 +94,7 @@ def assemble(config: NodeConfig, around: Surroundings) -> TradingCore:
         clock,
         bus,
         tick_gap_ms=around.tick_gap_ms,
+        hold=breaker.entry_hold,
     )
     futures = FuturesBoard(
         config.market.symbols,

@@ -65,11 +65,12 @@ def status(context: typer.Context, as_json: JsonFlag = False) -> None:
 
     config = loaded_config(context).config
     try:
-        with _breaker(config) as client:
-            view = client.breaker()
-    except CoreNotRunningError:  # it is just starting or ending: what is stored holds
-        with _stored(config) as stored:
-            view = stored.breaker()
+        with running_core(config, BREAKER_TIMEOUT_S) as core:
+            view = core.breaker()
+    except CoreNotRunningError:  # or it is just starting or ending: what is stored holds
+        from crews.cli.stored_breaker import stored_view
+
+        view = stored_view(config)
     if as_json:
         print_json(view)
     else:

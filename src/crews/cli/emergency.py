@@ -153,9 +153,9 @@ def liquidate(
 
     if not yes and as_json:
         raise typer.BadParameter("sells every position; with --json say --yes, too")
-    if not yes:
-        typer.confirm("Sell every position now?", abort=True)
     with running_core(loaded_config(context).config) as core:
+        if not yes:
+            typer.confirm("Sell every position now?", abort=True)
         report: LiquidationReport | None = core.liquidate(OperatorCommand(reason=reason))
         while not no_wait and report is not None and report.status is LiquidationStatus.RUNNING:
             time.sleep(POLL_S)

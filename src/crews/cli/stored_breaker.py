@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,9 +20,48 @@ from trading.api.schemas import (
 )
 from trading.clock import SystemClock
 from trading.errors import StoreError, StoreMissingError
+from trading.model.breaker import BreakerStatus
 from trading.node.instance import InstanceLock, RuntimePaths
+from trading.risk.breaker_recovery import recovery_blockers
+from trading.risk.breaker_restore import restore, without_store
+from trading.risk.breaker_rows import BreakerRows
+from trading.risk.breaker_state import initial_state
 from trading.risk.circuit_breaker import CircuitBreaker
-from trading.risk.shared_record import SharedRecordWriter
+from trading.risk.shared_record import SharedRecordWriter, last_state
+from trading.storage.database import open_read_only
+
+
+def stored_view(config: AppConfig) -> BreakerView:
+    """The breaker as the next core would find it. Changes neither the store nor the record.
+
+    Raises:
+        StoreMissingError: there is no store at the configured path.
+    """
+    _require_store(config)
+    breaker, now_ms = config.circuit_breaker, SystemClock().now_ms()
+    paths = RuntimePaths(Path(config.api.runtime_directory))
+    last_run = None
+    if not InstanceLock(paths).is_held():
+        last_run = last_state(paths.breaker_record, config.storage.path)
+    quiescent_at_ms = None
+    try:
+        with closing(open_read_only(config.storage)) as connection:
+            rows = BreakerRows(connection)
+            if not breaker.enabled:
+                state = replace(initial_state(now_ms), epoch=rows.load().epoch)
+            else:
+                state, _ = restore(rows, last_run, breaker, now_ms)
+            if state.event_id is not None:
+                quiescent_at_ms = rows.quiescent_at_ms(state.event_id)
+    except StoreError as error:
+        state = without_store(last_run, str(error), now_ms)
+    halted = state.status is BreakerStatus.TRIGGERED
+    return BreakerView(
+        snapshot=state.snapshot(breaker),
+        blockers=recovery_blockers(state, breaker, None, now_ms) if halted else (),
+        quiescent_at_ms=quiescent_at_ms,
+        running=False,
+    )
 
 
 class StoredBreaker:
@@ -33,11 +74,7 @@ class StoredBreaker:
     """
 
     def __init__(self, config: AppConfig) -> None:
-        if not config.storage.path.exists():
-            raise StoreMissingError(
-                f"no core is running and there is no store at {config.storage.path}; "
-                "`python -m crews.run init` creates one"
-            )
+        _require_store(config)
         self._record = _record(RuntimePaths(Path(config.api.runtime_directory)))
         self._others_untold = config.redis.enabled
         self._breaker = CircuitBreaker.open(
@@ -56,12 +93,7 @@ class StoredBreaker:
         self._breaker.close()
 
     def breaker(self) -> BreakerView:
-        return BreakerView(
-            snapshot=self._breaker.snapshot,
-            blockers=self._breaker.blockers(),
-            quiescent_at_ms=self._quiescent_at_ms(),
-            running=False,
-        )
+        return BreakerView(snapshot=self._breaker.snapshot, running=False)
 
     def trip(self, command: TripCommand) -> CommandResult:
         self._breaker.trigger(
@@ -111,14 +143,16 @@ class StoredBreaker:
         what = "cleared" if command.force else "latch released"
         return self._result(f"{what} in the store", applied=True)
 
-    def _quiescent_at_ms(self) -> int | None:
-        try:
-            return self._breaker.quiescent_at_ms()
-        except StoreError:  # the state itself says what is wrong with the store
-            return None
-
     def _result(self, message: str, *, applied: bool) -> CommandResult:
         return CommandResult(applied=applied, message=message, snapshot=self._breaker.snapshot)
+
+
+def _require_store(config: AppConfig) -> None:
+    if not config.storage.path.exists():
+        raise StoreMissingError(
+            f"no core is running and there is no store at {config.storage.path}; "
+            "`python -m crews.run init` creates one"
+        )
 
 
 def _record(paths: RuntimePaths) -> SharedRecordWriter | None:

@@ -6,6 +6,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +177,32 @@ def test_a_damaged_store_reads_as_halted_and_a_trip_says_it_was_not_stored(
     snapshot = _json(capsys, "breaker", "status")["snapshot"]
     assert (snapshot["status"], snapshot["latch"]) == ("TRIGGERED", "MANUAL")
     assert _json(capsys, "breaker", "trip", code=1)["error"] == "StoreError"
+
+
+@pytest.mark.parametrize("damage", ["overwritten", "without a state", "none"])
+def test_looking_at_a_stored_breaker_changes_nothing(
+    store: StorageConfig,
+    folder: Path,
+    last_core: Callable[[], CircuitBreaker],
+    capsys: Capture,
+    damage: str,
+) -> None:
+    before = last_core()
+    before.trigger("fall")
+    before.close()
+    if damage == "overwritten":
+        store.path.write_bytes(b"not a database at all" * 100)
+    elif damage == "without a state":
+        with closing(sqlite3.connect(store.path)) as connection, connection:
+            connection.execute("DELETE FROM breaker_state")
+    files = (store.path, folder / "data/run/breaker.shm")
+
+    was = [file.read_bytes() for file in files]
+    views = [_json(capsys, "breaker", "status")["snapshot"] for _ in range(3)]
+    assert [file.read_bytes() for file in files] == was
+    assert [view["epoch"] for view in views] == [1 if damage == "none" else 2] * 3
+    assert {view["status"] for view in views} == {"TRIGGERED"}
+    assert last_core().snapshot.epoch == views[0]["epoch"], "what it showed is what comes"
 
 
 def test_two_terminals_tripping_at_once_both_hold(core: BreakerService, capsys: Capture) -> None:

@@ -111,6 +111,11 @@ def test_what_needs_the_exchange_needs_a_core(
     assert "crews.run live" in answer["message"]
 
 
+def test_nobody_is_asked_to_confirm_what_no_core_can_do(store: Path, capsys: Capture) -> None:
+    assert run(["emergency", "liquidate"]) == 3
+    assert "Sell every position" not in "".join(capsys.readouterr())
+
+
 def test_a_script_that_sells_everything_must_mean_it(store: Path, capsys: Capture) -> None:
     assert run(["emergency", "liquidate", "--json"]) == 4
     assert "--yes" in "".join(capsys.readouterr())

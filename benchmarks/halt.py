@@ -6,14 +6,16 @@ and engine and a crash. Measured from the departure of the frame that proves the
 limit, or confirms the crossing) to
 
 - arrived: the decoded trade is handed to the core; what a bare socket loop would take,
-- blocked: ``entries_blocked`` is set, so that the gate lets nothing through any more,
+- blocked: ``entries_blocked`` is set and stays so; the gate lets no entry in any more,
+- proven: the trade is known to be a crash, and ``trigger`` is called,
+- shown to workers: the shared record says TRIGGERED,
 - durable: ``trigger`` has returned, the new epoch committed to disk.
 
 Quiet first; then with two crew workers burning every core and the control API answering 500
 requests a second on the same loop; then with the same crews on threads of this process, which is
 why the product does not place them there. Then nautilus_trader, set to HALTED by the same limit
 over the same socket, quiet and beside the same crews. An fsync'd SQLite transaction is what no
-durable halt can go below.
+durable halt can go below: one row, in the same rests as the trials.
 """
 
 from __future__ import annotations
@@ -43,13 +45,17 @@ from trading.exchange.binance.feed import BinanceFeed
 from trading.exchange.config import ExchangeConfig, VenueEndpoints
 from trading.market.config import CrashDetectionConfig, MarketConfig, SpikeDetectionConfig
 from trading.market.engine import MarketEngine
+from trading.model.breaker import BreakerSnapshot
 from trading.model.market import Bar, Tick
 from trading.risk.breaker_config import CircuitBreakerConfig
 from trading.risk.breaker_store import create_store
 from trading.risk.circuit_breaker import CircuitBreaker
+from trading.risk.shared_record import SharedRecordWriter
 from trading.storage.config import StorageConfig
 
 TRIALS = 200
+REST_S = 0.02
+STAGES = ("blocked", "proven", "shown to workers", "durable")
 
 
 class Trial:
@@ -59,11 +65,23 @@ class Trial:
         clock, bus = SystemClock(), EventBus()
         storage = StorageConfig(path=folder / f"{number}.sqlite3")
         create_store(storage, clock)
-        self.breaker = CircuitBreaker.open(CircuitBreakerConfig(), clock, storage, check=False)
-        self._time_the_block()
+        self.record = SharedRecordWriter(folder / f"{number}.record")
+        self.breaker = CircuitBreaker.open(
+            CircuitBreakerConfig(),
+            clock,
+            storage,
+            record=self.record,
+            check=False,
+        )
+        self._time_block_and_record()
         market = MarketConfig(symbols=("BTCUSDT", "ETHUSDT"))
         self.engine = MarketEngine(
-            market, SpikeDetectionConfig(enabled=False), CrashDetectionConfig(), clock, bus
+            market,
+            SpikeDetectionConfig(enabled=False),
+            CrashDetectionConfig(),
+            clock,
+            bus,
+            hold=self.breaker.entry_hold,
         )
         minute_ms = clock.now_ms() // 60_000 * 60_000
         for symbol, price in (("BTCUSDT", START_PRICE), ("ETHUSDT", ETH_PRICE)):
@@ -78,33 +96,44 @@ class Trial:
         self.complete = asyncio.Event()
         self.arrived_ns: list[int] = []
         self.proving_frame: int | None = None
-        self.blocked_ns = 0
-        self.durable_ns = 0
+        self.blocked_ns = self.proven_ns = self.shown_ns = self.durable_ns = 0
 
     def on_tick(self, tick: Tick) -> None:
         if tick.symbol == "BTCUSDT" and tick.price < START_PRICE:
             self.arrived_ns.append(time.monotonic_ns())
+            if self.proving_frame is None:
+                self.blocked_ns = self.shown_ns = 0  # a frame that proved nothing blocks no more
         self.engine.on_tick(tick)
         if len(self.arrived_ns) == FALL_STEPS:
             self.complete.set()
+
+    def stages_ns(self) -> tuple[int, ...]:
+        """When each of ``STAGES`` was reached."""
+        return self.blocked_ns, self.proven_ns, self.shown_ns, self.durable_ns
 
     def _on_crash(self, event: CrashDetected) -> None:
         if self.proving_frame is not None:
             return
         self.proving_frame = len(self.arrived_ns) - 1
+        self.proven_ns = time.monotonic_ns()
         self.breaker.trigger(event.reason, rule=event.rule, evidence=lambda: ({}, event.market()))
         self.durable_ns = time.monotonic_ns()
 
-    def _time_the_block(self) -> None:
-        """Note the instant after ``entries_blocked`` becomes true, a trip's very first step."""
+    def _time_block_and_record(self) -> None:
+        """Note when ``entries_blocked`` has become true, and when workers can see TRIGGERED."""
         block = self.breaker._block
-        begin_trip = block.begin_trip
+        begin_trip, write = block.begin_trip, self.record.write
 
-        def timed() -> None:
+        def timed_begin() -> None:
             begin_trip()
-            self.blocked_ns = time.monotonic_ns()
+            self.blocked_ns = self.blocked_ns or time.monotonic_ns()
 
-        block.begin_trip = timed  # type: ignore[method-assign]  # the breaker has no hook there
+        def timed_write(snapshot: BreakerSnapshot) -> None:
+            write(snapshot)
+            self.shown_ns = self.shown_ns or time.monotonic_ns()
+
+        block.begin_trip = timed_begin  # type: ignore[method-assign]  # they have no hooks there
+        self.record.write = timed_write  # type: ignore[method-assign]
 
 
 class Listener:
@@ -128,10 +157,15 @@ class Listener:
 async def measure(folder: Path, label: str, note: Callable[[], str] = str) -> None:
     """``TRIALS`` crashes, and the bare cost of a commit in the same minute."""
     loop, folder = asyncio.get_running_loop(), Path(tempfile.mkdtemp(dir=folder))
-    arrived_us, blocked_us, durable_us = [], [], []
+    arrived_us: list[float] = []
+    reached_us: dict[str, list[float]] = {stage: [] for stage in STAGES}
+    bare = BareCommits(folder)
     async with connected() as (sender, listener):
         for number in range(TRIALS):
             trial = listener.trial = Trial(folder, number)
+            await asyncio.sleep(REST_S)  # so that nobody's disk is busy, or warm, with what was
+            bare.commit()
+            await asyncio.sleep(REST_S)
             departures = await loop.run_in_executor(None, sender.crash)
             await trial.complete.wait()
             listener.trial = None
@@ -143,14 +177,15 @@ async def measure(folder: Path, label: str, note: Callable[[], str] = str) -> No
             until = trial.proving_frame + 1
             pairs = zip(trial.arrived_ns[:until], departures[:until], strict=True)
             arrived_us += [(arrival - departed) / 1e3 for arrival, departed in pairs]
-            blocked_us.append((trial.blocked_ns - departure) / 1e3)
-            durable_us.append((trial.durable_ns - departure) / 1e3)
+            for stage, at_ns in zip(STAGES, trial.stages_ns(), strict=True):
+                reached_us[stage].append((at_ns - departure) / 1e3)
+    bare.close()
     print(f"{label}: {TRIALS} crashes{note()}")
     floor = statistics.median(arrived_us)
     show("arrived (bare socket loop)", arrived_us, floor)
-    show("blocked", blocked_us, floor)
-    show("durable", durable_us, floor)
-    show("an fsync'd commit alone", bare_commits(folder), floor)
+    for stage, values in reached_us.items():
+        show(stage, values, floor)
+    show("an fsync'd commit alone", bare.took_us, floor)
 
 
 def show(name: str, values: list[float], floor_us: float) -> None:
@@ -162,19 +197,23 @@ def show(name: str, values: list[float], floor_us: float) -> None:
     )
 
 
-def bare_commits(folder: Path) -> list[float]:
-    """What one durable transaction costs here and now, in µs."""
-    connection = sqlite3.connect(folder / "bare.sqlite3", isolation_level=None)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("CREATE TABLE IF NOT EXISTS t (x)")
-    values = []
-    for _ in range(TRIALS):
+class BareCommits:
+    """What one durable transaction costs here and now, after the same rest as a crash, in µs."""
+
+    def __init__(self, folder: Path) -> None:
+        self._connection = sqlite3.connect(folder / "bare.sqlite3", isolation_level=None)
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.execute("PRAGMA synchronous = FULL")
+        self._connection.execute("CREATE TABLE t (x)")
+        self.took_us: list[float] = []
+
+    def commit(self) -> None:
         started = time.monotonic_ns()
-        connection.execute("INSERT INTO t VALUES (1)")
-        values.append((time.monotonic_ns() - started) / 1e3)
-    connection.close()
-    return values
+        self._connection.execute("INSERT INTO t VALUES (1)")
+        self.took_us.append((time.monotonic_ns() - started) / 1e3)
+
+    def close(self) -> None:
+        self._connection.close()
 
 
 @asynccontextmanager

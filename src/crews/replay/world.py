@@ -172,6 +172,7 @@ class World:
             self._last_guard_ms = now_ms
             parts.guard.advance(now_ms)
             parts.spikes.advance()
+            parts.hindsight.advance(now_ms)
             parts.performance.advance(now_ms)
         await parts.execution.advance(now_ms)
         if parts.execution.has_pending_work:

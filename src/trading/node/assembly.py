@@ -33,6 +33,7 @@ from trading.node.config import NodeConfig
 from trading.node.core import TradingCore
 from trading.node.equity import EquityRecorder
 from trading.node.guard import Guard
+from trading.node.hindsight import Hindsight
 from trading.node.news_desk import NewsDesk
 from trading.node.notifier import Notifier
 from trading.node.order_thread import OrderLoop
@@ -153,6 +154,7 @@ def assemble(config: NodeConfig, around: Surroundings) -> TradingCore:
         around.client.venue,
         lambda: market.last_price(config.market.btc_symbol),
     )
+    performance = PerformanceRollUp(records, clock, bus)
     return TradingCore(
         CoreParts(
             config=config,
@@ -168,7 +170,14 @@ def assemble(config: NodeConfig, around: Surroundings) -> TradingCore:
             records=records,
             spikes=spikes,
             board=board,
-            performance=PerformanceRollUp(records, clock, bus),
+            performance=performance,
+            hindsight=Hindsight(
+                records,
+                market.bars,
+                config.risk,
+                max_holding_minutes=config.execution.exits.max_holding_minutes,
+                on_judged=performance.looked_back,
+            ),
             recovery=around.recovery,
             audit=CoreAudit(records, config.storage.path, breaker, board),
             notifier=around.notifier,

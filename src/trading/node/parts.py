@@ -15,6 +15,7 @@ from trading.node.audit import CoreAudit
 from trading.node.board import Board
 from trading.node.config import NodeConfig
 from trading.node.guard import Guard
+from trading.node.hindsight import Hindsight
 from trading.node.news_desk import NewsDesk
 from trading.node.notifier import Notifier
 from trading.node.order_thread import OrderLoop
@@ -45,6 +46,7 @@ class CoreParts:
     spikes: SpikeDesk
     board: Board
     performance: PerformanceRollUp
+    hindsight: Hindsight
     recovery: RecoveryLog | None  # failures of the venue; None: it cannot fail
     audit: CoreAudit
     notifier: Notifier

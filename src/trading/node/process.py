@@ -196,6 +196,7 @@ async def _guard(core: TradingCore, order_pulse: Pulse) -> None:
         guard.advance(core.now_ms())
         guard.pulse.beat()
         core.parts.spikes.advance()
+        core.parts.hindsight.advance(core.now_ms())
         core.parts.performance.advance(core.now_ms())
         core.parts.audit.advance(time.monotonic_ns() // 1_000_000)
         await asyncio.sleep(GUARD_INTERVAL_S)

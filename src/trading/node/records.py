@@ -28,6 +28,7 @@ from trading.storage.news_repository import NewsRepository
 from trading.storage.review_repository import ReviewRepository
 from trading.storage.spike_repository import SpikeRepository
 from trading.storage.tool_execution_repository import ToolExecutionRepository
+from trading.storage.untraded_repository import UntradedRepository
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ class RecordTables:
     reviews: ReviewRepository
     desk: DeskQueue
     notes: DeskNoteRepository
+    untraded: UntradedRepository
 
 
 class Records:
@@ -67,6 +69,7 @@ class Records:
             reviews=ReviewRepository(self._connection),
             desk=DeskQueue(self._connection),
             notes=DeskNoteRepository(self._connection),
+            untraded=UntradedRepository(self._connection),
         )
         self._executor = (
             None if inline else ThreadPoolExecutor(max_workers=1, thread_name_prefix="records")

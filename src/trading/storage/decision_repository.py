@@ -25,6 +25,9 @@ SELECT
     coalesce(sum(d.decision_type = 'spike_detection' AND s.outcome = 'profitable'), 0) AS true_pos,
     coalesce(sum(d.decision_type = 'spike_detection' AND s.outcome = 'unprofitable'), 0)
         AS false_pos,
+    count(DISTINCT CASE WHEN s.untraded_outcome = 'won' AND (d.decision IN ('not confirmed',
+        'unsafe', 'critical', 'vetoed', 'abstain', 'failed', 'invalid output')
+        OR d.decision LIKE '%, not favourable') THEN s.id END) AS false_neg,
     count(DISTINCT CASE WHEN b.actor = 'llm' THEN b.id END) AS trips,
     count(DISTINCT CASE WHEN b.actor = 'llm' AND b.status = 'false_trigger' THEN b.id END)
         AS false_trips
@@ -37,10 +40,10 @@ WHERE d.agent_name = :agent AND d.timestamp_ms >= :start AND d.timestamp_ms < :e
 _UPSERT = """
 INSERT INTO agent_performance (timestamp, timestamp_ms, agent_name, period, total_decisions,
     correct_decisions, incorrect_decisions, accuracy_percent, avg_confidence,
-    avg_execution_time_ms, total_spikes_detected, true_positives, false_positives,
+    avg_execution_time_ms, total_spikes_detected, true_positives, false_positives, false_negatives,
     circuit_breaker_triggers, false_circuit_breaker_triggers)
 VALUES (:timestamp, :timestamp_ms, :agent, :period, :total, :correct, :incorrect, :accuracy,
-    :confidence, :duration_ms, :spikes, :true_pos, :false_pos, :trips, :false_trips)
+    :confidence, :duration_ms, :spikes, :true_pos, :false_pos, :false_neg, :trips, :false_trips)
 ON CONFLICT (agent_name, period) DO UPDATE SET timestamp = excluded.timestamp,
     timestamp_ms = excluded.timestamp_ms, total_decisions = excluded.total_decisions,
     correct_decisions = excluded.correct_decisions,
@@ -49,6 +52,7 @@ ON CONFLICT (agent_name, period) DO UPDATE SET timestamp = excluded.timestamp,
     avg_execution_time_ms = excluded.avg_execution_time_ms,
     total_spikes_detected = excluded.total_spikes_detected,
     true_positives = excluded.true_positives, false_positives = excluded.false_positives,
+    false_negatives = excluded.false_negatives,
     circuit_breaker_triggers = excluded.circuit_breaker_triggers,
     false_circuit_breaker_triggers = excluded.false_circuit_breaker_triggers
 """
@@ -132,7 +136,8 @@ class DecisionRepository(Repository):
         """Sum up an agent's decisions from ``start_ms`` up to ``end_ms`` under ``period``.
 
         A decision counts as correct or not once the spike it belongs to was traded and closed:
-        profitable is correct. False negatives cannot be known from decisions alone and stay 0.
+        profitable is correct. A false negative is a spike that this agent said no to (or had no
+        answer on) and that was not traded, though a trade would have won (``node.hindsight``).
         Rolling the same period up again replaces its row.
         """
         sums = self.performance(agent_name, start_ms, end_ms)

@@ -26,6 +26,7 @@ from trading.storage import (
     schema_v13,
     schema_v14,
     schema_v15,
+    schema_v16,
 )
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     _add(columns=schema_v13.COLUMNS),
     _add(schema_v14.TABLES, indexes=schema_v14.INDEXES),
     _add_funding,
+    _add(columns=schema_v16.COLUMNS),
 )
 """Migration n (counted from 1) brings the schema from version n - 1 to n. Never edit a released
 one: append."""

@@ -35,13 +35,14 @@ def halted(
     portfolio: Portfolio | None,
     head: AuditHead | None,
 ) -> Notification:
-    """Reason, prices, positions, what was done, what happens next.
+    """When and why, prices, positions, what was done, what happens next.
 
     The audit log's head goes along: a copy of it where nobody at the machine can change it.
     """
     done = _DONE_TO_POSITIONS[config.positions_policy].format(tight=config.tight_stop_pct)
     entries = "open entries are cancelled" if config.trip_cancels_entries else "open entries stay"
     lines = [
+        f"Time: {_moment(snapshot.changed_at_ms)}",
         f"Reason: {snapshot.reason} ({snapshot.actor})",
         f"Prices: {_prices(prices)}",
         f"Positions: {_positions(portfolio)}",
@@ -79,16 +80,21 @@ def recovering(snapshot: BreakerSnapshot) -> Notification:
 
 def recovered(
     snapshot: BreakerSnapshot,
-    halted_ms: int | None,
+    began_ms: int | None,
     saved: Decimal | None,
     head: AuditHead | None,
 ) -> Notification:
-    """Time, result, capital saved."""
-    took = f" after {timedelta(seconds=halted_ms // 1000)}" if halted_ms is not None else ""
+    """Time, result, capital saved. ``began_ms`` is when the halt began, where that is known."""
+    ended_ms = snapshot.changed_at_ms
+    took, since = "", ""
+    if began_ms is not None:
+        took = f" after {timedelta(seconds=(ended_ms - began_ms) // 1000)}"
+        since = f"; halted since {_moment(began_ms)}"
     worth = "not known" if saved is None else f"{saved:+,.2f} against no breaker, in quote asset"
     return Notification(
         NotificationLevel.HIGH,
         f"Trading again{took}",
+        f"Time: {_moment(ended_ms)}{since}\n"
         f"Result: SAFE, {snapshot.reason} ({snapshot.actor})\nCapital saved: {worth}\n"
         f"{_audited(head)}",
         key=f"recovered {snapshot.epoch}",
@@ -137,6 +143,8 @@ def position_closed(position: Position) -> Notification:
     return Notification(
         NotificationLevel.INFO,
         f"{position.symbol} closed, P&L {position.realized_pnl:+.2f}",
+        f"Bought at {position.average_entry_price:.8g} on {_moment(position.opened_at_ms)}; "
+        f"fees {position.fees_paid:.2f}",
         key=f"closed {position.symbol} {position.opened_at_ms}",
     )
 
@@ -151,6 +159,10 @@ def _next(snapshot: BreakerSnapshot) -> str:
         until = f"{utc(snapshot.cooldown_until_ms):%H:%M} UTC"
         return f"cool-down until {until}, then recovery in stages once the causes are clear"
     return "recovery in stages once the causes are clear"
+
+
+def _moment(time_ms: int) -> str:
+    return f"{utc(time_ms):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _audited(head: AuditHead | None) -> str:

@@ -144,11 +144,10 @@ class Notifications:
         )
 
     def _recovered(self, previous: BreakerSnapshot, current: BreakerSnapshot) -> Notification:
-        began_ms = previous.triggered_at_ms
         saved = self._episode(previous).get("capital_saved")
         return notices.recovered(
             current,
-            current.changed_at_ms - began_ms if began_ms is not None else None,
+            previous.triggered_at_ms,
             Decimal(saved) if saved is not None else None,
             self._core.parts.audit.head,
         )

@@ -77,8 +77,8 @@ def test_whatever_is_killed_is_back_within_ten_seconds_with_the_same_positions(
     record(
         Held(
             section="Recovery",
-            guarantee="core, workers or supervisor killed by SIGKILL, with positions and stops: "
-            "well again within 10 s, holding the same",
+            guarantee="core, workers, nursery or supervisor killed by SIGKILL, with positions and "
+            "stops: well again within 10 s, times the tasks for each processor, holding the same",
             trials=KILLS,
             unit="kills",
             violations=len(wrong),

@@ -10,7 +10,7 @@ import typer
 
 from crews.cli.breaker import EasingReason, Reason
 from crews.cli.core import BREAKER_TIMEOUT_S, find_core, running_core
-from crews.cli.emergency_text import show_controls, show_liquidation
+from crews.cli.emergency_text import progress, show_controls, show_liquidation
 from crews.cli.exit_codes import ExitCode
 from crews.cli.output import JsonFlag, print_json, show
 from crews.cli.state import loaded_config
@@ -76,7 +76,7 @@ def pause_agents(
     reason: Reason = "paused by the operator",
     as_json: JsonFlag = False,
 ) -> None:
-    """Pause one agent, or all. No spike run starts, and none can enter, while one is paused.
+    """Pause one agent, or all. While one that entries need is paused, nothing is entered.
 
     The deterministic guardian in the core is no agent: it is never paused.
     """
@@ -157,12 +157,12 @@ def liquidate(
         if not yes:
             typer.confirm("Sell every position now?", abort=True)
         report: LiquidationReport | None = core.liquidate(OperatorCommand(reason=reason))
+        said = ""
         while not no_wait and report is not None and report.status is LiquidationStatus.RUNNING:
             time.sleep(POLL_S)
             report = core.liquidation()
-            if report is not None and not as_json:
-                sold = sum(1 for one in report.positions if one.sold >= one.quantity)
-                show(f"{sold} of {len(report.positions)} sold; {'; '.join(report.problems)}")
+            if report is not None and not as_json and (now := progress(report)) != said:
+                show(said := now)
     assert report is not None  # a core that has begun one has a report
     if as_json:
         print_json(report)

@@ -18,6 +18,12 @@ def show_controls(controls: Controls) -> None:
         )
 
 
+def progress(report: LiquidationReport) -> str:
+    """How far a liquidation is, on one line."""
+    closed = sum(one.closed for one in report.positions)
+    return "; ".join((f"{closed} of {len(report.positions)} positions sold", *report.problems))
+
+
 def show_liquidation(report: LiquidationReport) -> None:
     table = Table(box=None)
     for name in ("pair", "quantity", "sold", "orders", "decided at", "sold at", "slippage", "cost"):
@@ -34,7 +40,8 @@ def show_liquidation(report: LiquidationReport) -> None:
             f"{one.slippage_cost:,.2f}",
         )
     show(
-        f"liquidation ({report.reason}): {report.status.replace('_', ' ')}, "
+        f"liquidation of {iso(report.started_at_ms)} ({report.reason}): "
+        f"{report.status.replace('_', ' ')}, "
         f"{report.entries_cancelled} entries cancelled, slippage {report.slippage_cost:,.2f}"
     )
     if report.positions:

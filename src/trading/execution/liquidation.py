@@ -102,11 +102,13 @@ class Liquidator:
             hurried = loop.time() - started_s >= self._config.patience_s
             held = self._held()
             await asyncio.gather(*(self._sell(one, hurried=hurried) for one in held))
-            problems = self._left() or self._unconfirmed()
+            left = self._left()
+            problems = left or self._unconfirmed()
             self._update(LiquidationStatus.RUNNING, len(cancelled), problems)
             if not problems:
                 return self._update(LiquidationStatus.FLAT, len(cancelled), ())
-            if loop.time() - started_s >= self._config.give_up_after_s:
+            in_vain = not left and self._trust.stands_apart  # no wait brings a confirmation
+            if in_vain or loop.time() - started_s >= self._config.give_up_after_s:
                 return self._update(LiquidationStatus.NOT_FLAT, len(cancelled), problems)
             await asyncio.sleep(ROUND_PAUSE_S)
 
@@ -191,13 +193,16 @@ class Liquidator:
             self._trust.doubt(REASON)
         if self._trust.is_reconciled:
             return ()
-        return ("the venue's account has not confirmed it yet",)
+        return (f"not confirmed: {self._trust.objection}",)
 
     def _update(
         self, status: LiquidationStatus, cancelled: int, problems: tuple[str, ...]
     ) -> LiquidationReport:
         assert self.report is not None
-        positions = tuple(self._outcome(leg) for leg in self._legs.values())
+        held = {one.entry_id for one in self._held()}
+        positions = tuple(
+            self._outcome(leg, closed=leg.entry_id not in held) for leg in self._legs.values()
+        )
         ended = status is not LiquidationStatus.RUNNING
         self.report = self.report.model_copy(
             update={
@@ -211,7 +216,7 @@ class Liquidator:
         )
         return self.report
 
-    def _outcome(self, leg: _Leg) -> LiquidatedPosition:
+    def _outcome(self, leg: _Leg, *, closed: bool) -> LiquidatedPosition:
         total, total_notional, orders = self._sold(leg.entry_id)
         sold, notional = total - leg.sold_before, total_notional - leg.notional_before
         average = notional / sold if sold else None
@@ -223,6 +228,7 @@ class Liquidator:
             symbol=leg.symbol,
             quantity=leg.quantity,
             sold=sold,
+            closed=closed,
             orders=orders - leg.orders_before,
             decision_price=price,
             average_price=average,

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from trading.errors import MarketDataError
 from trading.events import LiquidationEnded
 from trading.execution.assembly import Parts, Surroundings
+from trading.execution.trust import NOT_COMPARED
 from trading.model.breaker import Actor
 from trading.model.decision import ProposalResult, TradeProposal
 from trading.model.operations import (
@@ -77,6 +78,13 @@ class OrderOperations:
             return self._parts().controls.now
         except MarketDataError:
             return Controls()
+
+    def books_objection(self) -> str:
+        """Why our books do not count as the venue's, for people; empty when they do."""
+        try:
+            return self._parts().trust.objection
+        except MarketDataError:
+            return NOT_COMPARED
 
     async def cancel_orders(self, reason: str) -> CancelledOrders:
         """Cancel every open entry; protective orders stay. Asked again until nothing is open, or

@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 RULE = "reconciliation"
 SCHEDULED, AT_START = "schedule", "start"
+NOT_COMPARED = "the venue's account was not compared with our books yet"
 
 
 class BookTrust:
@@ -73,6 +74,20 @@ class BookTrust:
         self._last_said: object = None
         self._reported_orders: set[str] = set()
         self._distrusted: frozenset[str] = frozenset()  # base assets
+        self._why = NOT_COMPARED
+        self._stands_apart = False
+
+    @property
+    def objection(self) -> str:
+        """Why the books are not reconciled, for people; empty when they are."""
+        if self.is_reconciled:
+            return ""
+        return self._why or f"{self._desk.unknown} orders of unknown outcome"
+
+    @property
+    def stands_apart(self) -> bool:
+        """Whether the last comparison showed a difference that only an operator can accept."""
+        return self._stands_apart
 
     @property
     def is_reconciled(self) -> bool:
@@ -86,7 +101,8 @@ class BookTrust:
     def doubt(self, reason: str) -> None:
         """Something may have been missed: not reconciled until a comparison has been clean."""
         logger.info("reconciling: %s", reason)
-        self._clean = False
+        self._clean, self._stands_apart = False, False
+        self._why = NOT_COMPARED
         self._cause = reason
         self._jobs.start("reconcile", self.compare)
 
@@ -128,6 +144,8 @@ class BookTrust:
         self._next_ms = self._wait_clock.now_ms() + pause_ms
         self._report_external(result.external_orders)
         outcome, fixed_value = self._conclude(result)
+        self._why = _objection(outcome, result)
+        self._stands_apart = outcome is ReconciliationOutcome.LATCHED
         held = {self._books.base_asset(one.symbol) for one in self._books.positions.all()}
         report = ReconciliationReport(
             time_ms=self._clock.now_ms(),
@@ -227,5 +245,16 @@ class BookTrust:
                 logger.exception("an external order could not be recorded")
 
 
+def _objection(outcome: ReconciliationOutcome, result: Comparison) -> str:
+    if outcome is ReconciliationOutcome.INCOMPLETE:
+        return f"the venue's account could not be compared: {result.problem}"
+    differs = f"the venue's account differs from our books: {_listed(result.differences)}"
+    if outcome is ReconciliationOutcome.LATCHED:
+        return f"{differs}; `breaker clear` accepts what it says"
+    return differs if outcome is ReconciliationOutcome.DIFFERS else ""
+
+
 def _listed(differences: Mapping[str, Decimal]) -> str:
-    return ", ".join(f"{asset} {change:+f}" for asset, change in sorted(differences.items()))
+    return ", ".join(
+        f"{asset} {change.normalize():+f}" for asset, change in sorted(differences.items())
+    )

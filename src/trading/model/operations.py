@@ -101,6 +101,7 @@ class LiquidationStatus(StrEnum):
 class LiquidatedPosition(ValueModel):
     """What became of one position. Prices and cost in the quote asset.
 
+    ``closed``: nothing that the venue would take an order for is left by our books.
     ``decision_price`` is the middle of the book when the liquidation came to it, ``slippage_pct``
     how far below it the average sale was, in % of it, and ``slippage_cost`` that in money.
     """
@@ -108,6 +109,7 @@ class LiquidatedPosition(ValueModel):
     symbol: SymbolName
     quantity: Decimal
     sold: Decimal = Decimal(0)
+    closed: bool = False
     orders: int = 0
     decision_price: Decimal | None = None
     average_price: Decimal | None = None

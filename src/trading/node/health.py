@@ -24,7 +24,11 @@ def components_of(parts: CoreParts, monotonic_ms: int) -> tuple[ComponentHealth,
             ok=unknown == 0,
             detail=f"{unknown} of unknown outcome" if unknown else "",
         ),
-        ComponentHealth(name="books", ok=parts.execution.reconciled),
+        ComponentHealth(
+            name="books",
+            ok=parts.execution.reconciled,
+            detail=parts.execution.operations.books_objection(),
+        ),
     )
     if parts.fleet is not None:
         objection = parts.fleet.clearance()

@@ -11,6 +11,7 @@ from typing import Any
 from calm_market import deep_book
 from order_path import PRICES, OrderPath, trader
 
+from crews.cli.emergency_text import progress
 from trading.errors import ExchangeConnectionError
 from trading.execution.config import ExecutionConfig
 from trading.execution.liquidation_config import LiquidationConfig
@@ -18,7 +19,7 @@ from trading.model.breaker import Actor
 from trading.model.decision import ProposalOutcome
 from trading.model.market import Book, BookLevel
 from trading.model.operations import ENTRIES, LIQUIDATION, LiquidationReport, LiquidationStatus
-from trading.model.order import OrderPurpose, OrderType
+from trading.model.order import AccountSnapshot, Balance, OrderPurpose, OrderType
 from trading.simulator.config import BookShapeConfig, SimulatorConfig
 
 THIN = SimulatorConfig(
@@ -173,12 +174,36 @@ async def test_what_cannot_be_sold_is_named_and_keeps_its_stop(tmp_path: Path) -
         report = await liquidated(path)
         assert report.status is LiquidationStatus.NOT_FLAT
         assert [problem.split(":")[0] for problem in report.problems] == ["BTCUSDT"]
+        assert {p.symbol: p.closed for p in report.positions} == {"BTCUSDT": False, "ETHUSDT": True}
         assert {p.symbol: p.problem for p in report.positions} == {
             "BTCUSDT": "connection reset",
             "ETHUSDT": "",
         }
         (stop,) = path.open_stops("BTCUSDT")
         assert stop.type is OrderType.STOP_LOSS
+
+
+async def test_what_the_account_holds_beside_our_positions_ends_it_at_once_and_is_named(
+    tmp_path: Path,
+) -> None:
+    async with OrderPath(tmp_path, execution=settings(give_up_after_s=600)) as path:
+        await enter(path, ["BTCUSDT"])
+        account = path.client.account
+        foreign = Balance(asset="ETH", free=Decimal(3), locked=Decimal(0))
+
+        async def with_a_coin_of_somebody_else() -> AccountSnapshot:
+            now = await account()
+            return now.model_copy(update={"balances": {**now.balances, "ETH": foreign}})
+
+        path.client.account = with_a_coin_of_somebody_else  # type: ignore[method-assign]
+        report = await liquidated(path)
+        assert report.status is LiquidationStatus.NOT_FLAT
+        assert [position.closed for position in report.positions] == [True]
+        (problem,) = report.problems
+        assert "ETH +3" in problem
+        assert "breaker clear" in problem
+        assert path.service.operations.books_objection() in problem
+        assert progress(report).startswith("1 of 1 positions sold; ")
 
 
 async def test_a_core_that_dies_meanwhile_goes_on_with_it(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def breaker_table(view: BreakerView, now_ms: int | None = None) -> Table:
     rows["sizes"] = f"× {snapshot.size_multiplier:g}"
     if view.market is not None and (worst := view.market.worst) is not None:
         rows["nearest limit"] = (
-            f"{worst.name} {worst.value:.2f} of {worst.hard_limit:g} {worst.unit} "
+            f"{worst.name} {_amount(worst.value)} of {_amount(worst.hard_limit)} {worst.unit} "
             f"({worst.share_of_limit:.0%})"
         )
     if view.blockers:
@@ -78,6 +78,11 @@ def instance_table(status: CoreStatus) -> Table:
         rows[component.name] = Text.assemble(mark, f" {component.detail}".rstrip())
     rows["counters"] = ", ".join(f"{name} {count}" for name, count in status.counters.items())
     return facts(rows)
+
+
+def _amount(value: float) -> str:
+    """With thousands set apart, and decimals where they matter."""
+    return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.2f}".rstrip("0").rstrip(".")
 
 
 def _recovery_line(recovery: RecoveryStatus) -> str:

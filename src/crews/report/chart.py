@@ -16,6 +16,7 @@ WIDTH, HEIGHT = 960, 320
 LEFT, RIGHT, TOP, BOTTOM = 76, 24, 10, 46
 PLOT_WIDTH, PLOT_HEIGHT = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
 X_TICKS, Y_TICKS = 8, 5
+CHARACTER_WIDTH = 8  # of a label, at most
 _MONTH_MS = 30 * DAY_MS
 _TIME_STEPS = (
     *(minutes * MINUTE_MS for minutes in (1, 2, 5, 10, 15, 30)),
@@ -139,8 +140,10 @@ def _y_tick(height: float, text: str) -> Markup:
 
 
 def _x_tick(at: float, text: str) -> Markup:
+    half = len(text) * CHARACTER_WIDTH / 2
+    middle = min(at, WIDTH - half)  # a label at the right edge would be cut off
     return Markup('<text class="axis x" x="{}" y="{}">{}</text>').format(
-        f"{at:.1f}", HEIGHT - 10, text
+        f"{middle:.1f}", HEIGHT - 10, text
     )
 
 

@@ -59,7 +59,8 @@ class SpikeSummary:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Rows are the store's. ``zones`` are the times in which the breaker was not SAFE."""
+    """Rows are the store's. ``trips`` began a halt, ``retrips`` are further causes while one
+    lasted; ``zones`` are the times in which the breaker was not SAFE."""
 
     venue: str | None
     other_venues: Sequence[str]
@@ -79,6 +80,7 @@ class Report:
     fees: Decimal
     minutes_by_status: dict[str, float]
     trips: int
+    retrips: int
     capital_saved: Decimal
     zones: Sequence[Zone]
     transitions: Sequence[Row]
@@ -200,7 +202,8 @@ def _report(
         round_trips=trade_figures([float(trade["pnl"]) for trade in trades]),
         fees=sum((Decimal(trade["fees"]) for trade in trades), Decimal(0)),
         minutes_by_status=_minutes(zones, period),
-        trips=sum(row["kind"] in ("trip", "retrip", "relapse") for row in transitions),
+        trips=sum(row["kind"] in ("trip", "relapse") for row in transitions),
+        retrips=sum(row["kind"] == "retrip" for row in transitions),
         capital_saved=sum(
             (Decimal(row["capital_saved"]) for row in transitions if row["capital_saved"]),
             Decimal(0),

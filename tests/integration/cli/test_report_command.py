@@ -107,6 +107,7 @@ async def traded(directory: Path) -> int:
         await path.tick("BTCUSDT", 52_500.0)
         await path.advance(MINUTE_MS)
         path.breaker.trigger(f"it fell {HOSTILE}", actor=Actor.LLM, rule="judgement")
+        path.breaker.trigger("it fell further", actor=Actor.RULE, rule="btc_drawdown_1h")
         await path.advance(MINUTE_MS)
     records.close()
     return started_ms
@@ -145,7 +146,7 @@ async def test_a_report_tells_what_the_store_has(
     assert report["account"]["total_return"] == pytest.approx(gained / report["equity_start"])
     assert report["holding"]["total_return"] == pytest.approx(0.05)
     assert [row["rule"] for row in report["refusals"]] == ["min_confidence"]
-    assert report["trips"] == 1
+    assert (report["trips"], report["retrips"]) == (1, 1)
     assert [zone["status"] for zone in report["zones"]] == ["TRIGGERED"]
     assert report["minutes_by_status"]["TRIGGERED"] == pytest.approx(1.0, abs=0.1)
     assert report["spike_types"][0]["profitable"] == 1
@@ -160,6 +161,7 @@ async def test_a_report_tells_what_the_store_has(
     for heading in ("Equity", "Circuit breaker", "Trades", "Spikes", "Agents", "Models"):
         assert f"<h2>{heading}</h2>" in page
     assert page.count("<svg") == 2
+    assert "1 <small>and 1 further cause meanwhile</small>" in page
     assert 'class="zone triggered"' in page
 
 

@@ -90,3 +90,19 @@ def test_zones_and_curves_stay_inside_the_picture() -> None:
     assert all(76 <= float(x) <= 936 and 10 <= float(y) <= 274 for x, y in numbers)
     assert 'x="76.0"' in drawn
     assert 'width="860.0"' in drawn
+
+
+def test_a_label_at_the_right_edge_is_not_cut_off() -> None:
+    drawn = line_chart(
+        [Line([(START_MS, 1.0), (START_MS + HOUR_MS, 2.0)], "equity")],
+        [],
+        [],
+        start_ms=START_MS,
+        end_ms=START_MS + HOUR_MS,
+        label="",
+        unit=str,
+    )
+    labels = re.findall(r'class="axis x" x="([\d.]+)" y="\d+">([^<]+)<', drawn)
+    last, text = labels[-1]
+    assert re.fullmatch(r"\d\d:\d\d", text)
+    assert float(last) + len(text) * 8 / 2 <= 960

@@ -31,6 +31,7 @@ def diagnose(loaded: LoadedConfig) -> list[Check]:
     """Run every check; one that fails does not keep the others from running."""
     checks: list[Callable[[LoadedConfig], list[Check]]] = [
         _check_configuration,
+        _check_pairs,
         _check_env_file,
         _check_instance,
         _check_store,
@@ -54,6 +55,30 @@ def _check_configuration(loaded: LoadedConfig) -> list[Check]:
     except ConfigurationError as error:
         findings.append(Check("permission to trade", Level.FAIL, str(error)))
     return findings
+
+
+def _check_pairs(loaded: LoadedConfig) -> list[Check]:
+    """A mistyped pair in a rule blocks nothing, or allows nothing, without an error."""
+    config = loaded.config
+    named = {
+        "risk.allowed_symbols": config.risk.allowed_symbols,
+        "risk.blocked_symbols": config.risk.blocked_symbols,
+        "risk.symbol_limits_pct": tuple(config.risk.symbol_limits_pct),
+        "compliance.restricted_periods": tuple(
+            symbol for period in config.compliance.restricted_periods for symbol in period.symbols
+        ),
+    }
+    known = frozenset(config.market.symbols)
+    return [
+        Check(
+            "pairs",
+            Level.WARNING,
+            f"{setting} names {', '.join(unknown)}, which market.symbols does not have: "
+            "mistyped? It has no effect",
+        )
+        for setting, symbols in named.items()
+        if (unknown := [symbol for symbol in symbols if symbol not in known])
+    ]
 
 
 def _check_env_file(loaded: LoadedConfig) -> list[Check]:

@@ -197,6 +197,14 @@ async def test_secrets_readable_by_others_are_warned_about(folder: Path) -> None
     assert (await _findings({}))["secrets"].level is Level.OK
 
 
+@pytest.mark.parametrize("setting", ["allowed_symbols", "blocked_symbols"])
+async def test_a_mistyped_pair_in_a_rule_is_warned_about(folder: Path, setting: str) -> None:
+    findings = await _findings({"risk": {setting: ["BTCUSDT", "ETHUSTD"]}})
+    assert findings["pairs"].level is Level.WARNING
+    assert f"risk.{setting} names ETHUSTD, which" in findings["pairs"].detail
+    assert "pairs" not in await _findings({"risk": {setting: ["BTCUSDT"]}})
+
+
 async def test_redis_that_does_not_answer_fails(folder: Path) -> None:
     findings = await _findings({"redis": {"enabled": True, "port": 1}})
     assert findings["redis"].level is Level.FAIL

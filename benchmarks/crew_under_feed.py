@@ -39,7 +39,8 @@ from _busy_core import PRICES, WORKER_NICE, served_core
 from _feed_sender import steady_feed
 
 from trading.exchange.binance.feed import BinanceFeed
-from trading.exchange.config import ExchangeConfig, VenueEndpoints
+from trading.exchange.config import ExchangeConfig
+from trading.exchange.venues import VenueEndpoints
 from trading.model.market import Tick
 from trading.node.core import TradingCore
 from trading.node.feeds import CoreFeed

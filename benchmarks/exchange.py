@@ -36,7 +36,9 @@ from binance.ws.reconnecting_websocket import ReconnectingWebsocket
 from trading.clock import SystemClock
 from trading.exchange.binance.adapter import BinanceClient
 from trading.exchange.binance.feed import BinanceFeed
-from trading.exchange.config import ApiCredentials, ExchangeConfig, VenueEndpoints
+from trading.exchange.config import ExchangeConfig
+from trading.exchange.credentials import ApiCredentials
+from trading.exchange.venues import VenueEndpoints
 from trading.model.market import Tick
 from trading.model.order import OrderPurpose, OrderRequest, OrderType, Side, TimeInForce
 from trading.simulator.server.signatures import hmac_hex

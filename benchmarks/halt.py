@@ -42,7 +42,8 @@ from _environment import ROOT, rivals
 from trading.clock import SystemClock
 from trading.events import CrashDetected, EventBus
 from trading.exchange.binance.feed import BinanceFeed
-from trading.exchange.config import ExchangeConfig, VenueEndpoints
+from trading.exchange.config import ExchangeConfig
+from trading.exchange.venues import VenueEndpoints
 from trading.market.config import CrashDetectionConfig, MarketConfig, SpikeDetectionConfig
 from trading.market.engine import MarketEngine
 from trading.model.breaker import BreakerSnapshot

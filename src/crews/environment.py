@@ -20,7 +20,8 @@ from trading.errors import ConfigurationError
 from trading.news.config import KEY_NAMES
 
 if TYPE_CHECKING:
-    from trading.exchange.config import ApiCredentials, VenueName
+    from trading.exchange.credentials import ApiCredentials
+    from trading.exchange.venues import VenueName
 
 Percent = Annotated[float, Field(gt=0, lt=100, allow_inf_nan=False)]
 Provider = Annotated[
@@ -103,7 +104,7 @@ class Environment(BaseSettings):
         Raises:
             ConfigurationError: only one half of the pair is set.
         """
-        from trading.exchange.config import CREDENTIAL_NAMES, ApiCredentials
+        from trading.exchange.credentials import CREDENTIAL_NAMES, ApiCredentials
 
         key_name, secret_name = CREDENTIAL_NAMES[venue]
         key: SecretStr | None = getattr(self, key_name, None)
@@ -171,7 +172,7 @@ def core_environment(
         and name not in {*DEFAULT_MODEL_KEYS, *model_keys, *KEY_NAMES}
     }
     if (credentials := environment.binance_credentials(venue)) is not None:
-        from trading.exchange.config import CREDENTIAL_NAMES
+        from trading.exchange.credentials import CREDENTIAL_NAMES
 
         key_name, secret_name = CREDENTIAL_NAMES[venue]
         result[key_name] = credentials.key.get_secret_value()

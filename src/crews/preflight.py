@@ -7,7 +7,7 @@ from pathlib import Path
 from crews.config import AppConfig
 from crews.config_loader import LoadedConfig
 from trading.errors import ConfigurationError
-from trading.exchange.config import CREDENTIAL_NAMES
+from trading.exchange.credentials import CREDENTIAL_NAMES
 from trading.storage.send_fence import fence_path
 
 

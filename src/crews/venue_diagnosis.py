@@ -7,7 +7,8 @@ import asyncio
 from crews.checks import Check, Level
 from crews.config_loader import LoadedConfig
 from trading.errors import ConfigurationError, ExchangeError, SpikeguardError
-from trading.exchange.config import ApiCredentials, ExchangeConfig
+from trading.exchange.config import ExchangeConfig
+from trading.exchange.credentials import ApiCredentials
 
 
 def check_venue(loaded: LoadedConfig) -> list[Check]:

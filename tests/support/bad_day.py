@@ -31,13 +31,10 @@ from trading.exchange.binance.depth_feed import BinanceLocalBooks
 from trading.exchange.binance.feed import BinanceFeed
 from trading.exchange.binance.stream_frames import AggTrade
 from trading.exchange.binance.user_stream import BinanceUserStream
-from trading.exchange.config import (
-    ApiCredentials,
-    ExchangeConfig,
-    ReconnectConfig,
-    VenueEndpoints,
-)
+from trading.exchange.config import ExchangeConfig, ReconnectConfig
+from trading.exchange.credentials import ApiCredentials
 from trading.exchange.protocols import ExchangeClient, MarketFeed, UserStream
+from trading.exchange.venues import VenueEndpoints
 from trading.execution.config import ExecutionConfig
 from trading.execution.service import ExecutionService
 from trading.model.decision import TradeProposal
@@ -54,8 +51,9 @@ from trading.simulator.generated_market import GeneratedMarket
 from trading.simulator.instruments import list_market
 from trading.simulator.market_config import MarketGeneratorConfig, Scenario
 from trading.simulator.server.app import RunningServer, start_server
-from trading.simulator.server.config import ExchangeServerConfig, RateLimitConfig
+from trading.simulator.server.config import ExchangeServerConfig
 from trading.simulator.server.faults import AT_ONCE, Fault, FaultKind
+from trading.simulator.server.limit_config import RateLimitConfig
 from trading.storage.config import StorageConfig
 from trading.storage.database import open_database
 from trading.storage.spike_repository import SpikeRepository

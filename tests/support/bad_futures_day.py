@@ -13,7 +13,8 @@ from trading.exchange.binance.feed import BinanceFeed
 from trading.exchange.binance.futures_client import BinanceFuturesClient
 from trading.exchange.binance.futures_feed import ROUTE
 from trading.exchange.binance.futures_user_stream import BinanceFuturesUserStream
-from trading.exchange.config import ApiCredentials, ExchangeConfig, FuturesConfig
+from trading.exchange.config import ExchangeConfig, FuturesConfig
+from trading.exchange.credentials import ApiCredentials
 from trading.model.market import Bar, Tick
 from trading.model.order import ZERO, OrderStatus
 from trading.simulator.futures.accounts import PositionSide

@@ -21,8 +21,9 @@ from crews.node_settings import node_config
 from trading.api.http_client import HttpTradingClient
 from trading.clock import MINUTE_MS, ScaledClock, SystemClock
 from trading.events import EventBus
-from trading.exchange.config import ApiCredentials, VenueEndpoints
+from trading.exchange.credentials import ApiCredentials
 from trading.exchange.factory import create_venue, recovery_log
+from trading.exchange.venues import VenueEndpoints
 from trading.market.config import MarketConfig
 from trading.model.market import Bar, Tick
 from trading.model.order import Side

@@ -16,7 +16,8 @@ from zygote import stop_here
 from trading.clock import SystemClock
 from trading.events import EventBus
 from trading.exchange.binance.adapter import BinanceClient
-from trading.exchange.config import ApiCredentials, ExchangeConfig
+from trading.exchange.config import ExchangeConfig
+from trading.exchange.credentials import ApiCredentials
 from trading.execution.config import ExecutionConfig
 from trading.execution.desk import OrderDesk
 from trading.execution.gate import SendPermit

@@ -28,9 +28,11 @@ from trading.api.http_client import HttpTradingClient
 from trading.api.schemas import CoreStatus
 from trading.clock import SystemClock
 from trading.errors import SpikeguardError
-from trading.exchange.config import CREDENTIAL_NAMES, ApiCredentials, ExchangeConfig, VenueEndpoints
+from trading.exchange.config import ExchangeConfig
+from trading.exchange.credentials import CREDENTIAL_NAMES, ApiCredentials
 from trading.exchange.factory import create_venue
 from trading.exchange.protocols import ExchangeClient
+from trading.exchange.venues import VenueEndpoints
 from trading.model.decision import ProposalOutcome, TradeProposal
 from trading.model.recovery import ServiceLevel
 from trading.node.instance import RuntimePaths

@@ -24,7 +24,9 @@ from trading.clock import MINUTE_MS, ScaledClock
 from trading.events import EventBus, OrderUpdated
 from trading.exchange.binance.adapter import BinanceClient
 from trading.exchange.binance.user_stream import BinanceUserStream
-from trading.exchange.config import ApiCredentials, ExchangeConfig, ReconnectConfig, VenueEndpoints
+from trading.exchange.config import ExchangeConfig, ReconnectConfig
+from trading.exchange.credentials import ApiCredentials
+from trading.exchange.venues import VenueEndpoints
 from trading.execution.config import ExecutionConfig
 from trading.execution.service import ExecutionService
 from trading.model.decision import TradeProposal
@@ -39,7 +41,8 @@ from trading.simulator.config import SimulatorConfig
 from trading.simulator.exchange import SimulatedExchange
 from trading.simulator.instruments import make_instrument
 from trading.simulator.server.app import RunningServer, start_server
-from trading.simulator.server.config import ExchangeServerConfig, RateLimitConfig
+from trading.simulator.server.config import ExchangeServerConfig
+from trading.simulator.server.limit_config import RateLimitConfig
 from trading.storage.config import StorageConfig
 from trading.storage.database import open_database
 from trading.storage.spike_repository import SpikeRepository

@@ -13,12 +13,9 @@ from typing import Literal
 from trading.clock import SystemClock
 from trading.errors import ClockSkewError, ExchangeConnectionError
 from trading.exchange.binance.adapter import BinanceClient
-from trading.exchange.config import (
-    ApiCredentials,
-    ExchangeConfig,
-    ReconnectConfig,
-    VenueEndpoints,
-)
+from trading.exchange.config import ExchangeConfig, ReconnectConfig
+from trading.exchange.credentials import ApiCredentials
+from trading.exchange.venues import VenueEndpoints
 from trading.model.market import Instrument, Tick
 from trading.model.order import OrderPurpose, OrderRequest, OrderType, Side, TimeInForce
 from trading.simulator.config import SimulatorConfig

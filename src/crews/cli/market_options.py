@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from trading.simulator.server.config import FaultScheduleConfig
+    from trading.simulator.server.fault_config import FaultScheduleConfig
 
 WindowOption = Annotated[
     str | None, typer.Option(help="Which window of --data to play, such as 2020-03-12.")
@@ -37,7 +37,7 @@ def fault_schedule(text: str) -> FaultScheduleConfig:
 
     from crews.strict_yaml import read_yaml
     from trading.errors import ConfigurationError
-    from trading.simulator.server.config import FaultScheduleConfig, RandomFaultsConfig
+    from trading.simulator.server.fault_config import FaultScheduleConfig, RandomFaultsConfig
 
     if text.isdecimal():
         return FaultScheduleConfig(random=RandomFaultsConfig(seed=int(text)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from trading.simulator.server.config import FaultScheduleConfig
+from trading.simulator.server.fault_config import FaultScheduleConfig
 
 
 @dataclass(frozen=True, slots=True)

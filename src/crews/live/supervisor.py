@@ -31,7 +31,8 @@ from crews.worker_config import WorkerRole
 from trading.api.operator_client import OperatorClient
 from trading.clock import MINUTE_MS, SystemClock
 from trading.errors import StoreError
-from trading.exchange.config import CREDENTIAL_NAMES, VenueEndpoints
+from trading.exchange.credentials import CREDENTIAL_NAMES
+from trading.exchange.venues import VenueEndpoints
 from trading.node.apprise_channel import open_notifier
 from trading.node.config import CoreLaunch
 from trading.node.instance import RuntimePaths

@@ -1,147 +1,22 @@
-"""Settings of the way to a venue, and the hosts each venue may be reached at."""
+"""Settings of the way to a venue: which, how, and with which patience."""
 
 from __future__ import annotations
 
-import ipaddress
-from typing import Annotated, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import Field, model_validator
 
 from trading.errors import ConfigurationError
+from trading.exchange.venues import (
+    DEFAULT_ENDPOINTS,
+    FUTURES_TRADING_STREAMS,
+    VENUE_HOSTS,
+    VenueEndpoints,
+    VenueName,
+    is_loopback,
+)
 from trading.model.base import ConfigModel
-
-VenueName = Literal["sim", "testnet", "demo", "binance"]
-
-# Loopback is allowed beside these: the embedded exchange, and local recording proxies.
-VENUE_HOSTS: dict[VenueName, frozenset[str]] = {
-    "sim": frozenset(),
-    "testnet": frozenset(
-        {
-            "testnet.binance.vision",
-            "testnet.binancefuture.com",
-            "stream.testnet.binance.vision",
-            "fstream.binancefuture.com",
-            "ws-api.testnet.binance.vision",
-        }
-    ),
-    "demo": frozenset(
-        {
-            "demo-api.binance.com",
-            "demo-fapi.binance.com",
-            "demo-stream.binance.com",
-            "demo-ws-api.binance.com",
-            "demo-fstream.binance.com",
-        }
-    ),
-    "binance": frozenset(
-        {
-            "api.binance.com",
-            "api-gcp.binance.com",
-            "api1.binance.com",
-            "api2.binance.com",
-            "api3.binance.com",
-            "api4.binance.com",
-            "data-api.binance.vision",
-            "fapi.binance.com",
-            "stream.binance.com",
-            "data-stream.binance.vision",
-            "fstream.binance.com",
-            "ws-api.binance.com",
-        }
-    ),
-}
-
-# Environment variables of a venue's key and its secret; those of sim are made at every start.
-CREDENTIAL_NAMES: dict[VenueName, tuple[str, str]] = {
-    "sim": ("BINANCE_SIM_API_KEY", "BINANCE_SIM_API_SECRET"),
-    "testnet": ("BINANCE_TESTNET_API_KEY", "BINANCE_TESTNET_API_SECRET"),
-    "demo": ("BINANCE_DEMO_API_KEY", "BINANCE_DEMO_API_SECRET"),
-    "binance": ("BINANCE_API_KEY", "BINANCE_API_SECRET"),
-}
-
-
-class ApiCredentials(BaseModel):
-    """An API key and its secret. Never part of the configuration; read from the environment."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    key: SecretStr
-    secret: SecretStr
-
-
-class VenueEndpoints(ConfigModel):
-    """Where the venue listens. An empty URL stands for the venue's own address."""
-
-    rest_url: str = Field(
-        default="",
-        pattern=r"^(https?://[^/\s?#]+)?$",
-        description="REST host without a path, e.g. https://api.binance.com; empty: the venue's.",
-    )
-    stream_url: str = Field(
-        default="",
-        pattern=r"^(wss?://[^/\s?#]+)?$",
-        description="Market stream host, e.g. wss://stream.binance.com:9443; empty: the venue's.",
-    )
-    ws_api_url: str = Field(
-        default="",
-        pattern=r"^(wss?://[^\s?#]+)?$",
-        description="WebSocket API with its path (…/ws-api/v3); empty: the venue's.",
-    )
-    futures_rest_url: str = Field(
-        default="",
-        pattern=r"^(https?://[^/\s?#]+)?$",
-        description="REST host of the USD-M futures, e.g. https://fapi.binance.com; empty: the"
-        " venue's.",
-    )
-    fallback_rest_urls: tuple[Annotated[str, Field(pattern=r"^https?://[^/\s?#]+$")], ...] = Field(
-        default=(),
-        description="Other REST hosts of the venue, tried in turn when the one in use does not "
-        "answer; empty: the venue's own (api1 to api4.binance.com for venue binance).",
-    )
-    futures_stream_url: str = Field(
-        default="",
-        pattern=r"^(wss?://[^/\s?#]+)?$",
-        description="Host of the USD-M futures' market streams, e.g. wss://fstream.binance.com;"
-        " empty: the venue's. The embedded exchange has one, too; of the others only venues binance"
-        " and demo: the testnets of spot and futures are two separate markets.",
-    )
-
-    @property
-    def urls(self) -> tuple[str, ...]:
-        """All that are known."""
-        spot = (self.rest_url, self.stream_url, self.ws_api_url)
-        futures = (self.futures_rest_url, self.futures_stream_url)
-        every = (*spot, *self.fallback_rest_urls, *futures)
-        return tuple(url for url in every if url)
-
-
-DEFAULT_ENDPOINTS: dict[VenueName, VenueEndpoints] = {
-    "sim": VenueEndpoints(),
-    "testnet": VenueEndpoints(
-        rest_url="https://testnet.binance.vision",
-        stream_url="wss://stream.testnet.binance.vision",
-        ws_api_url="wss://ws-api.testnet.binance.vision/ws-api/v3",
-        futures_rest_url="https://testnet.binancefuture.com",
-    ),
-    "demo": VenueEndpoints(
-        rest_url="https://demo-api.binance.com",
-        stream_url="wss://demo-stream.binance.com",
-        ws_api_url="wss://demo-ws-api.binance.com/ws-api/v3",
-        futures_rest_url="https://demo-fapi.binance.com",
-        futures_stream_url="wss://demo-fstream.binance.com",
-    ),
-    "binance": VenueEndpoints(
-        rest_url="https://api.binance.com",
-        fallback_rest_urls=tuple(f"https://api{number}.binance.com" for number in range(1, 5)),
-        stream_url="wss://stream.binance.com:9443",
-        ws_api_url="wss://ws-api.binance.com/ws-api/v3",
-        futures_rest_url="https://fapi.binance.com",
-        futures_stream_url="wss://fstream.binance.com",
-    ),
-}
-# The testnet's futures streams are not heard as signals for its spot market, but traded by.
-FUTURES_TRADING_STREAMS: dict[VenueName, str] = {"testnet": "wss://fstream.binancefuture.com"}
 
 
 class RetryConfig(ConfigModel):
@@ -368,13 +243,3 @@ class ExchangeConfig(ConfigModel):
         """Whether futures streams are wanted and have an address."""
         own = DEFAULT_ENDPOINTS[self.venue].futures_stream_url
         return self.futures_signals and bool(self.endpoints.futures_stream_url or own)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether ``host`` is this machine, by number or as localhost."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from trading.clock import Clock
 from trading.errors import ConfigurationError
-from trading.exchange.config import ApiCredentials, ExchangeConfig, RetryConfig
+from trading.exchange.config import ExchangeConfig, RetryConfig
+from trading.exchange.credentials import ApiCredentials
 from trading.exchange.protocols import ExchangeClient, MarketFeed, UserStream, Venue
 from trading.exchange.recovery import RecoveryLog, ServiceBreaker
 from trading.simulator.config import SimulatorConfig

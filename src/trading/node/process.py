@@ -23,7 +23,8 @@ from typing import Any
 from trading.clock import Clock, ScaledClock, SystemClock
 from trading.errors import AuthenticationError, ConfigurationError, ExchangeError, StoreError
 from trading.events import EventBus
-from trading.exchange.config import CREDENTIAL_NAMES, ApiCredentials, ExchangeConfig
+from trading.exchange.config import ExchangeConfig
+from trading.exchange.credentials import CREDENTIAL_NAMES, ApiCredentials
 from trading.exchange.factory import create_venue, recovery_log
 from trading.exchange.protocols import ExchangeClient, Venue
 from trading.model.breaker import Actor

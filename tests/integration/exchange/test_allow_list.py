@@ -19,7 +19,8 @@ from trading.exchange.binance.client import VenueClient
 from trading.exchange.binance.market_socket import connect_streams
 from trading.exchange.binance.sockets import ApiSocket
 from trading.exchange.binance.supervisor import supervise
-from trading.exchange.config import DEFAULT_ENDPOINTS, VENUE_HOSTS, ExchangeConfig, is_loopback
+from trading.exchange.config import ExchangeConfig
+from trading.exchange.venues import DEFAULT_ENDPOINTS, VENUE_HOSTS, is_loopback
 
 PRODUCTION_SAPI = "https://api.binance.com/sapi"
 

@@ -19,7 +19,7 @@ from trading.exchange.binance.user_stream import BinanceUserStream
 from trading.execution.desk import OrderDesk
 from trading.model.breaker import BreakerStatus
 from trading.model.order import Fill
-from trading.simulator.server.config import FaultScheduleConfig, RandomFaultsConfig
+from trading.simulator.server.fault_config import FaultScheduleConfig, RandomFaultsConfig
 from trading.simulator.server.fault_schedule import scheduled
 from trading.simulator.server.faults import Fault, FaultKind
 

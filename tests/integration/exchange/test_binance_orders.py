@@ -32,10 +32,12 @@ from trading.errors import (
     UnknownOutcomeError,
 )
 from trading.exchange.binance.adapter import BinanceClient
-from trading.exchange.config import ApiCredentials, ExchangeConfig
+from trading.exchange.config import ExchangeConfig
+from trading.exchange.credentials import ApiCredentials
 from trading.model.order import OrderPurpose, OrderRequest, OrderStatus, OrderType, Side
-from trading.simulator.server.config import AccountConfig, ExchangeServerConfig, RateLimitConfig
+from trading.simulator.server.config import AccountConfig, ExchangeServerConfig
 from trading.simulator.server.faults import Fault, FaultKind
+from trading.simulator.server.limit_config import RateLimitConfig
 
 
 @asynccontextmanager

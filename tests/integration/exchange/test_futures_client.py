@@ -26,8 +26,10 @@ from trading.exchange.binance import futures_convert
 from trading.exchange.binance.depth_feed import BinanceLocalBooks
 from trading.exchange.binance.futures_client import BinanceFuturesClient
 from trading.exchange.binance.futures_user_stream import BinanceFuturesUserStream
-from trading.exchange.config import ApiCredentials, ExchangeConfig, VenueEndpoints
+from trading.exchange.config import ExchangeConfig
+from trading.exchange.credentials import ApiCredentials
 from trading.exchange.factory import create_venue
+from trading.exchange.venues import VenueEndpoints
 from trading.model.order import (
     OrderPurpose,
     OrderReport,

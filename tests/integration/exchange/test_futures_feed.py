@@ -15,7 +15,8 @@ from trading.errors import ConfigurationError
 from trading.events import CrashDetected, EventBus
 from trading.exchange.binance import futures_feed
 from trading.exchange.binance.futures_feed import BinanceFuturesFeed
-from trading.exchange.config import ExchangeConfig, ReconnectConfig, VenueEndpoints
+from trading.exchange.config import ExchangeConfig, ReconnectConfig
+from trading.exchange.venues import VenueEndpoints
 from trading.market.config import CrashDetectionConfig, MarketConfig, SpikeDetectionConfig
 from trading.market.engine import MarketEngine
 from trading.model.market import Tick

@@ -21,7 +21,8 @@ from trading.exchange.binance.market_socket import (
     until_end_or_silence,
 )
 from trading.exchange.binance.stream_frames import agg_trade_decoder, check_notice
-from trading.exchange.config import ExchangeConfig, VenueEndpoints
+from trading.exchange.config import ExchangeConfig
+from trading.exchange.venues import VenueEndpoints
 from trading.model.market import Tick
 
 SPOT = (

@@ -11,7 +11,8 @@ from futures_server import FuturesServer, futures_server
 from trading.clock import VirtualClock
 from trading.exchange.binance import open_interest
 from trading.exchange.binance.open_interest import BinanceOpenInterest
-from trading.exchange.config import ExchangeConfig, VenueEndpoints
+from trading.exchange.config import ExchangeConfig
+from trading.exchange.venues import VenueEndpoints
 from trading.model.signals import OpenInterest
 
 START_MS = 1_700_000_000_000

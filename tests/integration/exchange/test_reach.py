@@ -30,7 +30,9 @@ from trading.exchange.binance.feed import BinanceFeed
 from trading.exchange.binance.futures_feed import BinanceFuturesFeed
 from trading.exchange.binance.sockets import ApiSocket
 from trading.exchange.binance.user_stream import BinanceUserStream
-from trading.exchange.config import VENUE_HOSTS, ApiCredentials, ExchangeConfig
+from trading.exchange.config import ExchangeConfig
+from trading.exchange.credentials import ApiCredentials
+from trading.exchange.venues import VENUE_HOSTS
 
 KEY = ApiCredentials.model_validate({"key": "k" * 64, "secret": "s" * 64})
 CLOSED_PORT = 1

@@ -13,7 +13,8 @@ from trading.clock import SystemClock
 from trading.errors import ExchangeError, RateLimitedError
 from trading.exchange.binance.adapter import BinanceClient
 from trading.exchange.binance.request_budget import RequestBudget
-from trading.simulator.server.config import ExchangeServerConfig, RateLimitConfig
+from trading.simulator.server.config import ExchangeServerConfig
+from trading.simulator.server.limit_config import RateLimitConfig
 
 LIMITS = RateLimitConfig(weight_per_minute=600, orders_per_10s=40, calls_before_ban=20)
 

@@ -17,9 +17,11 @@ from venue_server import FAST_RECONNECT, eventually, running
 from trading.clock import SystemClock
 from trading.events import EventBus
 from trading.exchange.binance.futures_client import BinanceFuturesClient
-from trading.exchange.config import ApiCredentials, ExchangeConfig, VenueEndpoints
+from trading.exchange.config import ExchangeConfig
+from trading.exchange.credentials import ApiCredentials
 from trading.exchange.factory import create_venue
 from trading.exchange.recovering_client import RecoveringClient
+from trading.exchange.venues import VenueEndpoints
 from trading.execution.config import ExecutionConfig
 from trading.execution.service import ExecutionService
 from trading.model.breaker import BreakerStatus

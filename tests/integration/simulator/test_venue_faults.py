@@ -17,8 +17,8 @@ from venue_server import ServedExchange, eventually, limit_buy, served_exchange,
 from trading.clock import SystemClock
 from trading.errors import ClockSkewError, ExchangeConnectionError
 from trading.exchange.binance.adapter import BinanceClient
-from trading.simulator.server.config import (
-    ExchangeServerConfig,
+from trading.simulator.server.config import ExchangeServerConfig
+from trading.simulator.server.fault_config import (
     FaultScheduleConfig,
     RandomFaultsConfig,
     TimedFault,

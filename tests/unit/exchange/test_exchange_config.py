@@ -7,7 +7,8 @@ from pydantic import ValidationError
 
 from trading.clock import SystemClock
 from trading.errors import ConfigurationError
-from trading.exchange.config import ApiCredentials, ExchangeConfig
+from trading.exchange.config import ExchangeConfig
+from trading.exchange.credentials import ApiCredentials
 from trading.exchange.factory import create_venue
 from trading.exchange.paper import PaperVenue
 

@@ -18,11 +18,12 @@ from trading.errors import (
     RateLimitedError,
     UnknownOutcomeError,
 )
-from trading.exchange.config import ExchangeConfig, RetryConfig, VenueEndpoints
+from trading.exchange.config import ExchangeConfig, RetryConfig
 from trading.exchange.error_codes import error_for_code
 from trading.exchange.error_kinds import ErrorKind, classify, is_retryable, suggestion
 from trading.exchange.recovering_client import RecoveringClient
 from trading.exchange.recovery import RecoveryLog, ServiceBreaker
+from trading.exchange.venues import VenueEndpoints
 from trading.model.order import OrderPurpose, OrderRequest, OrderType, Side
 
 RETRY = RetryConfig(attempts=4, first_wait_s=0.001, max_wait_s=0.002, failures_in_a_row=6)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from trading.simulator.server.config import RateLimitConfig
+from trading.simulator.server.limit_config import RateLimitConfig
 from trading.simulator.server.rate_limits import RateLimiter
 from trading.simulator.server.wire_errors import WireError
 

@@ -14,7 +14,7 @@ import aiohttp
 from websockets.asyncio.client import ClientConnection
 
 from trading.errors import ConfigurationError
-from trading.exchange.config import VenueEndpoints
+from trading.exchange.venues import VenueEndpoints
 
 DEFAULT_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 

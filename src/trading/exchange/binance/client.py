@@ -17,7 +17,9 @@ from trading.errors import ConfigurationError
 from trading.exchange.binance.allow_list import AllowListConnector, HostAllowList
 from trading.exchange.binance.request_budget import RequestBudget
 from trading.exchange.binance.request_weights import is_essential, weight_of
-from trading.exchange.config import ApiCredentials, ExchangeConfig, VenueEndpoints
+from trading.exchange.config import ExchangeConfig
+from trading.exchange.credentials import ApiCredentials
+from trading.exchange.venues import VenueEndpoints
 
 # Path of each of python-binance's URL attributes below the venue's REST host.
 REST_PATHS = {

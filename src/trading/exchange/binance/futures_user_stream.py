@@ -16,7 +16,8 @@ from trading.exchange.binance.client import FuturesVenueClient
 from trading.exchange.binance.market_socket import MarketSocket, connect_socket
 from trading.exchange.binance.supervisor import supervise_reports
 from trading.exchange.binance.translate import MALFORMED, translate
-from trading.exchange.config import ApiCredentials, ExchangeConfig
+from trading.exchange.config import ExchangeConfig
+from trading.exchange.credentials import ApiCredentials
 from trading.model.order import OrderReport
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,8 @@ from trading.exchange.binance.client import VenueClient
 from trading.exchange.binance.patience import Patience
 from trading.exchange.binance.restrictions import KeyRestrictions, read_restrictions
 from trading.exchange.binance.translate import translate
-from trading.exchange.config import ApiCredentials, ExchangeConfig
+from trading.exchange.config import ExchangeConfig
+from trading.exchange.credentials import ApiCredentials
 
 log = logging.getLogger(__name__)
 

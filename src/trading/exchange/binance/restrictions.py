@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from trading.exchange.binance.client import VenueClient
-from trading.exchange.config import VenueName
+from trading.exchange.venues import VenueName
 from trading.model.base import ValueModel
 
 

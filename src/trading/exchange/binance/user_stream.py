@@ -12,7 +12,8 @@ from trading.exchange.binance.client import VenueClient
 from trading.exchange.binance.sockets import ApiSocket
 from trading.exchange.binance.supervisor import supervise_reports
 from trading.exchange.binance.translate import MALFORMED
-from trading.exchange.config import ApiCredentials, ExchangeConfig
+from trading.exchange.config import ExchangeConfig
+from trading.exchange.credentials import ApiCredentials
 from trading.model.order import OrderReport
 
 log = logging.getLogger(__name__)

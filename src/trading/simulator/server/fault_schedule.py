@@ -9,7 +9,11 @@ import random
 import time
 from collections.abc import Iterator
 
-from trading.simulator.server.config import FaultScheduleConfig, RandomFaultsConfig, TimedFault
+from trading.simulator.server.fault_config import (
+    FaultScheduleConfig,
+    RandomFaultsConfig,
+    TimedFault,
+)
 from trading.simulator.server.faults import Fault, Faults
 
 log = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from trading.simulator.server.config import RequestLimitConfig
+from trading.simulator.server.limit_config import RequestLimitConfig
 from trading.simulator.server.wire_errors import WireError
 
 MINUTE_S = 60

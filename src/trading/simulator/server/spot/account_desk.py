@@ -5,8 +5,8 @@ from __future__ import annotations
 from trading.model.order import ZERO, Balance
 from trading.simulator.exchange import NO_SUCH_ORDER
 from trading.simulator.orders import ExchangeRejection, SimOrder
-from trading.simulator.server.config import RateLimitConfig
 from trading.simulator.server.faults import FaultKind, Faults
+from trading.simulator.server.limit_config import RateLimitConfig
 from trading.simulator.server.params import Params
 from trading.simulator.server.signatures import ApiKey
 from trading.simulator.server.spot import exchange_info, order_wire

@@ -9,7 +9,7 @@ from trading.model.order import OrderType
 from trading.simulator.config import OrderFilterConfig
 from trading.simulator.filters import max_market_quantity
 from trading.simulator.orders import SelfTradeMode
-from trading.simulator.server.config import RateLimitConfig
+from trading.simulator.server.limit_config import RateLimitConfig
 from trading.simulator.server.wire import Json, num
 
 

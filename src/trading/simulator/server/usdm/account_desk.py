@@ -8,8 +8,8 @@ from trading.simulator.futures.account_settings import ADD, REDUCE, AccountSetti
 from trading.simulator.futures.accounts import FuturesAccount, FuturesPosition
 from trading.simulator.futures.exchange import FuturesExchange
 from trading.simulator.futures.orders import PositionSide
-from trading.simulator.server.config import UsdmRateLimitConfig
 from trading.simulator.server.faults import FaultKind, Faults
+from trading.simulator.server.limit_config import UsdmRateLimitConfig
 from trading.simulator.server.params import Params
 from trading.simulator.server.signatures import ApiKey
 from trading.simulator.server.usdm import exchange_info

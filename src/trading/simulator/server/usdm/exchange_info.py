@@ -7,7 +7,7 @@ from trading.simulator.futures.contracts import Contract
 from trading.simulator.futures.filters import MAX_OPEN_ORDERS, PERCENT_DOWN, PERCENT_UP
 from trading.simulator.futures.orders import ConditionalType, FuturesTimeInForce
 from trading.simulator.futures_config import FuturesConfig
-from trading.simulator.server.config import UsdmRateLimitConfig
+from trading.simulator.server.limit_config import UsdmRateLimitConfig
 from trading.simulator.server.wire import Json
 
 FIRST_LISTED_MS = 1_569_398_400_000  # BTCUSDT, on the real venue

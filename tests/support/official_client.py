@@ -42,9 +42,12 @@ class Verdict:
 class OfficialClient:
     """Sends requests through the client and returns its verdicts."""
 
-    def __init__(self, process: asyncio.subprocess.Process, market: Market) -> None:
+    def __init__(
+        self, process: asyncio.subprocess.Process, market: Market, tolerated: frozenset[str]
+    ) -> None:
         self._process = process
         self._market = market
+        self._tolerated = tolerated
 
     async def point_at(self, server: RunningServer, **options: Any) -> None:
         """Use ``server`` from now on; ``options`` go to the judge (time_unit, private_key…)."""
@@ -59,6 +62,21 @@ class OfficialClient:
             "api_secret": key.secret,
         }
         await self._tell("setup", "", setup | options)
+
+    async def fits(
+        self, kind: str, name: str, *exceptions: str, sends_body: bool = False, **args: Any
+    ) -> Any:
+        """``ask``, and fail unless the model took the whole answer; returns the answer.
+
+        ``exceptions`` are fields that may be missing or unknown, beside those always tolerated.
+        """
+        verdict = await self.ask(kind, name, sends_body=sends_body, **args)
+        assert verdict.error is None, verdict.error
+        assert verdict.complaints == []
+        allowed = self._tolerated.union(exceptions)
+        for paths in (verdict.missing, verdict.unknown):
+            assert {path for path in paths if path.split(".")[-1] not in allowed} == set()
+        return verdict.data
 
     async def ask(self, kind: str, name: str, *, sends_body: bool = False, **args: Any) -> Verdict:
         """One call: ``kind`` is a method of the judge; ``name`` one of the client.
@@ -87,8 +105,10 @@ class OfficialClient:
 
 
 @asynccontextmanager
-async def official_client(market: Market = "spot") -> AsyncIterator[OfficialClient]:
-    """The client's process."""
+async def official_client(
+    market: Market, tolerated: frozenset[str] = frozenset()
+) -> AsyncIterator[OfficialClient]:
+    """The client's process. ``tolerated``: fields that any answer may have or lack."""
     packages = await asyncio.to_thread(installed, market)
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -99,7 +119,7 @@ async def official_client(market: Market = "spot") -> AsyncIterator[OfficialClie
         limit=LINE_LIMIT,
     )
     try:
-        yield OfficialClient(process, market)
+        yield OfficialClient(process, market, tolerated)
     finally:
         if process.stdin is not None:
             process.stdin.close()

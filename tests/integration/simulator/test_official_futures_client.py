@@ -9,22 +9,22 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from official_client import OfficialClient, Verdict, official_client
-from simulated_venue import running_venue, tick
-
-from trading.simulator.server.app import RunningServer
+from official_client import OfficialClient, official_client
+from official_venue import SYMBOL, judged
+from simulated_venue import tick
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-WHERE_IT_APPLIES = {"activatePrice", "priceRate", "modifyId", "M", "AP", "cr", "P", "S"}
+WHERE_IT_APPLIES = frozenset({"activatePrice", "priceRate", "modifyId", "M", "AP", "cr", "P", "S"})
 # Served by the real venue, and absent from the client's models.
-UNDOCUMENTED = {"futuresType", "maxMoveOrderLimit", "permissionSets", "positionControlSide"}
-SYMBOL = {"symbol": "BTCUSDT"}
+UNDOCUMENTED = frozenset(
+    {"futuresType", "maxMoveOrderLimit", "permissionSets", "positionControlSide"}
+)
 MARKET_BUY = SYMBOL | {"side": "BUY", "type": "MARKET", "quantity": 0.1}
 ASK = SYMBOL | {
     "side": "SELL",
@@ -43,39 +43,15 @@ STOP = SYMBOL | {
 }
 
 
-def check(verdict: Verdict, *exceptions: str) -> Any:
-    """Fail unless the model took the whole answer; returns the answer."""
-    assert verdict.error is None, verdict.error
-    assert verdict.complaints == []
-    allowed = {*WHERE_IT_APPLIES, *UNDOCUMENTED, *exceptions}
-    assert {path for path in verdict.missing if path.split(".")[-1] not in allowed} == set()
-    assert {path for path in verdict.unknown if path.split(".")[-1] not in allowed} == set()
-    return verdict.data
-
-
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def client() -> AsyncIterator[OfficialClient]:
-    async with official_client("usdm") as running:
+    async with official_client("usdm", WHERE_IT_APPLIES | UNDOCUMENTED) as running:
         yield running
-
-
-@asynccontextmanager
-async def judged(client: OfficialClient, **options: Any) -> AsyncIterator[RunningServer]:
-    """A venue with the client pointed at it; ``options`` are the account's."""
-    account = {"futures_balances": {"USDT": "100000"}} | options
-    async with running_venue(accounts=(account,)) as server:
-        await client.point_at(server)
-        tick(server, 50_000.0)
-        tick(server, 2_000.0, symbol="ETHUSDT")
-        yield server
 
 
 async def test_market_data_fits_the_official_models(client: OfficialClient) -> None:
     async with judged(client):
-
-        async def rest(name: str, *exceptions: str, **args: Any) -> Any:
-            return check(await client.ask("rest", name, **args), *exceptions)
-
+        rest = partial(client.fits, "rest")
         await rest("test_connectivity")
         await rest("check_server_time")
         each_filter = ("maxPrice", "minPrice", "tickSize", "maxQty", "minQty", "stepSize")
@@ -129,10 +105,7 @@ async def test_market_data_fits_the_official_models(client: OfficialClient) -> N
 @pytest.mark.parametrize("sends_body", [False, True], ids=["query", "body"])
 async def test_trading_fits_the_official_models(client: OfficialClient, sends_body: bool) -> None:
     async with judged(client):
-
-        async def rest(name: str, *exceptions: str, **args: Any) -> Any:
-            return check(await client.ask("rest", name, sends_body=sends_body, **args), *exceptions)
-
+        rest = partial(client.fits, "rest", sends_body=sends_body)
         taken = await rest("new_order", **MARKET_BUY, new_order_resp_type="RESULT")
         assert (taken["status"], taken["executedQty"]) == ("FILLED", "0.100")
         resting = await rest("new_order", **ASK)
@@ -215,10 +188,7 @@ async def test_conditional_orders_fit_the_official_models(
     client: OfficialClient, sends_body: bool
 ) -> None:
     async with judged(client) as server:
-
-        async def rest(name: str, *exceptions: str, **args: Any) -> Any:
-            return check(await client.ask("rest", name, sends_body=sends_body, **args), *exceptions)
-
+        rest = partial(client.fits, "rest", sends_body=sends_body)
         await rest("new_order", **MARKET_BUY)
         first = await rest("new_algo_order", "icebergQuantity", **STOP)
         await rest(
@@ -247,10 +217,7 @@ async def test_conditional_orders_fit_the_official_models(
 
 async def test_accounts_and_settings_fit_the_official_models(client: OfficialClient) -> None:
     async with judged(client):
-
-        async def rest(name: str, *exceptions: str, **args: Any) -> Any:
-            return check(await client.ask("rest", name, **args), *exceptions)
-
+        rest = partial(client.fits, "rest")
         await rest("change_margin_type", **SYMBOL, margin_type="ISOLATED")
         assert (await rest("change_initial_leverage", **SYMBOL, leverage=10))["leverage"] == 10
         await rest("new_order", **MARKET_BUY)
@@ -315,10 +282,7 @@ async def test_refusals_become_the_official_clients_errors(
 
 async def test_the_websocket_api_fits_the_official_models(client: OfficialClient) -> None:
     async with judged(client):
-
-        async def ws(name: str, *exceptions: str, **args: Any) -> Any:
-            return check(await client.ask("ws_api", name, **args), *exceptions)
-
+        ws = partial(client.fits, "ws_api")
         await ws("order_book", "bids", "asks", **SYMBOL)  # outside the result, in the model
         for name in ("symbol_price_ticker", "symbol_order_book_ticker"):
             await ws(name, "lastUpdateId", **SYMBOL)
@@ -355,28 +319,26 @@ async def test_market_streams_fit_the_official_models(client: OfficialClient) ->
 
         market = server.start_task(trade())
         # The client tells the symbol by "ps" and "st" only after the merger of the futures markets.
-        check(
-            await client.ask(
-                "streams",
-                "all",
-                aggregate_trade_streams=symbol,
-                mark_price_stream=symbol | {"update_speed": "1s"},
-                mark_price_stream_for_all_market={"update_speed": "1s"},
-                kline_candlestick_streams=symbol | {"interval": "1m"},
-                continuous_contract_kline_candlestick_streams={
-                    "pair": "btcusdt",
-                    "contract_type": "perpetual",
-                    "interval": "1m",
-                },
-                individual_symbol_mini_ticker_stream=symbol,
-                all_market_mini_tickers_stream={},
-                individual_symbol_ticker_streams=symbol,
-                all_market_tickers_streams={},
-                individual_symbol_book_ticker_streams=symbol,
-                partial_book_depth_streams=symbol | {"levels": 5, "update_speed": "100ms"},
-                diff_book_depth_streams=symbol | {"update_speed": "100ms"},
-            ),
+        await client.fits(
+            "streams",
+            "all",
             *("a", "b"),
+            aggregate_trade_streams=symbol,
+            mark_price_stream=symbol | {"update_speed": "1s"},
+            mark_price_stream_for_all_market={"update_speed": "1s"},
+            kline_candlestick_streams=symbol | {"interval": "1m"},
+            continuous_contract_kline_candlestick_streams={
+                "pair": "btcusdt",
+                "contract_type": "perpetual",
+                "interval": "1m",
+            },
+            individual_symbol_mini_ticker_stream=symbol,
+            all_market_mini_tickers_stream={},
+            individual_symbol_ticker_streams=symbol,
+            all_market_tickers_streams={},
+            individual_symbol_book_ticker_streams=symbol,
+            partial_book_depth_streams=symbol | {"levels": 5, "update_speed": "100ms"},
+            diff_book_depth_streams=symbol | {"update_speed": "100ms"},
         )
         market.cancel()
 
@@ -390,10 +352,8 @@ async def test_user_data_fit_the_official_models(client: OfficialClient) -> None
             {"call": "new_algo_order"} | STOP,
             {"call": "cancel_all_algo_open_orders"} | SYMBOL,
         ]
-        events = check(
-            await client.ask("listen_key_data", "", calls=calls, count=7),
-            *("e", "ai", "cp"),
-        )
+        exceptions = ("e", "ai", "cp")
+        events = await client.fits("listen_key_data", "", *exceptions, calls=calls, count=7)
         config, placed, lite, filled, account, waiting, cancelled = events
         assert config["ac"] == {"s": "BTCUSDT", "l": 50}
         assert (placed["o"]["x"], filled["o"]["x"]) == ("NEW", "TRADE")

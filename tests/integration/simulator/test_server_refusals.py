@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from simulated_venue import WAIT_S, running_venue, tick
 
-from trading.simulator.server import RunningServer
+from trading.simulator.server.app import RunningServer
 from trading.simulator.server.signatures import hmac_hex, ws_payload
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -178,11 +178,11 @@ def _outcome(chain: OrderChain) -> list[Any]:
             facts(
                 {
                     "closed": f"{trade['closed_at']} by {trade['exit_reason']}",
-                    "round trip": f"{trade['quantity']} {trade['symbol']}: {trade['entry_price']}"
-                    f" → {trade['exit_price']}",
-                    "fees": trade["fees"],
+                    "round trip": f"{_plain(trade['quantity'])} {trade['symbol']}:"
+                    f" {_plain(trade['entry_price'])} → {_plain(trade['exit_price'])}",
+                    "fees": _plain(trade["fees"]),
                     **_funding_sum(chain),
-                    "profit": trade["pnl"],
+                    "profit": _plain(trade["pnl"]),
                 }
             ),
         ]
@@ -192,15 +192,21 @@ def _outcome(chain: OrderChain) -> list[Any]:
             _heading("profit and loss"),
             facts(
                 {
-                    "still open": f"{held['quantity']} {held['symbol']} since {held['opened_at']}",
+                    "still open": f"{_plain(held['quantity'])} {held['symbol']}"
+                    f" since {held['opened_at']}",
                     "stop, target": f"{held['stop_price']}, {held['take_profit_price']}",
-                    "realised so far": held["realized_pnl"],
-                    "fees": held["fees_paid"],
+                    "realised so far": _plain(held["realized_pnl"]),
+                    "fees": _plain(held["fees_paid"]),
                     **_funding_sum(chain),
                 }
             ),
         ]
     return [_heading("profit and loss"), "nothing was bought"]
+
+
+def _plain(amount: str) -> str:
+    """A stored decimal without the zeros at its end."""
+    return f"{Decimal(amount).normalize():f}"
 
 
 def _table(*names: str) -> Table:

@@ -123,6 +123,10 @@ async def test_people_read_the_chain_in_its_order(
     places = [text.index(heading) for heading in headings]
     assert places == sorted(places)
     assert "asked about" in text
+    told = text[text.index("profit and loss") :].splitlines()
+    amounts = [line.split()[-1] for line in told if line.split()[:1] in (["fees"], ["profit"])][-2:]
+    assert len(amounts) == 2
+    assert not any(amount.endswith("0") and "." in amount for amount in amounts), amounts
 
 
 async def test_an_unknown_order_is_not_found(

@@ -116,15 +116,17 @@ class MarketEngine:
         if state is None:
             self._outside.on_stablecoin(tick, self._clock.now_ms())
             return
-        time_ms, quantity = tick.time_ms, tick.quantity
+        time_ms, price, quantity = tick.time_ms, tick.price, tick.quantity
         if (
-            state.guard_low < tick.price < state.guard_high
+            state.guard_low < price < state.guard_high
             and time_ms < state.guard_until_ms
             and time_ms <= self._horizon_ms
             and 0.0 <= quantity <= state.room
         ):
             state.room -= quantity
-            state.staged.append(tick)
+            state.times.append(time_ms)
+            state.prices.append(price)
+            state.quantities.append(quantity)
             self._last_tick_ms = time_ms
             return
         if tick.price <= state.alarm_line:
@@ -195,9 +197,9 @@ class MarketEngine:
         traded: dict[str, float] = {}
         breadth, falling, tracked = self._breadth, 0, 0
         for symbol, state in self._states.items():
-            count = len(state.staged)
+            count = len(state.prices)
             if count > state.seen or state.has_settled_unseen:
-                traded[symbol] = price = state.staged[-1].price if count else state.last_price
+                traded[symbol] = price = state.prices[-1] if count else state.last_price
                 state.seen = count
                 state.has_settled_unseen = False
                 if (
@@ -342,7 +344,9 @@ class MarketEngine:
         if is_much and state.room + state.volume_spare < 0.0:
             state.is_volume_due = True
         price, time_ms = tick.price, tick.time_ms
-        state.staged.append(tick)
+        state.times.append(time_ms)
+        state.prices.append(price)
+        state.quantities.append(tick.quantity)
         self._last_tick_ms = time_ms
         if time_ms < state.guard_until_ms and not is_much:
             if state.guard_low < price < state.guard_high:
@@ -377,8 +381,8 @@ class MarketEngine:
         """Of every pair that has one; on the way to a halt, so with nothing in between."""
         prices = self._prices.copy()
         for symbol, state in self._states.items():
-            if len(state.staged) > state.seen:
-                prices[symbol] = state.staged[-1].price
+            if len(state.prices) > state.seen:
+                prices[symbol] = state.prices[-1]
             elif state.has_settled_unseen:
                 prices[symbol] = state.last_price
         return prices

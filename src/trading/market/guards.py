@@ -55,7 +55,7 @@ def slide_price_guard(state: SymbolState) -> bool:
     no fall would count the highest do not matter, and where no rise would the lowest do not.
     """
     low, high = state.trail()
-    price = state.staged[-1].price
+    price = state.prices[-1]
     if not state.heeds_falls:
         high = max(low, price)
     if not state.heeds_rises:

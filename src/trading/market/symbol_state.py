@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
+from array import array
 
-from trading.market.columns import columns
+from trading.market.columns import bounds, columns
 from trading.market.config import CrashDetectionConfig
 from trading.market.minute_bars import MinuteBars
 from trading.market.tick_filter import TickFilter
 from trading.market.windows import WINDOW_NAMES, RollingWindows
-from trading.model.market import Tick
 from trading.model.metrics import SymbolStats, WindowStats
 
 _INFINITY = float("inf")
@@ -20,7 +20,8 @@ UNLIMITED_VOLUME = sys.float_info.max
 class SymbolState:
     """Windows, bars and sanity of one pair.
 
-    Accepted trades are staged, and reach windows and bars when somebody looks at these, which is
+    Accepted trades are staged, as columns of plain numbers (``times``, ``prices`` and
+    ``quantities``), because a trade's own objects are quicker made and freed than kept. They reach windows and bars when somebody looks at these, which is
     rare: ``windows`` and ``bars`` are always current, because reading them settles what is staged.
     Only the engine's thread may read them; ``last_price`` and ``last_trade_ms`` are for all.
 
@@ -57,11 +58,13 @@ class SymbolState:
         "is_falling",
         "is_volume_due",
         "price_spare",
+        "prices",
+        "quantities",
         "room",
         "seen",
-        "staged",
         "sure_fall_line",
         "symbol",
+        "times",
         "tracked_until_ms",
         "untracked_until_ms",
         "volume_look_ms",
@@ -76,7 +79,9 @@ class SymbolState:
         self._windows = RollingWindows()
         self._bars = MinuteBars(symbol, baseline_minutes)
         self._settled = 0  # trades in the windows, ever
-        self.staged: list[Tick] = []
+        self.times = array("q")
+        self.prices = array("d")
+        self.quantities = array("d")
         self.seen = 0  # of the staged trades, those that the last pass over all pairs has seen
         self.has_settled_unseen = False  # trades that it has not seen were settled since
         self.is_falling = False  # beyond the breadth rule's fall
@@ -116,44 +121,44 @@ class SymbolState:
     def begin_trail(self, price: float) -> None:
         """The guards are set anew: ``trail`` is of this price and those that come."""
         self._trail_low = self._trail_high = price
-        self._trail_at = len(self.staged)
+        self._trail_at = len(self.prices)
 
     def trail(self) -> tuple[float, float]:
         """The lowest and the highest price since the guards were set."""
-        prices = [tick.price for tick in self.staged[self._trail_at :]]
-        if prices:
-            self._trail_low = min(self._trail_low, *prices)
-            self._trail_high = max(self._trail_high, *prices)
-            self._trail_at += len(prices)
+        if len(self.prices) > self._trail_at:
+            low, high = bounds(self.prices[self._trail_at :].tolist())
+            self._trail_low = min(self._trail_low, low)
+            self._trail_high = max(self._trail_high, high)
+            self._trail_at = len(self.prices)
         return self._trail_low, self._trail_high
 
     @property
     def windows(self) -> RollingWindows:
         """The rolling windows, with every trade so far."""
-        if self.staged:
+        if self.prices:
             self.settle()
         return self._windows
 
     @property
     def bars(self) -> MinuteBars:
         """The one-minute bars, with every trade so far."""
-        if self.staged:
+        if self.prices:
             self.settle()
         return self._bars
 
     @property
     def tick_count(self) -> int:
-        return self._settled + len(self.staged)
+        return self._settled + len(self.prices)
 
     @property
     def has_price(self) -> bool:
-        return self._settled > 0 or len(self.staged) > 0
+        return self._settled > 0 or len(self.prices) > 0
 
     @property
     def last_price(self) -> float:
         """Price of the last trade; 0 before the first. From any thread."""
         try:
-            return self.staged[-1].price
+            return self.prices[-1]
         except IndexError:  # settled, perhaps just now
             return self._windows.last_price
 
@@ -162,23 +167,23 @@ class SymbolState:
         """Time of the last trade; 0 before the first. From any thread."""
         settled_ms = self._windows.last_time_ms
         try:
-            return max(settled_ms, self.staged[-1].time_ms)
+            return max(settled_ms, self.times[-1])
         except IndexError:
             return self._windows.last_time_ms
 
     def settle(self) -> None:
         """Bring the staged trades into windows and bars."""
-        staged = self.staged
-        count = len(staged)
+        count = len(self.prices)
         self.trail()
         self._trail_at = 0
-        times, prices, quantities = columns(staged)
+        times, prices, quantities = columns(self.times, self.prices, self.quantities)
         times = self._windows.extend(times, prices, quantities)
         self._bars.extend(times, prices, quantities)
         self._settled += count
         self.has_settled_unseen = self.has_settled_unseen or count > self.seen
         self.seen = 0
-        staged.clear()  # last: whoever reads the last price meanwhile finds it here or there
+        # Last: whoever reads the last price meanwhile finds it here or there.
+        self.times, self.prices, self.quantities = array("q"), array("d"), array("d")
 
     def volume_multiple(self, window: int) -> float:
         """The window's volume against what is usual for the pair."""

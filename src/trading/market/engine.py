@@ -18,9 +18,11 @@ from trading.market.examination import Examination
 from trading.market.guards import slide_price_guard
 from trading.market.health import MarketHealth
 from trading.market.market_index import MarketIndex
+from trading.market.pair_figures import PairFigures
 from trading.market.recovery import RecoveryFacts, measure_recovery
 from trading.market.spike_report import SpikeReporter
 from trading.market.spike_signals import SpikeSignals
+from trading.market.sweep import PairSweep
 from trading.market.symbol_state import SymbolState
 from trading.market.volume_collapse import times_below_usual
 from trading.market.windows import FOUR_HOURS, WINDOW_MINUTES
@@ -33,8 +35,6 @@ from trading.model.spike import Spike
 _INFINITY = float("inf")
 # A pair that has just spiked trades many times a minute, however quiet it is otherwise.
 ENTRY_PRICE_MAX_AGE_MS = 60_000
-# So many trades of a pair wait at most; settling many at once costs less a trade.
-SETTLE_TICKS = 1_024
 log = logging.getLogger(__name__)
 
 
@@ -64,8 +64,10 @@ class MarketEngine:
         self._clock = clock
         self._bus = bus
         self._entry_price_max_age_ms = ENTRY_PRICE_MAX_AGE_MS + tick_gap_ms
+        self._figures = PairFigures(len(market.symbols))
         self._states = {
-            symbol: SymbolState(symbol, crash, market.baseline_minutes) for symbol in market.symbols
+            symbol: SymbolState(symbol, crash, market.baseline_minutes, self._figures, number)
+            for number, symbol in enumerate(market.symbols)
         }
         self._btc = self._states[market.btc_symbol]
         self._eth = self._states[market.eth_symbol]
@@ -73,16 +75,17 @@ class MarketEngine:
         self._outside = CrashSignals(crash, leaders, market.stablecoins)
         self._crash = CrashDetector(crash, self._btc, self._eth, self._outside.futures_fall_pct)
         self._reporter = SpikeReporter(spikes, self._states, market.btc_symbol)
-        self._breadth = BreadthWatch(crash)
+        breadth = BreadthWatch(crash)
         self._examination = Examination(
             spikes,
             self._states.values(),
             self._crash,
-            self._breadth,
+            breadth,
             self._reporter,
             bus,
             self._on_leader_crash,
         )
+        self._sweep = PairSweep(self._states.values(), self._figures, self._examination, breadth)
         self._signals = SpikeSignals(spikes, self._states, self._reporter, crash.max_future_ms)
         self._index = MarketIndex(market, crash.market_index)
         self._index_needs_history = False
@@ -90,7 +93,6 @@ class MarketEngine:
         self._horizon_ms = 0  # a trade up to this time is not from the future, without asking
         self._health = MarketHealth(crash, (self._btc, self._eth), clock.now_ms(), tick_gap_ms)
         self._last_tick_ms: int | None = None
-        self._swept_minute = -1
         self._volume_times_below: float | None = None  # as of the swept minute
         self._facts: tuple[tuple[int, int, int], RecoveryFacts] | None = None
 
@@ -179,7 +181,7 @@ class MarketEngine:
             return
         merge_history(state, bars, self._clock.now_ms())
         if state.has_price:
-            self._prices[symbol] = state.last_price
+            self._prices[symbol] = self._figures.price[state.number] = state.last_price
             self._index_needs_history = True
 
     def advance(self, now_ms: int) -> MarketSnapshot:
@@ -187,48 +189,21 @@ class MarketEngine:
         if self._index_needs_history:
             self._index_needs_history = False
             hours = WINDOW_MINUTES[FOUR_HOURS]
-            bars = {symbol: state.bars.last(hours) for symbol, state in self._states.items()}
+            bars = [state.bars.last(hours) for state in self._states.values()]
             self._index.rebuild(bars, now_ms)
         self._horizon_ms = now_ms + self._crash_config.max_future_ms
-        # Windows of pairs that do not trade only shrink: looking once a minute is enough for them.
-        minute = now_ms // MINUTE_MS
-        sweep_all = minute != self._swept_minute
-        self._swept_minute = minute
-        traded: dict[str, float] = {}
-        breadth, falling, tracked = self._breadth, 0, 0
-        for symbol, state in self._states.items():
-            count = len(state.prices)
-            if count > state.seen or state.has_settled_unseen:
-                traded[symbol] = price = state.prices[-1] if count else state.last_price
-                state.seen = count
-                state.has_settled_unseen = False
-                if (
-                    state.is_volume_due or now_ms >= state.volume_until_ms
-                ) and now_ms >= state.volume_look_ms:
-                    self._examination.weigh_volume(state, now_ms)
-                elif count >= SETTLE_TICKS:
-                    state.settle()
-                state.is_falling = price <= state.fall_line and breadth.is_falling(
-                    state, price, now_ms
-                )
-            elif not state.has_price:
-                continue
-            elif sweep_all and state.last_price <= state.fall_line:
-                state.is_falling = breadth.is_falling(state, state.last_price, now_ms)
-            if now_ms < state.tracked_until_ms or breadth.is_tracked(state, now_ms):
-                tracked += 1
-                falling += state.is_falling
-        self._prices.update(traded)
-        self._index.update(now_ms, traded)
+        sweep = self._sweep.run(now_ms)
+        self._prices.update(sweep.traded)
+        self._index.update(now_ms, sweep.pairs, sweep.prices)
         self._btc_and_eth_expire(now_ms)
         active = self._crash.active
-        if sweep_all:
+        if sweep.minute_began:
             self._volume_times_below = self._times_below_usual()
         view = MarketView(
             index_falls_pct={window: self._index.drawdown_pct(window) for window in INDEX_RULES},
             index_ready={window: self._index.is_ready(window) for window in INDEX_RULES},
-            falling=falling,
-            tracked=tracked,
+            falling=sweep.falling,
+            tracked=sweep.tracked,
             volume_times_below=self._volume_times_below,
             readings=self._outside.readings(now_ms),
         )
@@ -342,7 +317,7 @@ class MarketEngine:
         state.room -= tick.quantity
         is_much = state.room < 0.0
         if is_much and state.room + state.volume_spare < 0.0:
-            state.is_volume_due = True
+            state.doubt_volume()
         price, time_ms = tick.price, tick.time_ms
         state.times.append(time_ms)
         state.prices.append(price)
@@ -382,8 +357,6 @@ class MarketEngine:
         prices = self._prices.copy()
         for symbol, state in self._states.items():
             if len(state.prices) > state.seen:
-                prices[symbol] = state.prices[-1]
-            elif state.has_settled_unseen:
                 prices[symbol] = state.last_price
         return prices
 

@@ -53,6 +53,8 @@ class Examination:
         state.begin_trail(price)  # what came before is in the windows
         windows = state.windows
         windows.expire(time_ms)
+        if state.is_volume_due and not self._detector.watches_volume:
+            self.weigh_volume(state, now_ms)
         leader = self._crash.leader_of(state)
         trip_price = self._crash.trip_price(leader) if leader else 0.0
         if leader and price <= trip_price:
@@ -92,14 +94,16 @@ class Examination:
     def weigh_volume(self, state: SymbolState, now_ms: int) -> None:
         """Say how much may trade before a volume can be unusual; if it may be, look at trades."""
         if not self._detector.watches_volume:
-            state.is_volume_due, state.volume_until_ms = False, FAR_FUTURE_MS
+            state.is_volume_due, state.weigh_from_ms = False, FAR_FUTURE_MS
             return
         state.volume_look_ms = now_ms + VOLUME_LOOK_INTERVAL_MS
         was_due, of_price = state.is_volume_due, state.room + state.price_spare
         state.windows.expire(now_ms)
-        room = volume_room(state, self._config)
+        room, until_ms = volume_room(state, self._config)
         state.is_volume_due = room <= 0.0
+        state.weigh_from_ms = state.volume_look_ms
         if room > 0.0:
+            state.weigh_from_ms = max(until_ms, state.volume_look_ms)
             state.set_room(room, of_price)
         elif not was_due:  # otherwise a trade has set it, for all that a volume spike asks
             state.close_guard()

@@ -88,14 +88,14 @@ def set_fall_lines(state: SymbolState, fall_pct: float) -> None:
     state.falling_until_ms = state.windows.high_time_ms(ONE_HOUR) + SPANS_MS[ONE_HOUR]
 
 
-def volume_room(state: SymbolState, spikes: SpikeDetectionConfig) -> float:
-    """How much may trade before a minute's volume can be unusual; not above 0 for none.
+def volume_room(state: SymbolState, spikes: SpikeDetectionConfig) -> tuple[float, int]:
+    """How much may trade before a minute's volume can be unusual, not above 0 for none; and until
+    when that holds, which is while ``VOLUME_HOLDS_MINUTES`` further minutes close.
 
-    The room holds while ``VOLUME_HOLDS_MINUTES`` further minutes close. The windows must be
-    current.
+    The windows must be current.
     """
     least = state.bars.least_unusual_volume(
         VOLUME_HOLDS_MINUTES + 1, spikes.volume_multiple, spikes.volume_sigma
     )
-    state.volume_until_ms = state.bars.open_ms + VOLUME_HOLDS_MINUTES * MINUTE_MS
-    return least - state.windows.volume(ONE_MINUTE) * (1.0 + ROUNDING)
+    room = least - state.windows.volume(ONE_MINUTE) * (1.0 + ROUNDING)
+    return room, state.bars.open_ms + VOLUME_HOLDS_MINUTES * MINUTE_MS

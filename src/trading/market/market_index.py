@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from itertools import repeat
-from operator import gt, mul, sub
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
 
 from trading.clock import DAY_MS
 from trading.market.config import MarketConfig, MarketIndexConfig
@@ -31,12 +32,16 @@ class MarketIndex:
         leaders = {market.btc_symbol: config.btc_weight, market.eth_symbol: config.eth_weight}
         others = max(1, len(market.symbols) - len(leaders))
         rest = min(config.max_other_weight, (1.0 - sum(leaders.values())) / others)
-        self._weights = {symbol: leaders.get(symbol, rest) for symbol in market.symbols}
-        self._prices: dict[str, float] = {}
-        self._held: dict[str, float] = {}
-        self._highest: dict[str, float] = {}  # prices at which the basket is bought anew
+        self._weights = np.array([leaders.get(symbol, rest) for symbol in market.symbols])
         self._level = BASE_LEVEL
         self._day = -1
+        self._forget()
+
+    def _forget(self) -> None:
+        count = len(self._weights)
+        self._prices = np.full(count, math.nan)
+        self._held = np.zeros(count)
+        self._highest = np.zeros(count)  # prices at which the basket is bought anew
         self._windows = RollingWindows()
 
     @property
@@ -50,18 +55,21 @@ class MarketIndex:
     def is_ready(self, window: int) -> bool:
         return bool(len(self._windows)) and self._windows.is_ready(window)
 
-    def update(self, now_ms: int, prices: Mapping[str, float]) -> None:
-        """Take the last prices of the pairs that traded since the last call."""
+    def update(
+        self, now_ms: int, pairs: npt.NDArray[np.intp], prices: npt.NDArray[np.float64]
+    ) -> None:
+        """Take the last prices of the pairs that traded since the last call.
+
+        ``pairs`` are their positions in ``market.symbols``.
+        """
         if now_ms // DAY_MS != self._day:
             self._day = now_ms // DAY_MS
             self._buy()
-        known, held, highest = self._prices, self._held, self._highest
-        # A pair's first price moves nothing. Mapped, because this is done for all pairs at once.
-        before = map(known.get, prices, prices.values())
-        steps = map(sub, prices.values(), before)
-        moved = math.fsum(map(mul, map(held.get, prices, repeat(0.0)), steps))
-        is_due = any(map(gt, prices.values(), map(highest.get, prices, repeat(0.0))))
-        known.update(prices)
+        before = self._prices[pairs]
+        steps = np.where(np.isnan(before), 0.0, prices - before)  # a first price moves nothing
+        moved = math.fsum((self._held[pairs] * steps).tolist())
+        is_due = bool((prices > self._highest[pairs]).any())
+        self._prices[pairs] = prices
         if moved and len(self._windows):  # where it stood until now counts for the high, too
             self._windows.add(now_ms, self._level, 0.0)
         self._level += moved
@@ -71,26 +79,22 @@ class MarketIndex:
             self._windows.add(now_ms, self._level, 0.0)
         self._windows.expire(now_ms)
 
-    def rebuild(self, bars: Mapping[str, Sequence[Bar]], now_ms: int) -> None:
-        """Start again from the closes of one-minute bars; bars still open count as of now."""
-        self._prices.clear()
-        self._held.clear()
-        self._highest.clear()
-        self._windows = RollingWindows()
-        closes: dict[int, dict[str, float]] = {}
-        for symbol, history in bars.items():
+    def rebuild(self, bars: Iterable[Sequence[Bar]], now_ms: int) -> None:
+        """Start again from the closes of all pairs' one-minute bars; open ones count as of now."""
+        self._forget()
+        closes: dict[int, dict[int, float]] = {}
+        for pair, history in enumerate(bars):
             for bar in history:
                 at_ms = min(bar.close_time_ms - 1, now_ms)
-                closes.setdefault(at_ms, {})[symbol] = bar.close
-        for at_ms in sorted(closes):
-            self.update(at_ms, closes[at_ms])
+                closes.setdefault(at_ms, {})[pair] = bar.close
+        for at_ms, prices in sorted(closes.items()):
+            self.update(at_ms, np.array(list(prices)), np.array(list(prices.values())))
 
     def _buy(self) -> None:
         """Spread what the basket is worth over the known pairs, by weight."""
-        total = math.fsum(self._weights[symbol] for symbol in self._prices)
+        known = np.flatnonzero(~np.isnan(self._prices))
+        weights, prices = self._weights[known], self._prices[known]
+        total = math.fsum(weights.tolist())
         if total > 0.0:
-            self._held = {
-                symbol: self._level * self._weights[symbol] / total / price
-                for symbol, price in self._prices.items()
-            }
-            self._highest = {symbol: REBUY_AT * price for symbol, price in self._prices.items()}
+            self._held[known] = self._level * weights / total / prices
+            self._highest[known] = REBUY_AT * prices

@@ -8,6 +8,7 @@ from array import array
 from trading.market.columns import bounds, columns
 from trading.market.config import CrashDetectionConfig
 from trading.market.minute_bars import MinuteBars
+from trading.market.pair_figures import Figure, PairFigures
 from trading.market.tick_filter import TickFilter
 from trading.market.windows import WINDOW_NAMES, RollingWindows
 from trading.model.metrics import SymbolStats, WindowStats
@@ -20,10 +21,11 @@ UNLIMITED_VOLUME = sys.float_info.max
 class SymbolState:
     """Windows, bars and sanity of one pair.
 
-    Accepted trades are staged, as columns of plain numbers (``times``, ``prices`` and
-    ``quantities``), because a trade's own objects are quicker made and freed than kept. They reach windows and bars when somebody looks at these, which is
-    rare: ``windows`` and ``bars`` are always current, because reading them settles what is staged.
-    Only the engine's thread may read them; ``last_price`` and ``last_trade_ms`` are for all.
+    Accepted trades are staged, as columns of plain numbers (``times``, ``prices``, ``quantities``),
+    because a trade's own objects are quicker made and freed than kept. They reach windows and bars
+    when somebody looks at these, which is rare: ``windows`` and ``bars`` are always current,
+    because reading them settles what is staged. Only the engine's thread may read them;
+    ``last_price`` and ``last_trade_ms`` are for all.
 
     Guards say which trades need no look at all. Strictly between ``guard_low`` and ``guard_high``
     no threshold of any detector can be met, whatever the trades in between were; from
@@ -45,36 +47,49 @@ class SymbolState:
         "alarm_line",
         "ceiling",
         "fall_left",
-        "fall_line",
-        "falling_until_ms",
+        "figures",
         "filter",
         "floor",
         "guard_high",
         "guard_low",
         "guard_until_ms",
-        "has_settled_unseen",
         "heeds_falls",
         "heeds_rises",
-        "is_falling",
         "is_volume_due",
+        "number",
         "price_spare",
         "prices",
         "quantities",
         "room",
         "seen",
-        "sure_fall_line",
         "symbol",
         "times",
-        "tracked_until_ms",
-        "untracked_until_ms",
         "volume_look_ms",
         "volume_spare",
-        "volume_until_ms",
         "width",
     )
 
-    def __init__(self, symbol: str, crash: CrashDetectionConfig, baseline_minutes: int) -> None:
+    # What the pass over all pairs compares.
+    fall_line = Figure[float]()  # above it, the pair cannot be falling
+    sure_fall_line = Figure[float]()  # at or below it, it is falling for sure, until …
+    falling_until_ms = Figure[int]()
+    tracked_until_ms = Figure[int]()  # breadth counts the pair at least until then
+    untracked_until_ms = Figure[int]()  # or does not at least until then
+    weigh_from_ms = Figure[int]()  # when the usual volume must be looked at again
+    is_falling = Figure[int]()  # beyond the breadth rule's fall
+
+    def __init__(
+        self,
+        symbol: str,
+        crash: CrashDetectionConfig,
+        baseline_minutes: int,
+        figures: PairFigures,
+        number: int,
+    ) -> None:
+        """``number`` is the pair's row in ``figures``."""
         self.symbol = symbol
+        self.figures = figures
+        self.number = number
         self.filter = TickFilter(crash)
         self._windows = RollingWindows()
         self._bars = MinuteBars(symbol, baseline_minutes)
@@ -82,9 +97,9 @@ class SymbolState:
         self.times = array("q")
         self.prices = array("d")
         self.quantities = array("d")
-        self.seen = 0  # of the staged trades, those that the last pass over all pairs has seen
-        self.has_settled_unseen = False  # trades that it has not seen were settled since
-        self.is_falling = False  # beyond the breadth rule's fall
+        # Of the staged trades, those that the last pass over all pairs has seen; -1 if there are
+        # settled ones that it has not.
+        self.seen = 0
         self.volume_look_ms = 0  # not before then
         self.alarm_line = 0.0  # a trade at or below it may prove a crash; set by the last look
         self.distrust_guards()
@@ -93,15 +108,19 @@ class SymbolState:
         """Look at the next trade, whatever it is; ``new_trades`` came into the windows."""
         self._settled += new_trades
         self.close_guard()
-        self.fall_line = _INFINITY  # above it, the pair cannot be falling
+        self.fall_line = _INFINITY
         self.fall_left = 1.0  # of a high, where the fall begins
-        self.sure_fall_line = 0.0  # at or below it, it is falling for sure, until …
+        self.sure_fall_line = 0.0
         self.falling_until_ms = 0
-        self.tracked_until_ms = 0  # breadth counts the pair at least until then
-        self.untracked_until_ms = 0  # or does not at least until then
-        self.is_volume_due = True
-        self.volume_until_ms = 0  # when the usual volume must be looked at again
+        self.tracked_until_ms = 0
+        self.untracked_until_ms = 0
+        self.doubt_volume()
         self.set_room(_INFINITY, _INFINITY)
+
+    def doubt_volume(self) -> None:
+        """A volume may be unusual from now on."""
+        self.is_volume_due = True
+        self.weigh_from_ms = self.volume_look_ms
 
     def set_room(self, of_volume: float, of_price: float) -> None:
         """How much may trade before a volume is unusual, and before a move counts."""
@@ -180,8 +199,7 @@ class SymbolState:
         times = self._windows.extend(times, prices, quantities)
         self._bars.extend(times, prices, quantities)
         self._settled += count
-        self.has_settled_unseen = self.has_settled_unseen or count > self.seen
-        self.seen = 0
+        self.seen = -1 if count > self.seen else 0
         # Last: whoever reads the last price meanwhile finds it here or there.
         self.times, self.prices, self.quantities = array("q"), array("d"), array("d")
 

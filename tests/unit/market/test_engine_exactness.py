@@ -381,7 +381,7 @@ class NoVolumeLook(SymbolState):
 
     def distrust_guards(self, new_trades: int = 0) -> None:
         super().distrust_guards(new_trades)
-        self.is_volume_due, self.volume_until_ms = False, 10**18
+        self.is_volume_due, self.weigh_from_ms = False, 10**18
 
 
 class LosesStaged(SymbolState):
@@ -390,7 +390,8 @@ class LosesStaged(SymbolState):
     __slots__ = ()
 
     def settle(self) -> None:
-        del self.staged[:-1]
+        for column in (self.times, self.prices, self.quantities):
+            del column[:-1]
         super().settle()
 
 

@@ -21,12 +21,17 @@ MANY = 160  # from here on numpy is quicker
 
 
 def columns(
-    times: array[int], prices: array[float], quantities: array[float]
+    times: list[int], prices: list[float], quantities: list[float]
 ) -> tuple[Times, Numbers, Numbers]:
-    """The columns in the kind that is quicker for so many; numpy's are views of the arrays."""
-    if len(times) < MANY:
-        return times.tolist(), prices.tolist(), quantities.tolist()
-    return np.frombuffer(times, np.int64), np.frombuffer(prices), np.frombuffer(quantities)
+    """The columns in the kind that is quicker for so many."""
+    count = len(times)
+    if count < MANY:
+        return times, prices, quantities
+    return (
+        np.fromiter(times, np.int64, count),
+        np.fromiter(prices, np.float64, count),
+        np.fromiter(quantities, np.float64, count),
+    )
 
 
 def put(target: array[int] | array[float], values: Times | Numbers) -> None:
@@ -54,7 +59,9 @@ def running_totals(total: float, numbers: Numbers) -> Numbers:
         totals = list(accumulate(numbers, initial=total))
         del totals[0]
         return totals
-    return np.add.accumulate(np.concatenate(((total,), numbers)))[1:]
+    sums = numbers.copy()
+    sums[0] += total
+    return np.add.accumulate(sums, out=sums)
 
 
 def total(before: float, numbers: Numbers) -> float:
@@ -85,17 +92,21 @@ def last_extremes(
     if isinstance(prices, list) or isinstance(times, list):
         return _last_extremes(times, prices)
     backwards = prices[::-1]
-    last = len(prices) - 1
-    later_high = np.maximum.accumulate(backwards)[::-1]
-    later_low = np.minimum.accumulate(backwards)[::-1]
-    highs = np.append(np.flatnonzero(prices[:-1] > later_high[1:]), last)
-    lows = np.append(np.flatnonzero(prices[:-1] < later_low[1:]), last)
     return (
-        times[highs].tolist(),
-        prices[highs].tolist(),
-        times[lows].tolist(),
-        prices[lows].tolist(),
+        *_records(times, np.maximum.accumulate(backwards)),
+        *_records(times, np.minimum.accumulate(backwards)),
     )
+
+
+def _records(
+    times: npt.NDArray[np.int64], extremes: npt.NDArray[np.float64]
+) -> tuple[list[int], list[float]]:
+    """Where the extremes, which run backwards, change: times and values, oldest first."""
+    changes = np.flatnonzero(extremes[1:] != extremes[:-1])[::-1] + 1
+    found_times, found = times[-1 - changes].tolist(), extremes[changes].tolist()
+    found_times.append(int(times[-1]))
+    found.append(float(extremes[0]))
+    return found_times, found
 
 
 def _last_extremes(

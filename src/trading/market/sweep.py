@@ -55,24 +55,19 @@ class PairSweep:
         minute = now_ms // MINUTE_MS
         minute_began = minute != self._swept_minute
         self._swept_minute = minute
+        moved = [state for state in self._states if len(state.prices) > state.seen]
         traded: dict[str, float] = {}
-        numbers: list[int] = []
-        waiting: list[SymbolState] = []
-        for state in self._states:
-            count = len(state.prices)
-            if count > state.seen:
-                traded[state.symbol] = state.prices[-1] if count else state.last_price
-                numbers.append(state.number)
-                state.seen = count
-                if count >= SETTLE_TICKS:
-                    waiting.append(state)
-        pairs = np.array(numbers, np.intp)
+        for state in moved:
+            prices_of = state.prices
+            traded[state.symbol] = prices_of[-1] if prices_of else state.last_price
+            state.seen = len(prices_of)
+        pairs = np.fromiter([state.number for state in moved], np.intp, len(moved))
         prices = np.fromiter(traded.values(), np.float64, len(traded))
         self._figures.all_price[pairs] = prices
         for number in pairs[self._figures.all_weigh_from_ms[pairs] <= now_ms].tolist():
             self._examination.weigh_volume(self._states[number], now_ms)
-        for state in waiting:
-            if state.prices:
+        for state in moved:
+            if state.seen >= SETTLE_TICKS:
                 state.settle()
         self._look_for_falls(pairs, now_ms, everywhere=minute_began)
         is_tracked = self._tracked(now_ms)

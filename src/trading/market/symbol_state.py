@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sys
-from array import array
 
-from trading.market.columns import bounds, columns
+from trading.market.columns import Numbers, bounds, columns
 from trading.market.config import CrashDetectionConfig
 from trading.market.minute_bars import MinuteBars
 from trading.market.pair_figures import Figure, PairFigures
@@ -21,11 +20,10 @@ UNLIMITED_VOLUME = sys.float_info.max
 class SymbolState:
     """Windows, bars and sanity of one pair.
 
-    Accepted trades are staged, as columns of plain numbers (``times``, ``prices``, ``quantities``),
-    because a trade's own objects are quicker made and freed than kept. They reach windows and bars
-    when somebody looks at these, which is rare: ``windows`` and ``bars`` are always current,
-    because reading them settles what is staged. Only the engine's thread may read them;
-    ``last_price`` and ``last_trade_ms`` are for all.
+    Accepted trades are staged, as columns (``times``, ``prices`` and ``quantities``), and reach
+    windows and bars when somebody looks at these, which is rare: ``windows`` and ``bars`` are
+    always current, because reading them settles what is staged. Only the engine's thread may read
+    them; ``last_price`` and ``last_trade_ms`` are for all.
 
     Guards say which trades need no look at all. Strictly between ``guard_low`` and ``guard_high``
     no threshold of any detector can be met, whatever the trades in between were; from
@@ -94,9 +92,9 @@ class SymbolState:
         self._windows = RollingWindows()
         self._bars = MinuteBars(symbol, baseline_minutes)
         self._settled = 0  # trades in the windows, ever
-        self.times = array("q")
-        self.prices = array("d")
-        self.quantities = array("d")
+        self.times: list[int] = []
+        self.prices: list[float] = []
+        self.quantities: list[float] = []
         # Of the staged trades, those that the last pass over all pairs has seen; -1 if there are
         # settled ones that it has not.
         self.seen = 0
@@ -144,12 +142,16 @@ class SymbolState:
 
     def trail(self) -> tuple[float, float]:
         """The lowest and the highest price since the guards were set."""
-        if len(self.prices) > self._trail_at:
-            low, high = bounds(self.prices[self._trail_at :].tolist())
+        self._follow(self.prices)
+        return self._trail_low, self._trail_high
+
+    def _follow(self, staged: Numbers) -> None:
+        """Take the trail on to the last of all staged prices."""
+        if len(staged) > self._trail_at:
+            low, high = bounds(staged[self._trail_at :])
             self._trail_low = min(self._trail_low, low)
             self._trail_high = max(self._trail_high, high)
-            self._trail_at = len(self.prices)
-        return self._trail_low, self._trail_high
+            self._trail_at = len(staged)
 
     @property
     def windows(self) -> RollingWindows:
@@ -193,15 +195,15 @@ class SymbolState:
     def settle(self) -> None:
         """Bring the staged trades into windows and bars."""
         count = len(self.prices)
-        self.trail()
-        self._trail_at = 0
         times, prices, quantities = columns(self.times, self.prices, self.quantities)
+        self._follow(prices)
+        self._trail_at = 0
         times = self._windows.extend(times, prices, quantities)
         self._bars.extend(times, prices, quantities)
         self._settled += count
         self.seen = -1 if count > self.seen else 0
         # Last: whoever reads the last price meanwhile finds it here or there.
-        self.times, self.prices, self.quantities = array("q"), array("d"), array("d")
+        self.times, self.prices, self.quantities = [], [], []
 
     def volume_multiple(self, window: int) -> float:
         """The window's volume against what is usual for the pair."""

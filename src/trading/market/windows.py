@@ -17,6 +17,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from operator import sub
 
+import numpy as np
+
 from trading.market.columns import (
     Numbers,
     Times,
@@ -243,9 +245,9 @@ class RollingWindows:
         # The trade before the window's first stays: differences of running totals need it.
         cut = bisect_right(self._times, oldest_ms) - 1
         if cut > 0:
-            base = self._totals[cut]
-            del self._times[:cut], self._prices[:cut], self._totals[:cut]
-            self._totals = array("d", (total - base for total in self._totals))
+            totals = np.frombuffer(self._totals)[cut:]
+            self._totals = array("d", (totals - totals[0]).tobytes())
+            del self._times[:cut], self._prices[:cut]
             self._total = self._totals[-1]
         for times, prices in (
             (self._high_times, self._high_prices),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 
 from trading.clock import MINUTE_MS
@@ -84,11 +85,13 @@ class Examination:
         if of_price.of_minute or state.is_volume_due:
             # What is usual changes with every minute that closes.
             until_ms = min(until_ms, state.bars.open_ms + MINUTE_MS)
-        set_price_guard(state, price, down, up, least, until_ms)
         state.heeds_rises = self._detector.heeds(state, SpikeDirection.UP, time_ms)
         state.heeds_falls = leader is not None or self._detector.heeds(
             state, SpikeDirection.DOWN, time_ms
         )
+        if not (state.heeds_rises or state.heeds_falls):
+            least = math.inf  # no move counts, whatever its size
+        set_price_guard(state, price, down, up, least, until_ms)
         self._breadth.set_lines(state)
 
     def weigh_volume(self, state: SymbolState, now_ms: int) -> None:

@@ -26,7 +26,6 @@ from fleet_mutants import MUTANTS, set_wall_clock
 from trading.clock import SystemClock, VirtualClock
 from trading.errors import (
     DecisionRejectedError,
-    FleetError,
     StaleEpochError,
     TradingHaltedError,
 )
@@ -108,7 +107,7 @@ class Gateway:
         self._numbers = itertools.count()
 
     def run(self) -> None:
-        self._connect()
+        self._fleet.connect()
         threading.Thread(target=self._tell_changes, daemon=True).start()
         for _ in range(SENDERS):
             threading.Thread(target=self._send_on, daemon=True).start()
@@ -119,13 +118,6 @@ class Gateway:
             except EOFError:
                 return
             self._say(done=command, **getattr(self, f"do_{command}")(**arguments))
-
-    def _connect(self) -> None:
-        """A busy machine may need more than one of the short time-outs."""
-        for _ in range(20):
-            with contextlib.suppress(FleetError):
-                return self._fleet.connect()
-        return self._fleet.connect()
 
     # Commands. -------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from crews.live.options import LiveOptions
 from crews.live.preflight import check_before_start
 from crews.live.supervisor import Supervisor
 from trading.api.http_client import HttpTradingClient
+from trading.api.operator_client import OperatorClient
 from trading.simulator.server.config import ExchangeServerConfig
 
 T = TypeVar("T")
@@ -46,7 +47,7 @@ class LiveInstance:
     """A running instance and the two ways to talk to it, beside its exchange's control."""
 
     supervisor: ControlledSupervisor
-    operator: HttpTradingClient
+    operator: OperatorClient
     worker: HttpTradingClient
     control: httpx.Client
     loaded: LoadedConfig
@@ -83,7 +84,7 @@ def live_instance(
     try:
         paths = supervisor.paths
         with (
-            HttpTradingClient(paths.operator_socket) as operator,
+            OperatorClient(paths.operator_socket) as operator,
             HttpTradingClient(paths.worker_socket, paths.breaker_record) as worker,
             httpx.Client(base_url=supervisor.exchange_url) as control,
         ):

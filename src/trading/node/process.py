@@ -54,7 +54,6 @@ async def run_core(launch: CoreLaunch, environment: Mapping[str, str]) -> None:
     Raises:
         ConfigurationError: a second core, or missing keys.
         StoreError: no usable store.
-        FleetError: Redis is to be used and does not answer.
         ExchangeError: the venue cannot be reached, refuses the key, or the key may withdraw.
     """
     config = launch.config

@@ -21,8 +21,8 @@ class RedisConfig(ConfigModel):
 
     enabled: bool = Field(
         default=False,
-        description="True: the start needs Redis, a trip halts every gateway with the same "
-        "key_prefix, and losing Redis is a trip.",
+        description="True: a trip halts every gateway with the same key_prefix, and losing Redis, "
+        "or beginning without it, is a trip.",
     )
     host: str = Field(default="127.0.0.1", min_length=1, description="Host of the server.")
     port: int = Field(default=6379, ge=1, le=65_535, description="Port of the server.")

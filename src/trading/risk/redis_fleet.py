@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextlib import suppress
 
 from trading.clock import Clock
 from trading.errors import FleetError
@@ -34,6 +35,7 @@ logger = logging.getLogger(__name__)
 
 WATCH_INTERVAL_S = 0.05
 RETRY_AFTER_S = 0.05
+CONNECT_ATTEMPTS = 5  # at the start a busy machine may miss one time-out
 
 
 class FleetHalt:
@@ -89,16 +91,15 @@ class FleetHalt:
     def connect(self) -> None:
         """Join, take over a halt of the others and pass on our own; renew from now on.
 
-        Raises FleetError: Redis does not answer, or refuses us. Trading must not start.
+        Without Redis the gateway begins halted, so that somebody is there to protect and sell what
+        it holds; it joins as soon as Redis answers.
         """
-        try:
-            while self._member.renew():
-                pass
-            self._member.tell_late(at_once=True)
-        except FleetError as error:
-            raise FleetError(
-                f"{error}; redis is enabled (REDIS_ENABLED): start it, or switch it off"
-            ) from error
+        for _ in range(CONNECT_ATTEMPTS - 1):
+            with suppress(FleetError):
+                self._join()
+                break
+        else:
+            self._join_or_halt()
         self._member.open()
         for thread in self._threads:
             thread.start()
@@ -114,6 +115,19 @@ class FleetHalt:
         self._member.leave()
         self._redis.close()
         self._notes.close()
+
+    def _join(self) -> None:
+        while self._member.renew():
+            pass
+        self._member.tell_late(at_once=True)
+
+    def _join_or_halt(self) -> None:
+        try:
+            self._join()
+        except FleetError as error:
+            reason = f"{error}; redis is enabled (REDIS_ENABLED): start it, or switch it off"
+            logger.error("begun without the other gateways: %s", reason)
+            self._member.halt_for_loss(reason)
 
     def _keep_lease(self) -> None:
         """Renew until ``stop``. Whatever fails in here lets the lease run out."""

@@ -9,10 +9,10 @@ import pytest
 from live_instance import eventually, live_instance
 from redis_server import RedisServer, needs_redis
 
-from trading.api.schemas import TripCommand
+from trading.api.schemas import OperatorCommand, TripCommand
 from trading.clock import SystemClock
-from trading.errors import SpikeguardError
 from trading.model.breaker import BreakerStatus
+from trading.model.operations import LiquidationStatus
 from trading.risk.breaker_config import CircuitBreakerConfig
 from trading.risk.breaker_store import create_store
 from trading.risk.circuit_breaker import CircuitBreaker
@@ -21,6 +21,7 @@ from trading.risk.redis_fleet import FleetHalt
 from trading.storage.config import StorageConfig
 
 pytestmark = needs_redis
+RUNNING = LiquidationStatus.RUNNING
 
 
 @pytest.fixture
@@ -74,14 +75,21 @@ def test_a_trip_on_either_machine_halts_both(
 
 
 @pytest.mark.timeout(120)
-def test_a_live_run_does_not_start_without_the_redis_it_was_told_to_use(
+def test_a_live_run_without_the_redis_it_was_told_to_use_begins_halted_and_can_be_told_to_sell(
     tmp_path: Path, redis: RedisServer
 ) -> None:
     redis.stop()
     settings = {"redis__enabled": True, "redis__port": redis.port}
-    with (
-        pytest.raises(SpikeguardError, match=rf"{redis.port}/0 does not answer"),
-        live_instance(tmp_path, with_workers=False, **settings),
-    ):
-        pass
+    with live_instance(tmp_path, with_workers=False, **settings) as instance:
+        snapshot = instance.operator.breaker().snapshot
+        assert snapshot.status is BreakerStatus.TRIGGERED
+        assert f"{redis.port}/0 does not answer" in snapshot.reason
+        assert instance.operator.cancel_orders(OperatorCommand(reason="to be sure"))
+        instance.operator.liquidate(OperatorCommand(reason="out of everything"))
+
+        def ended() -> LiquidationStatus | None:
+            report = instance.operator.liquidation()
+            return None if report is None or report.status is RUNNING else report.status
+
+        assert eventually(ended, 60, "the liquidation ends") is LiquidationStatus.FLAT
     redis.start()

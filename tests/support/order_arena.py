@@ -147,6 +147,7 @@ class Arena:
         self.client = self._client_type(config, credentials, self.clock)
         self.client.prices = self.prices
         await connect(self.client)
+        await self.client.instruments(tuple(self.exchange.instruments))  # and with them its limits
         create_store(self.storage, self.clock)
         self._spikes = open_database(self.storage, durable=False, check=False)
         await self.start()

@@ -64,7 +64,7 @@ def assert_the_page_and_the_store_tell_of(
     connection.close()
     assert report.replay is not None
     assert report.replay["trace_sha256"] == replayed["trace_sha256"]
-    assert report.trips == len(replayed["trips"])
+    assert report.trips + report.retrips == len(replayed["trips"])
     assert report.round_trips.count == replayed["trades_closed"]
     assert report.equity_end == pytest.approx(float(replayed["equity_end"]))
     twin = report.curves.without_breaker

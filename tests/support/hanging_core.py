@@ -1,15 +1,18 @@
 """The core process, with loops that a test can make hang: ``python -m hanging_core``.
 
 A file in the folder HANGING_CORE names what stands still from the moment on that it appears.
-"connections" is answered with a file of all SQLite connections that are open.
+"connections" is answered with a file of all SQLite connections that are open, "pace" with one of
+how soon threads hand over the interpreter and how many objects the garbage collector leaves out.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +35,17 @@ def hang_once(name: str) -> None:
         time.sleep(HANGS_S)
 
 
-def report_connections() -> None:
-    order = FOLDER / "connections"
+def answer(name: str, tell: Callable[[], Any]) -> None:
+    order = FOLDER / name
     if order.exists():
         order.unlink()
-        draft = FOLDER / "connections.draft"
-        draft.write_text(json.dumps(open_connections()))
-        draft.rename(FOLDER / "connections.json")
+        draft = FOLDER / f"{name}.draft"
+        draft.write_text(json.dumps(tell()))
+        draft.rename(FOLDER / f"{name}.json")
+
+
+def pace() -> dict[str, float]:
+    return {"switch_interval_s": sys.getswitchinterval(), "frozen": gc.get_freeze_count()}
 
 
 def main() -> int:
@@ -51,7 +58,8 @@ def main() -> int:
 
     def hanging_advance(self: Guard, now_ms: int) -> None:
         hang_once("guardian")
-        report_connections()
+        answer("connections", open_connections)
+        answer("pace", pace)
         advance(self, now_ms)
 
     def look_away(self: Guard, pulse: Pulse) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,16 +12,19 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+import pytest
 
 from crews.config_loader import LoadedConfig, load_config
 from crews.live.options import LiveOptions
 from crews.live.preflight import check_before_start
+from crews.live.processes import Child
 from crews.live.supervisor import Supervisor
 from trading.api.http_client import HttpTradingClient
 from trading.api.operator_client import OperatorClient
 from trading.simulator.server.config import ExchangeServerConfig
 
 T = TypeVar("T")
+SUPPORT = Path(__file__).parent
 
 
 class ControlledSupervisor(Supervisor):
@@ -91,6 +96,22 @@ def live_instance(
             yield LiveInstance(supervisor, operator, worker, control, loaded)
     finally:
         supervisor.stop()
+
+
+def start_hanging_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on an instance's core is a ``hanging_core`` that looks into the instance's folder
+    for what to do."""
+    start = Child.start
+
+    def start_hanging(child: Child) -> None:
+        if child.name == "core":
+            path = os.pathsep.join([str(SUPPORT), *filter(None, sys.path)])
+            added = {"PYTHONPATH": path, "HANGING_CORE": str(child.log_path.parents[2])}
+            child.module = "hanging_core"
+            child.environment = {**child.environment, **added}
+        start(child)
+
+    monkeypatch.setattr(Child, "start", start_hanging)
 
 
 def isolated_config(folder: Path, **settings: Any) -> LoadedConfig:

@@ -5,21 +5,18 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from connections import open_connections, watch_connections
-from live_instance import eventually, live_instance
+from live_instance import eventually, live_instance, start_hanging_cores
 from order_path import OrderPath
 from proofs import Held, record
 
-from crews.live.processes import Child
 from trading.node.records import Records
 from trading.storage import database
 
-SUPPORT = Path(__file__).parents[2] / "support"
 FULL, NORMAL = 2, 1
 # Who opens the store, and how durable its commits are. Records serve analysis alone: a loss of
 # power may take the last of them.
@@ -47,17 +44,7 @@ def connections_of_a_core(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[list[dict[str, Any]], int]:
     """What a core process tells of its connections, and how often it has the store's file open."""
-    start = Child.start
-
-    def start_telling(child: Child) -> None:
-        if child.name == "core":
-            path = os.pathsep.join([str(SUPPORT), *filter(None, sys.path)])
-            added = {"PYTHONPATH": path, "HANGING_CORE": str(folder)}
-            child.module = "hanging_core"
-            child.environment = {**child.environment, **added}
-        start(child)
-
-    monkeypatch.setattr(Child, "start", start_telling)
+    start_hanging_cores(monkeypatch)
     with live_instance(folder, with_workers=False) as running:
         (folder / "connections").touch()
         report = folder / "connections.json"

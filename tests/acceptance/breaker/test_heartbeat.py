@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,10 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from live_instance import LiveInstance, eventually, live_instance
+from live_instance import LiveInstance, eventually, live_instance, start_hanging_cores
 from proofs import Held, record, rounds
 
-from crews.live.processes import Child
 from trading.api.schemas import ClearCommand
 from trading.errors import SpikeguardError
 from trading.model.breaker import BreakerSnapshot, BreakerStatus
@@ -27,26 +25,11 @@ from trading.node.pulse import SILENCE_LIMIT_MS
 ROUNDS = rounds(1, 5)
 STALE_AFTER_MS = 1_500
 SLACK_S = rounds(8.0, 2.0)  # for a loop that comes round four times a second on a busy machine
-SUPPORT = Path(__file__).parents[2] / "support"
 
 
 @pytest.fixture(autouse=True)
 def core_that_can_hang(monkeypatch: pytest.MonkeyPatch) -> None:
-    start = Child.start
-
-    def start_hanging(child: Child) -> None:
-        if child.name == "core":
-            folder = child.log_path.parents[2]
-            path = os.pathsep.join([str(SUPPORT), *filter(None, sys.path)])
-            child.module = "hanging_core"
-            child.environment = {
-                **child.environment,
-                "PYTHONPATH": path,
-                "HANGING_CORE": str(folder),
-            }
-        start(child)
-
-    monkeypatch.setattr(Child, "start", start_hanging)
+    start_hanging_cores(monkeypatch)
 
 
 @contextmanager

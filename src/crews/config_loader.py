@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import to_jsonable_python
@@ -164,21 +164,32 @@ def _problem(problem: Any, file: Path, document: YamlDocument, origins: Mapping[
 
 def _unknown_key(loc: tuple[str | int, ...]) -> str:
     section = _model_at(AppConfig, loc[:-1])
-    allowed = list(section.model_fields) if section else []
+    if section is None:
+        return "there is no such key"
+    allowed = list(section.model_fields)
     near = difflib.get_close_matches(str(loc[-1]), allowed, n=1)
     hint = f"did you mean {near[0]}? " if near else ""
     return f"there is no such key; {hint}allowed here: {', '.join(sorted(allowed))}"
 
 
 def _model_at(model: type[BaseModel], loc: tuple[str | int, ...]) -> type[BaseModel] | None:
+    """The section at ``loc``, or that of a list's elements; None where no section is found."""
     for part in loc:
-        info = model.model_fields.get(str(part))
-        if info is None or not isinstance(info.annotation, type):
+        if isinstance(part, int):  # an element: its model was found with the list
+            continue
+        info = model.model_fields.get(part)
+        inner = _model_in(info.annotation) if info is not None else None
+        if inner is None:
             return None
-        if not issubclass(info.annotation, BaseModel):
-            return None
-        model = info.annotation
+        model = inner
     return model
+
+
+def _model_in(annotation: object) -> type[BaseModel] | None:
+    """``annotation`` when it is a model, or the first one inside a list of it or an option."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_model_in, get_args(annotation))), None)
 
 
 def _description(model: type[BaseModel], loc: tuple[str | int, ...]) -> str:

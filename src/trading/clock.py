@@ -91,3 +91,19 @@ def from_iso(text: str) -> int:
 def iso(time_ms: int) -> str:
     """``time_ms`` as ISO 8601 with milliseconds and a Z, the form used in the store and in JSON."""
     return utc(time_ms).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def duration_text(duration_ms: int) -> str:
+    """``duration_ms`` for people, in two units at the most: 87 ms, 2.4 s, 3 min 44 s, 2 d 5 h."""
+    if duration_ms < 1_000:
+        return f"{duration_ms} ms"
+    if duration_ms < 59_950:  # from there on it would be rounded to 60.0 s
+        return f"{duration_ms / 1000:.1f} s"
+    seconds = round(duration_ms / 1000)
+    if seconds < 3_600:
+        return f"{seconds // 60} min {seconds % 60} s"
+    minutes = round(seconds / 60)
+    if minutes < 24 * 60:
+        return f"{minutes // 60} h {minutes % 60} min"
+    hours = round(minutes / 60)
+    return f"{hours // 24} d {hours % 24} h"

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, TypeVar
 
 from trading.model.breaker import BreakerSnapshot
@@ -59,8 +60,21 @@ class FillReceived:
 
 @dataclass(frozen=True, slots=True)
 class PositionChanged:
+    """``pnl`` is what the trade of a closed one earned, as it is stored: with funding that is known
+    by now, and with what it left over."""
+
     position: Position
     closed: bool
+    pnl: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FundingCameLate:
+    """Funding was told after the position had closed; ``pnl`` is the trade's with it."""
+
+    symbol: str
+    amount: Decimal
+    pnl: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +121,7 @@ Event = (
     | OrderUpdated
     | FillReceived
     | PositionChanged
+    | FundingCameLate
     | EntryRefused
     | ApprovalRequested
     | ApprovalEnded

@@ -95,7 +95,7 @@ def trip(
     config = loaded_config(context).config
     command = TripCommand(reason=reason)
     try:
-        with _breaker(config) as client:
+        with _breaker(config, halt_anyway=True) as client:
             result = client.trip(command)
     except (CoreTimeoutError, CoreNotRunningError) as error:
         result = _trip_in_store(config, command, error)
@@ -172,19 +172,21 @@ def clear(
 
 
 @contextmanager
-def _breaker(config: AppConfig) -> Iterator[HttpTradingClient | StoredBreaker]:
+def _breaker(
+    config: AppConfig, *, halt_anyway: bool = False
+) -> Iterator[HttpTradingClient | StoredBreaker]:
     if find_core(config) is not None:
         with running_core(config, BREAKER_TIMEOUT_S) as client:
             yield client
         return
-    with _stored(config) as stored:
+    with _stored(config, halt_anyway=halt_anyway) as stored:
         yield stored
 
 
-def _stored(config: AppConfig) -> StoredBreaker:
+def _stored(config: AppConfig, *, halt_anyway: bool) -> StoredBreaker:
     from crews.cli.stored_breaker import StoredBreaker
 
-    return StoredBreaker(config)
+    return StoredBreaker(config, halt_anyway=halt_anyway)
 
 
 def _trip_in_store(
@@ -195,7 +197,7 @@ def _trip_in_store(
     Raises:
         CoreTimeoutError: after the trip is stored, where the core hangs.
     """
-    with _stored(config) as stored:
+    with _stored(config, halt_anyway=True) as stored:
         result = stored.trip(command)
     if isinstance(error, CoreTimeoutError):
         raise CoreTimeoutError(f"{error}; {result.message}, which its order journal obeys")

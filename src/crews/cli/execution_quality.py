@@ -23,6 +23,7 @@ def execution_quality(
     Slippage in basis points (0.01 %): positive is worse than the last price at the decision; that
     of a stop counts from its trigger. `trace ORDER_ID` shows the same for one order.
     """
+    from trading.clock import duration_text
     from trading.storage.database import open_database
     from trading.storage.order_chain import OrderChains
 
@@ -50,6 +51,6 @@ def execution_quality(
             "" if one.fill_rate is None else f"{one.fill_rate:.1%}",
             "" if one.slippage_bp is None else f"{one.slippage_bp:+.2f} bp",
             f"{one.slippage_cost:+,.2f}",
-            "" if one.median_fill_ms is None else f"{one.median_fill_ms} ms",
+            "" if one.median_fill_ms is None else duration_text(one.median_fill_ms),
         )
     show(table)

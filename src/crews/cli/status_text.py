@@ -66,6 +66,14 @@ def instance_table(status: CoreStatus) -> Table:
             or "none"
         )
         rows["open orders"] = str(len(portfolio.open_orders))
+    for approval in status.approvals:
+        rows[f"approval {approval.id}"] = Text(
+            f"waits for you until {iso(approval.expires_at_ms)}: buy "
+            f"{approval.quantity.normalize():f} {approval.symbol} at most at "
+            f"{approval.limit_price:.8g}; `approvals approve {approval.id}` or "
+            f"`approvals refuse {approval.id}`",
+            style="bold yellow",
+        )
     level = f"{status.level}: {status.level_reason}" if status.level_reason else status.level
     rows["service"] = Text(level, style="" if status.level is ServiceLevel.FULL else "bold yellow")
     rows["recovered"] = _recovery_line(status.recovery)

@@ -23,9 +23,10 @@ from trading.errors import StoreError, StoreMissingError
 from trading.model.breaker import BreakerStatus
 from trading.node.instance import InstanceLock, RuntimePaths
 from trading.risk.breaker_recovery import recovery_blockers
-from trading.risk.breaker_restore import restore, without_store
+from trading.risk.breaker_restore import STORE_RULE, restore, without_store
 from trading.risk.breaker_rows import BreakerRows
 from trading.risk.breaker_state import initial_state
+from trading.risk.breaker_store import BreakerStore
 from trading.risk.circuit_breaker import CircuitBreaker
 from trading.risk.shared_record import SharedRecordWriter, last_state
 from trading.storage.database import open_read_only
@@ -69,12 +70,20 @@ class StoredBreaker:
 
     The record may show a halt that the store never took, and keeps one that it does not take now.
 
+    Args:
+        config: names the store and the runtime directory.
+        halt_anyway: for a trip, which the record can keep alone. Any other command is refused
+            before it touches the record: a store that could not be opened must not leave a halt.
+
     Raises:
         StoreMissingError: there is none at the configured path.
+        StoreError: it cannot be written, and ``halt_anyway`` is not set.
     """
 
-    def __init__(self, config: AppConfig) -> None:
+    def __init__(self, config: AppConfig, *, halt_anyway: bool = False) -> None:
         _require_store(config)
+        if not halt_anyway:
+            BreakerStore.open(config.storage, check=False).close()
         self._record = _record(RuntimePaths(Path(config.api.runtime_directory)))
         self._others_untold = config.redis.enabled
         self._breaker = CircuitBreaker.open(
@@ -108,9 +117,8 @@ class StoredBreaker:
                 if self._record is not None
                 else "nothing halts the next core: mend the store and trip again"
             )
-            raise StoreError(
-                f"the trip could not be stored ({self._breaker.snapshot.reason}); {what_now}"
-            )
+            said = [c for c in self._breaker.snapshot.causes if c.startswith(f"{STORE_RULE}: ")]
+            raise StoreError(f"the trip could not be stored ({'; '.join(said)}); {what_now}")
         if self._others_untold:
             return self._result(
                 "halted in the store; gateways on other machines are not told while no core runs "

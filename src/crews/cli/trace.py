@@ -11,7 +11,7 @@ from rich.text import Text
 
 from crews.cli.output import JsonFlag, facts, print_json, show
 from crews.cli.state import loaded_config
-from trading.clock import iso
+from trading.clock import duration_text, iso
 
 if TYPE_CHECKING:
     from trading.storage.order_chain import OrderChain, OrderTrace
@@ -132,8 +132,9 @@ def _order(one: OrderTrace, *, asked: bool) -> list[Any]:
     }
     if quality.slippage_bp is not None:
         rows["slippage"] = f"{quality.slippage_bp:+} bp against {quality.decision_price}"
-    if quality.last_fill_ms is not None:
-        rows["time to fill"] = f"first {quality.first_fill_ms} ms, last {quality.last_fill_ms} ms"
+    if quality.first_fill_ms is not None and quality.last_fill_ms is not None:
+        first, last = duration_text(quality.first_fill_ms), duration_text(quality.last_fill_ms)
+        rows["time to fill"] = f"first {first}, last {last}"
     parts: list[Any] = [
         _heading(f"{order.purpose.value.lower()} {order.id}{'  ← asked about' if asked else ''}"),
         facts(rows),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 from crews.config_loader import LoadedConfig
@@ -17,8 +18,9 @@ def check_before_start(loaded: LoadedConfig) -> None:
     """Refuse what must not start; create the store on the first use of venue sim.
 
     Raises:
-        ConfigurationError: a second instance, real money without confirmation, no key, or a model
-            or recording that cannot be used as configured.
+        ConfigurationError: a second instance, a runtime directory that cannot be written, real
+            money without confirmation, no key, or a model or recording that cannot be used as
+            configured.
         StoreMissingError: a real venue without a store, or a store that has disappeared.
     """
     config = loaded.config
@@ -28,12 +30,28 @@ def check_before_start(loaded: LoadedConfig) -> None:
             f"a core already runs on {config.api.runtime_directory} with process id {running.pid} "
             f"(venue {running.venue}); stop it first"
         )
+    _require_place_for_the_run(config.api.runtime_directory)
     require_permission_to_trade(loaded)
     if config.crews.enabled:
         require_usable_models(config.agents, loaded.worker_environment())
     if config.news.is_read_beside(config.exchange.venue):
         require_usable_sentiment(config.news, config.agents, loaded.news_environment())
     _check_store(loaded)
+
+
+def _require_place_for_the_run(directory: str | Path) -> None:
+    """Sockets, locks and logs are made there by every process of the run."""
+    logs = Path(directory) / "logs"
+    try:
+        logs.mkdir(parents=True, exist_ok=True)
+        for folder in (logs.parent, logs):
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+    except OSError as error:
+        raise ConfigurationError(
+            f"api.runtime_directory: nothing can be written to {logs.parent}: {error.strerror}; "
+            "look at its rights and at the space on its disk, or name another folder"
+        ) from error
 
 
 def _check_store(loaded: LoadedConfig) -> None:

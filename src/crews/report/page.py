@@ -18,7 +18,7 @@ from crews.report.chart import Line, Mark, line_chart
 from crews.report.content import Report
 from crews.report.curves import Curve
 from crews.report.figures import MIN_RETURNS
-from trading.clock import utc
+from trading.clock import duration_text, utc
 
 ROWS_SHOWN = 500
 NOTHING = "–"
@@ -40,6 +40,7 @@ def render(report: Report) -> str:
         number=_number,
         moment=_moment,
         duration=_duration,
+        time_taken=duration_text,
     )
     return environment.get_template("page.html.j2").render(
         report=report,

@@ -272,8 +272,12 @@ class HttpTradingClient:
             ) from error
         except httpx.TransportError as error:
             raise CoreNotRunningError(
-                f"no core answers at {self._socket_path} ({error}); start one with "
-                "`python -m crews.run live`"
+                f"no core answers at {self._socket_path} ({error}); "
+                + (
+                    "be the user whom the core runs as"
+                    if "Permission denied" in str(error)
+                    else "start one with `python -m crews.run live`"
+                )
             ) from error
         if response.is_success:
             return response.content

@@ -11,7 +11,7 @@ from trading.model.breaker import Actor, BreakerSnapshot
 from trading.model.breaker import BreakerStatistics as BreakerStatistics
 from trading.model.breaker import RecoveryConditions as RecoveryConditions
 from trading.model.metrics import MarketSnapshot
-from trading.model.operations import Controls
+from trading.model.operations import Approval, Controls
 from trading.model.portfolio import Portfolio as Portfolio
 from trading.model.recovery import RecoveryStatus, ServiceLevel
 from trading.model.spike import Spike, SpikeStatus
@@ -138,6 +138,7 @@ class CoreStatus(ValueModel):
     level: ServiceLevel = ServiceLevel.FULL
     level_reason: str = ""  # why it is not full
     recovery: RecoveryStatus = RecoveryStatus()
+    approvals: tuple[Approval, ...] = ()  # that wait for a person, oldest first
 
 
 class WorkerFailure(ValueModel):

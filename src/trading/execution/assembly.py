@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from trading.clock import Clock
@@ -38,6 +38,7 @@ from trading.execution.sweep import Sweep
 from trading.execution.trust import BookTrust
 from trading.execution.watch import Watch
 from trading.model.breaker import Actor, BreakerStatus, Latch
+from trading.model.futures import FundingPayment
 from trading.model.market import Instrument
 from trading.risk.breaker_config import CircuitBreakerConfig
 from trading.risk.circuit_breaker import CircuitBreaker
@@ -219,13 +220,18 @@ def assemble(around: Surroundings, connection: sqlite3.Connection) -> Parts:
         wait_clock=wait_clock,
         apart_ms=config.reconcile_retry_ms,
     )
+
+    def take_funding(payments: Iterable[FundingPayment]) -> None:
+        for late in books.take_funding(payments):
+            around.bus.publish(late)
+
     trust = BookTrust(
         reconciler=Reconciler(
             client=around.client,
             desk=desk,
             positions=positions,
             account=account,
-            take_funding=books.take_funding,
+            take_funding=take_funding,
             instruments=around.instruments,
             dust_value=config.reconciliation.dust_value,
         ),

@@ -10,7 +10,7 @@ from functools import partial
 
 from trading.clock import Clock
 from trading.errors import StoreError
-from trading.events import Event, FillReceived, OrderUpdated, PositionChanged
+from trading.events import Event, FillReceived, FundingCameLate, OrderUpdated, PositionChanged
 from trading.execution.account import AccountBook
 from trading.execution.journal import Journal
 from trading.execution.ledger import Share, share_of
@@ -119,19 +119,24 @@ class Books:
         self._add_position(effects, change)
         return effects
 
-    def take_funding(self, payments: Iterable[FundingPayment]) -> None:
+    def take_funding(self, payments: Iterable[FundingPayment]) -> list[FundingCameLate]:
         """Book what has not been booked yet: to the position that was held then, or to its trade
-        when that is closed by now; and to the cash. Raises StoreError."""
+        when that is closed by now, which is told; and to the cash. Raises StoreError."""
+        late: list[FundingCameLate] = []
         for payment in payments:
             is_ours = payment.symbol in self._instruments
             is_quote = payment.asset == self.account.quote_asset
             if not (is_ours and is_quote) or self._journal.funding.has(payment.id):
                 continue
-            self._book_funding(payment)
+            corrected = self._book_funding(payment)
+            if corrected is not None:
+                late.append(FundingCameLate(payment.symbol, payment.amount, corrected.pnl))
             if self.account.known:  # else the first balance has it in
                 self.account.move_cash(payment.amount)
+        return late
 
-    def _book_funding(self, payment: FundingPayment) -> None:
+    def _book_funding(self, payment: FundingPayment) -> ClosedTrade | None:
+        """The closed trade that it corrects; None where it goes to a position, or to neither."""
         held = self.positions.get(payment.symbol)
         if held is not None and held.opened_at_ms <= payment.time_ms:
             add = partial(self._journal.funding.add, payment, held.entry_id)
@@ -141,15 +146,16 @@ class Books:
             except StoreError:
                 held.funding = before
                 raise
-            return
+            return None
         trade = self._journal.trades.held_at(payment.symbol, payment.time_ms)
         entry_id = trade.entry_id if trade is not None else None
         writes: list[Callable[[], object]] = [partial(self._journal.funding.add, payment, entry_id)]
         if trade is not None:
             pnl, funding = trade.pnl + payment.amount, trade.funding + payment.amount
-            corrected = replace(trade, pnl=pnl, funding=funding)
-            writes.append(lambda: self._store_trade(corrected))
+            trade = replace(trade, pnl=pnl, funding=funding)
+            writes.append(partial(self._store_trade, trade))
         self._journal.write("a funding payment", *writes)
+        return trade
 
     def finish(self, effects: Effects) -> None:
         """After the writes are durable: tell those who wait for closed trades."""
@@ -219,7 +225,13 @@ class Books:
             effects.closed = trade
             effects.writes.append(lambda: self._journal.positions.remove(held.entry_id))
             effects.writes.append(lambda: self._store_trade(trade))
-        effects.events.append(PositionChanged(position=held.view(), closed=trade is not None))
+        effects.events.append(
+            PositionChanged(
+                position=held.view(),
+                closed=trade is not None,
+                pnl=trade.pnl if trade is not None else None,
+            )
+        )
 
     def _store_trade(self, trade: ClosedTrade) -> None:
         self._journal.trades.add(trade)

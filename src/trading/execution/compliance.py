@@ -164,6 +164,11 @@ class ComplianceDesk:
         self._bus.publish(ApprovalEnded(approval))
         return approval
 
+    @property
+    def waiting(self) -> tuple[Approval, ...]:
+        """Those that wait for a person, oldest first. From any thread."""
+        return tuple(self._pending.values())
+
     def latest(self, limit: int) -> tuple[Approval, ...]:
         """Newest first."""
         return self._journal.approvals.latest(limit)

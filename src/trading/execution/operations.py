@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from trading.errors import MarketDataError
+from trading.errors import MarketDataError, StoreError
 from trading.events import LiquidationEnded
 from trading.execution.assembly import Parts, Surroundings
 from trading.execution.trust import NOT_COMPARED
@@ -53,6 +53,13 @@ class OrderOperations:
         """A person refuses an entry. Raises as ``ComplianceDesk.refuse`` does."""
         return self._parts().compliance.refuse(approval_id, reason)
 
+    def waiting_approvals(self) -> tuple[Approval, ...]:
+        """Entries that wait for a person, oldest first; none before the start. From any thread."""
+        try:
+            return self._parts().compliance.waiting
+        except MarketDataError:
+            return ()
+
     async def approvals(self, limit: int) -> tuple[Approval, ...]:
         """Newest first."""
         return self._parts().compliance.latest(limit)
@@ -68,6 +75,11 @@ class OrderOperations:
             return parts.controls.set(
                 name, reason, self._around.clock.now_ms(), actor=Actor.OPERATOR.value
             )
+        except StoreError as error:
+            raise StoreError(
+                f"{name}: in force in the running core, and lost when that ends, because it could "
+                f"not be stored: {error}"
+            ) from error
         finally:
             if name == ENTRIES:
                 parts.gate.close_and_wait(self._around.execution.wire_barrier_timeout_ms)
@@ -107,13 +119,21 @@ class OrderOperations:
         """Halt entries, cancel those that are open and begin to sell every position.
 
         One that is under way is told instead. A core that dies meanwhile goes on with it.
+
+        Raises StoreError: nothing is sold, because no order leaves before it is written down.
         """
         parts = self._parts()
         running = parts.liquidator.report
         if running is not None and parts.liquidator.is_running:
             return running
-        await self.stop(ENTRIES, reason)
-        await self.stop(LIQUIDATION, reason)
+        try:
+            await self.stop(ENTRIES, reason)
+            await self.stop(LIQUIDATION, reason)
+        except StoreError as error:
+            raise StoreError(
+                "nothing is sold, and stops stay: no order leaves before it is written down; "
+                f"{error}"
+            ) from error
         return self._begin_liquidation(reason)
 
     def resume_liquidation(self) -> None:

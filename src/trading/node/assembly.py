@@ -13,6 +13,7 @@ from trading.events import (
     EntryRefused,
     EventBus,
     FillReceived,
+    FundingCameLate,
     LiquidationEnded,
     OrderUpdated,
     PositionChanged,
@@ -35,6 +36,7 @@ from trading.node.equity import EquityRecorder
 from trading.node.guard import Guard
 from trading.node.hindsight import Hindsight
 from trading.node.news_desk import NewsDesk
+from trading.node.notices import closing_pnl
 from trading.node.notifier import Notifier
 from trading.node.order_thread import OrderLoop
 from trading.node.parts import CoreParts
@@ -148,6 +150,7 @@ def assemble(config: NodeConfig, around: Surroundings) -> TradingCore:
         crews_expected=config.crews_expected,
     )
     _tell(board, bus, breaker, spikes)
+    records.tell(lambda problem: _tell_of_records(board, problem))
     EquityRecorder(
         records,
         bus,
@@ -227,6 +230,13 @@ def _fleet(config: NodeConfig, around: Surroundings, breaker: CircuitBreaker) ->
     )
 
 
+def _tell_of_records(board: Board, problem: str) -> None:
+    if problem:
+        board.say("store", f"records are not written: {problem}", "critical")
+    else:
+        board.say("store", "records are written again; those meanwhile are missing", "warning")
+
+
 def _tell(board: Board, bus: EventBus, breaker: CircuitBreaker, spikes: SpikeDesk) -> None:
     """Put what happens on the board, and breaker changes on the bus."""
 
@@ -262,9 +272,17 @@ def _tell(board: Board, bus: EventBus, breaker: CircuitBreaker, spikes: SpikeDes
         if event.closed:
             board.say(
                 "positions",
-                f"{position.symbol} closed, P&L {position.realized_pnl:+.2f}",
+                f"{position.symbol} closed, P&L {closing_pnl(event):+.2f}",
                 "notice",
             )
+
+    def funding_came_late(event: FundingCameLate) -> None:
+        board.say(
+            "positions",
+            f"{event.symbol}: funding of {event.amount:+.2f} told after it closed, P&L "
+            f"{event.pnl:+.2f}",
+            "notice",
+        )
 
     def fill_received(event: FillReceived) -> None:
         board.count("fills")
@@ -296,5 +314,6 @@ def _tell(board: Board, bus: EventBus, breaker: CircuitBreaker, spikes: SpikeDes
     bus.subscribe(LiquidationEnded, liquidation_ended)
     bus.subscribe(OrderUpdated, order_updated)
     bus.subscribe(PositionChanged, position_changed)
+    bus.subscribe(FundingCameLate, funding_came_late)
     bus.subscribe(FillReceived, fill_received)
     bus.subscribe(EntryRefused, entry_refused)

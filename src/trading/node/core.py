@@ -350,6 +350,7 @@ class TradingCore:
             level=level,
             level_reason=reason,
             recovery=self._parts.recovery.status() if self._parts.recovery else RecoveryStatus(),
+            approvals=self._parts.execution.operations.waiting_approvals(),
         )
 
     async def _portfolio_or_none(self) -> Portfolio | None:

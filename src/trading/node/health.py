@@ -30,6 +30,8 @@ def components_of(parts: CoreParts, monotonic_ms: int) -> tuple[ComponentHealth,
             detail=parts.execution.operations.books_objection(),
         ),
     )
+    if parts.records.problem:
+        core += (ComponentHealth(name="records", ok=False, detail=parts.records.problem),)
     if parts.fleet is not None:
         objection = parts.fleet.clearance()
         core += (ComponentHealth(name="fleet", ok=objection is None, detail=objection or ""),)

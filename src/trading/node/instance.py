@@ -14,7 +14,7 @@ from typing import IO
 
 from pydantic import ValidationError
 
-from trading.errors import ConfigurationError
+from trading.errors import ConfigurationError, StoreError
 from trading.model.base import ValueModel
 
 # sun_path of a Unix socket address holds 108 bytes on Linux and 104 on macOS, one of them zero.
@@ -93,8 +93,15 @@ class FileLock:
 
         Raises:
             ConfigurationError: another core holds it; names its process id.
+            StoreError: the file cannot be made or opened.
         """
-        handle = self._path.open("a+")
+        try:
+            handle = self._path.open("a+")
+        except OSError as error:
+            raise StoreError(
+                f"the lock {self._path} cannot be opened: {error.strerror} (look at the rights of "
+                "the folder)"
+            ) from error
         try:
             _lock_with_patience(handle)
         except OSError as error:
@@ -117,13 +124,22 @@ class FileLock:
             self._file = None
 
     def is_held(self) -> bool:
-        """Whether some process, this one included, holds the lock now."""
+        """Whether some process, this one included, holds the lock now.
+
+        Raises:
+            ConfigurationError: this user may not look.
+        """
         if self._file is not None:
             return True
         try:
             handle = self._path.open("r")
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return False
+        except OSError as error:
+            raise ConfigurationError(
+                f"{self._path} cannot be read: {error.strerror}; be the user whom the core on "
+                f"{self._subject} runs as"
+            ) from error
         with handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -7,6 +7,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from trading.clock import utc
+from trading.events import FundingCameLate, PositionChanged
 from trading.model.breaker import BreakerSnapshot, BreakerStatus, Latch
 from trading.model.operations import Approval, LiquidationReport, LiquidationStatus
 from trading.model.order import Position
@@ -139,13 +140,28 @@ def liquidated(report: LiquidationReport) -> Notification:
     )
 
 
-def position_closed(position: Position) -> Notification:
+def closing_pnl(event: PositionChanged) -> Decimal:
+    """What a closed position earned: its trade's word, which reports and equity agree with."""
+    return event.pnl if event.pnl is not None else event.position.realized_pnl
+
+
+def position_closed(event: PositionChanged) -> Notification:
+    position = event.position
     return Notification(
         NotificationLevel.INFO,
-        f"{position.symbol} closed, P&L {position.realized_pnl:+.2f}",
+        f"{position.symbol} closed, P&L {closing_pnl(event):+.2f}",
         f"Bought at {position.average_entry_price:.8g} on {_moment(position.opened_at_ms)}; "
         f"fees {position.fees_paid:.2f}",
         key=f"closed {position.symbol} {position.opened_at_ms}",
+    )
+
+
+def funding_came_late(event: FundingCameLate) -> Notification:
+    return Notification(
+        NotificationLevel.INFO,
+        f"{event.symbol}: funding of {event.amount:+.2f}, P&L {event.pnl:+.2f}",
+        "It was told after the position had closed; the trade's P&L has it in now.",
+        key=f"funding {event.symbol} {event.amount} {event.pnl}",
     )
 
 

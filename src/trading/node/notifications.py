@@ -19,6 +19,7 @@ from trading.events import (
     ApprovalRequested,
     BreakerChanged,
     EventBus,
+    FundingCameLate,
     LiquidationEnded,
     PositionChanged,
 )
@@ -54,6 +55,7 @@ class Notifications:
         bus.subscribe(ApprovalRequested, self._on_approval)
         bus.subscribe(LiquidationEnded, self._on_liquidation)
         bus.subscribe(PositionChanged, self._on_position)
+        bus.subscribe(FundingCameLate, self._on_late_funding)
         core.parts.board.on_entry(self._on_activity)
 
     async def watch(self) -> None:
@@ -97,8 +99,10 @@ class Notifications:
 
     def _on_position(self, event: PositionChanged) -> None:
         if event.closed:
-            position = event.position
-            self._queue.put(lambda: notices.position_closed(position))
+            self._queue.put(lambda: notices.position_closed(event))
+
+    def _on_late_funding(self, event: FundingCameLate) -> None:
+        self._queue.put(lambda: notices.funding_came_late(event))
 
     def _on_activity(self, entry: ActivityEntry) -> None:
         level = _LEVELS.get(entry.level)

@@ -49,16 +49,19 @@ class Operations:
         return await self._each((ENTRIES,), command.reason, self._desk.stop)
 
     async def resume_entries(self, command: ResumeCommand) -> ControlResult:
+        result = await self._each((ENTRIES,), command.reason, self._desk.lift)
         self._note("entries resumed", command.reason)
-        return await self._each((ENTRIES,), command.reason, self._desk.lift)
+        return result
 
     async def pause_agents(self, command: PauseAgentsCommand) -> ControlResult:
         self._note("agents paused", command.reason, command.agents)
         return await self._each(_controls(command.agents), command.reason, self._desk.stop)
 
     async def resume_agents(self, command: ResumeAgentsCommand) -> ControlResult:
+        names = _controls(command.agents)
+        result = await self._each(names, command.reason, self._desk.lift)
         self._note("agents resumed", command.reason, command.agents)
-        return await self._each(_controls(command.agents), command.reason, self._desk.lift)
+        return result
 
     async def cancel_orders(self, command: OperatorCommand) -> CancelledOrders:
         self._note("open entries cancelled", command.reason)

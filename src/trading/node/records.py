@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from sqlite3 import IntegrityError
 from typing import TypeVar
 
-from trading.errors import SpikeguardError
+from trading.errors import SpikeguardError, StoreError
 from trading.storage.audit_log import AuditLog
 from trading.storage.breaker_event_repository import BreakerEventRepository
 from trading.storage.config import StorageConfig
@@ -32,6 +34,8 @@ from trading.storage.untraded_repository import UntradedRepository
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
+
+WRITES_AGAIN_AFTER_S = 5.0  # without a failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,17 @@ class Records:
         self._executor = (
             None if inline else ThreadPoolExecutor(max_workers=1, thread_name_prefix="records")
         )
+        self._trouble = _Trouble()
+
+    @property
+    def problem(self) -> str:
+        """Why records are not written at present; empty while they are. From any thread."""
+        return self._trouble.problem
+
+    def tell(self, listener: Callable[[str], None]) -> None:
+        """Have ``listener`` called when writing begins to fail, with the problem, and once more
+        with "" when it works again. On the records' thread."""
+        self._trouble.listener = listener
 
     async def call(self, job: Callable[[RecordTables], T]) -> T:
         """Run ``job`` in turn and wait for what it returns."""
@@ -87,7 +102,7 @@ class Records:
         if self._executor is None:
             job(self._tables)
             return
-        self._executor.submit(job, self._tables).add_done_callback(_log_failure)
+        self._executor.submit(job, self._tables).add_done_callback(self._trouble.judge)
 
     def close(self) -> None:
         """Write what still waits, then close."""
@@ -96,9 +111,31 @@ class Records:
         self._connection.close()
 
 
-def _log_failure(future: Future[object]) -> None:
-    error = future.exception()
-    if isinstance(error, SpikeguardError):
-        log.error("a record was not written: %s", error)
-    elif error is not None:
-        log.error("a record was not written", exc_info=error)
+class _Trouble:
+    """Whether rows are written. One that refers to a row which was lost says nothing of that.
+
+    It is over when rows have been written for a while: on a full disk a small one may still fit.
+    """
+
+    def __init__(self) -> None:
+        self.problem = ""
+        self.listener: Callable[[str], None] = lambda _: None
+        self._failed_at_s = 0.0
+
+    def judge(self, future: Future[object]) -> None:
+        """Log and remember how a write ended. On the records' thread."""
+        error = future.exception()
+        if isinstance(error, SpikeguardError):
+            log.error("a record was not written: %s", error)
+        elif error is not None:
+            log.error("a record was not written", exc_info=error)
+        if isinstance(error, StoreError) and not isinstance(error.__cause__, IntegrityError):
+            self._failed_at_s = time.monotonic()
+            self._set(str(error))
+        elif error is None and time.monotonic() - self._failed_at_s >= WRITES_AGAIN_AFTER_S:
+            self._set("")
+
+    def _set(self, problem: str) -> None:
+        if bool(problem) != bool(self.problem):
+            self.listener(problem)
+        self.problem = problem

@@ -267,10 +267,20 @@ def clear(
     if state.latch is Latch.MANUAL and state.status is BreakerStatus.TRIGGERED:
         after = replace(state, latch=Latch.NONE, reason=reason, actor=actor, changed_at_ms=now_ms)
         return Transition("latch", state, after, actor, reason, now_ms)
-    raise IllegalTransitionError(
-        f"{state.status} with latch {state.latch}: nothing to release; "
-        "use recovery, or force to override"
-    )
+    raise IllegalTransitionError(_nothing_to_release(state))
+
+
+def _nothing_to_release(state: BreakerState) -> str:
+    """Why a clear without force does nothing here, and which command would."""
+    text = f"the breaker is {state.status} without the MANUAL latch: there is nothing to release"
+    if state.status is BreakerStatus.TRIGGERED:
+        return (
+            f"{text}; it recovers by rule, `breaker recover` begins that sooner, and "
+            "`breaker clear --force` goes straight to SAFE"
+        )
+    if state.status is BreakerStatus.SAFE:
+        return text
+    return f"{text}; `breaker clear --force` goes straight to SAFE"
 
 
 _HALTED = (BreakerStatus.TRIGGERED, BreakerStatus.RECOVERING)

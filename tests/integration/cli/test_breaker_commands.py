@@ -179,6 +179,41 @@ def test_a_damaged_store_reads_as_halted_and_a_trip_says_it_was_not_stored(
     assert _json(capsys, "breaker", "trip", code=1)["error"] == "StoreError"
 
 
+@pytest.mark.parametrize(
+    "command",
+    [("warn",), ("recover", "--reason", "x"), ("clear", "--reason", "x", "--force")],
+    ids=lambda command: str(command[0]),
+)
+def test_a_command_that_a_store_cannot_take_leaves_no_halt_behind(
+    store: StorageConfig,
+    folder: Path,
+    last_core: Callable[[], CircuitBreaker],
+    capsys: Capture,
+    command: tuple[str, ...],
+) -> None:
+    last_core().close()
+    record, kept = folder / "data/run/breaker.shm", store.path.read_bytes()
+    was = record.read_bytes()
+    store.path.write_bytes(b"not a database at all" * 100)
+    options = ("--epoch", "0") if len(command) > 1 else ()
+    for _ in range(2):
+        refused = _json(capsys, "breaker", *command, *options, code=1)
+        assert "is not a database" in refused["message"]
+    assert record.read_bytes() == was
+    store.path.write_bytes(kept)
+    assert _json(capsys, "breaker", "status")["snapshot"]["epoch"] == 0
+    assert last_core().get_status() is BreakerStatus.SAFE
+
+
+def test_a_trip_that_is_not_stored_says_what_the_store_said(
+    store: StorageConfig, capsys: Capture
+) -> None:
+    store.path.write_bytes(b"not a database at all" * 100)
+    message = _json(capsys, "breaker", "trip", "--reason", "odd fills", code=1)["message"]
+    assert "could not be stored (store: " in message
+    assert "is not a database" in message
+
+
 @pytest.mark.parametrize("damage", ["overwritten", "without a state", "none"])
 def test_looking_at_a_stored_breaker_changes_nothing(
     store: StorageConfig,
@@ -340,3 +375,14 @@ def test_the_stored_commands_know_a_halt_that_only_the_last_core_had(
     assert "real" in view["reason"]
     tripped = _json(capsys, "breaker", "trip", "--reason", "another")["snapshot"]
     assert tripped["epoch"] == view["epoch"] + 1, "no clear of the one ends the other"
+
+
+def test_a_clear_with_nothing_to_release_names_the_commands_that_would_do_something(
+    store: StorageConfig, capsys: Capture
+) -> None:
+    assert run(["breaker", "trip"]) == 0
+    easing = ("clear", "--reason", "checked", "--epoch", "1")
+    _json(capsys, "breaker", *easing)
+    message = _json(capsys, "breaker", *easing, code=1)["message"]
+    assert "`breaker recover`" in message
+    assert "`breaker clear --force`" in message

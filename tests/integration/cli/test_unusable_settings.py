@@ -169,3 +169,11 @@ def test_a_recording_that_can_be_written_is_not_begun_by_the_check(folder: Path)
     recording = RecordingConfig(mode=RecordingMode.RECORD, file=str(file))
     require_usable_models(AgentsConfig(llm=LlmConfig(recording=recording)), {})
     assert not file.exists()
+
+
+def test_a_runtime_directory_that_cannot_be_written(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "run").write_text("a file where the folder should be")
+    said = started(folder, {}, capsys)
+    assert f"api.runtime_directory: nothing can be written to {folder / 'run'}" in said

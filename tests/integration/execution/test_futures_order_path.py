@@ -15,7 +15,7 @@ from spikes import rising_spike
 from venue_server import FAST_RECONNECT, eventually, running
 
 from trading.clock import SystemClock
-from trading.events import EventBus
+from trading.events import EventBus, FundingCameLate, PositionChanged
 from trading.exchange.binance.futures_client import BinanceFuturesClient
 from trading.exchange.config import ExchangeConfig
 from trading.exchange.credentials import ApiCredentials
@@ -178,10 +178,13 @@ async def test_funding_is_part_of_the_profit_of_the_trade_that_paid_it(tmp_path:
         restored = next(row for row in service._parts.journal.positions.open())
         assert books._held_from(restored).funding == payment.amount, "a restart knows of it"
 
+        told: list[PositionChanged] = []
+        service._parts.desk._bus.subscribe(PositionChanged, told.append)
         closed = await service.close_position(SYMBOL, "test")
         assert closed.outcome is ProposalOutcome.ACCEPTED
         await eventually(lambda: not books.positions.all())
         trade = stored_trade(tmp_path)
+        assert told[-1].pnl == Decimal(trade["pnl"]), "what is said is what is stored"
         assert Decimal(trade["funding"]) == payment.amount
         moved = (Decimal(trade["exit_price"]) - Decimal(trade["entry_price"])) * held.bought
         assert Decimal(trade["pnl"]) == moved - Decimal(trade["fees"]) + payment.amount
@@ -202,8 +205,8 @@ async def test_funding_that_is_heard_of_after_the_close_corrects_the_trade(tmp_p
         await eventually(lambda: not books.positions.all())
         before = Decimal(stored_trade(tmp_path)["pnl"])
         payments = (await client.account()).funding
-        for _ in range(2):
-            take(payments)
+        told = [late for _ in range(2) for late in take(payments)]
+        assert told == [FundingCameLate(SYMBOL, payments[0].amount, before + payments[0].amount)]
         after = stored_trade(tmp_path)
         assert Decimal(after["funding"]) == payments[0].amount < 0
         assert Decimal(after["pnl"]) == before + payments[0].amount

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from trading.clock import MINUTE_MS, ScaledClock, VirtualClock, from_iso, iso
+from trading.clock import MINUTE_MS, ScaledClock, VirtualClock, duration_text, from_iso, iso
 
 START_MS = 1_760_000_000_123
 
@@ -59,3 +59,23 @@ def test_a_scaled_clock_can_be_paused_and_goes_on_from_there() -> None:
     assert paused_ms < clock.now_ms() < paused_ms + 60 * MINUTE_MS
     with pytest.raises(ValueError, match="speed"):
         clock.change_speed(float("inf"))
+
+
+@pytest.mark.parametrize(
+    ("duration_ms", "text"),
+    [
+        (0, "0 ms"),
+        (999, "999 ms"),
+        (1_000, "1.0 s"),
+        (59_949, "59.9 s"),
+        (59_950, "1 min 0 s"),
+        (224_382, "3 min 44 s"),
+        (3_599_499, "59 min 59 s"),
+        (3_599_500, "1 h 0 min"),
+        (7_500_000, "2 h 5 min"),
+        (86_399_999, "1 d 0 h"),
+        (190_800_000, "2 d 5 h"),
+    ],
+)
+def test_a_duration_is_written_in_units_that_people_count_in(duration_ms: int, text: str) -> None:
+    assert duration_text(duration_ms) == text

@@ -142,3 +142,21 @@ def test_started_elsewhere_the_checkouts_file_and_paths_are_used(folder: Path) -
     assert loaded.path == REPOSITORY_FILE
     assert loaded.config.storage.path.is_relative_to(CHECKOUT)
     assert not loaded.config.storage.path.is_relative_to(folder)
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("restricted_periods: [{symbol: []}]", "did you mean symbols? allowed here: end, reason"),
+        ("trading_hours: [{dayz: [mon]}]", "did you mean days? allowed here: days, end, start"),
+    ],
+)
+def test_an_unknown_key_of_a_lists_element_is_told_what_is_allowed(
+    folder: Path, setting: str, said: str
+) -> None:
+    assert said in _refusal(_file(folder, f"compliance:\n  {setting}\n"))
+
+
+def test_no_empty_list_of_keys_is_offered(folder: Path) -> None:
+    message = _refusal(_file(folder, "news:\n  rss_feeds: [{nope: 1}]\n  nope: {deeper: 1}\n"))
+    assert not re.search(r"allowed here: *$", message, re.MULTILINE)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
-from crews.cli.status_text import breaker_table
-from trading.api.schemas import BreakerView
+from crews.cli.status_text import breaker_table, instance_table
+from trading.api.schemas import BreakerView, CoreStatus
 from trading.model.breaker import BreakerSnapshot, BreakerStatus
+from trading.model.decision import TradeProposal
 from trading.model.metrics import MarketSnapshot, Metric
+from trading.model.operations import Approval
 
 
 @pytest.mark.parametrize(
@@ -42,3 +46,31 @@ def test_the_nearest_limit_is_written_in_full(
         for cell in column.cells
     ]
     assert any(cell.startswith(f"some_limit {written} (") for cell in cells), cells
+
+
+def test_status_lists_the_entries_that_wait_for_a_person() -> None:
+    proposal = TradeProposal.model_construct()
+    waiting = Approval.model_construct(
+        id=7,
+        symbol="LINKUSDT",
+        quantity=Decimal("76.850"),
+        limit_price=Decimal("13.01"),
+        expires_at_ms=1_760_000_000_000,
+        proposal=proposal,
+    )
+    status = CoreStatus.model_construct(
+        time_ms=1,
+        venue="sim",
+        dry_run=False,
+        account="sim",
+        process_id=1,
+        started_at_ms=1,
+        portfolio=None,
+        components=(),
+        counters={},
+        approvals=(waiting,),
+    )
+    names, values = ([str(c) for c in column.cells] for column in instance_table(status).columns)
+    shown = dict(zip(names, values, strict=True))["approval 7"]
+    assert "buy 76.85 LINKUSDT at most at 13.01" in shown
+    assert "`approvals approve 7`" in shown

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 
+from trading.events import FundingCameLate, PositionChanged
 from trading.model.breaker import Actor, BreakerSnapshot, BreakerStatus, Latch
 from trading.model.order import Position
 from trading.model.portfolio import Portfolio
@@ -125,6 +126,16 @@ def test_a_recovery_of_which_little_is_known_does_not_invent_it() -> None:
 
 
 def test_a_closed_position_says_what_it_earned_and_what_it_was() -> None:
-    message = notices.position_closed(HELD)
+    message = notices.position_closed(PositionChanged(HELD, closed=True))
     assert message.title == "SOLUSDT closed, P&L -3.25"
     assert message.text == "Bought at 200 on 2025-10-10 21:07:04 UTC; fees 0.50"
+
+
+def test_a_closed_positions_message_says_what_its_trade_says_funding_included() -> None:
+    message = notices.position_closed(PositionChanged(HELD, closed=True, pnl=Decimal("-4.5")))
+    assert message.title == "SOLUSDT closed, P&L -4.50"
+
+
+def test_funding_that_came_after_the_close_is_told_with_what_the_trade_earned() -> None:
+    event = FundingCameLate("SOLUSDT", Decimal("-1.25"), Decimal("-5.75"))
+    assert notices.funding_came_late(event).title == "SOLUSDT: funding of -1.25, P&L -5.75"

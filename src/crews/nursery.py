@@ -91,6 +91,7 @@ class Nursery:
         for here, there in ((lifeline, STDIN), (nothing, STDOUT), (log, STDERR)):
             os.dup2(here, there)
             os.close(here)
+        gc.enable()
         self._work(birth.config)
 
     def _send(self, pid: int, message: Signal) -> None:
@@ -116,6 +117,7 @@ def main() -> int:
         # Ctrl-C is the parent's to handle; SIGTERM ends this process, and by that its workers.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, end_at_once)
+        gc.disable()  # nothing of what is loaded is garbage; looking for some takes a sixth longer
         importlib.import_module(LOADED)
         gc.freeze()  # what is loaded is shared with the workers, and stays so
         Nursery(STDIN, STDOUT).run()

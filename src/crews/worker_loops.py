@@ -17,6 +17,7 @@ from crews.post_trade.crew import PostTradeCrew
 from crews.spike_scheduler import SpikeScheduler
 from crews.spike_trading.crew import SpikeTradingCrew
 from trading.api.client import TradingClient
+from trading.api.schemas import STARTING
 from trading.errors import ControlApiError, SpikeguardError
 from trading.model.desk import DeskKind, DeskQuery
 from trading.node.pulse import Pulse
@@ -53,7 +54,7 @@ class WorkerLoop(ABC):
         self._stop = stop
         self._pulse = Pulse(name)
         self._pulse.beat()
-        self.detail = "starting"
+        self.detail = STARTING
 
     @property
     def silent_s(self) -> float:

@@ -19,7 +19,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
+import pytest
 import yaml
 from core_in_process import LoopThread
 from spikes import rising_spike
@@ -28,6 +30,11 @@ from trading.api.http_client import HttpTradingClient
 from trading.api.schemas import CoreStatus
 from trading.clock import SystemClock
 from trading.errors import SpikeguardError
+from trading.exchange.binance.request_budget import (
+    ORDINARY_SHARE,
+    USED_WEIGHT,
+    WEIGHT_PER_MINUTE,
+)
 from trading.exchange.config import ExchangeConfig
 from trading.exchange.credentials import CREDENTIAL_NAMES, ApiCredentials
 from trading.exchange.factory import create_venue
@@ -46,6 +53,11 @@ TEN_MINUTES_MS = 600_000
 SUPERVISOR, CORE, NURSERY = "supervisor", "core", "nursery"
 WORKERS = ("guardian-worker", "news-worker", "spike-worker")
 START_TIMEOUT_S = 180.0
+# Account and all open orders weigh a sixtieth of what an address may ask for in a minute, and the
+# run asks from the same address.
+ASK_EXCHANGE_EVERY_S = 1.0
+LAST_LINES = 30
+LATE_IN_A_MINUTE_S = 25.0
 END_TIMEOUT_S = 60.0
 
 
@@ -69,6 +81,7 @@ class KilledRun:
             "stream_url": exchange["ws_url"],
             "ws_api_url": exchange["ws_api_url"],
         }
+        self._rest_url = exchange["rest_url"]
         self._write_settings(endpoints)
         self._storage = StorageConfig(path=folder / "store.sqlite3")
         create_store(self._storage, SystemClock())
@@ -78,6 +91,8 @@ class KilledRun:
             key_name: exchange["api_key"],
             secret_name: exchange["api_secret"],
         }
+        self._asked_s = float("-inf")
+        self.held = Holdings((), ())  # as the exchange had it when it was asked last
         self._loop = LoopThread("witness")
         self._witness = self._loop.run(_witness(endpoints, exchange))
         self._operator = HttpTradingClient(self._paths.operator_socket, timeout_s=3.0)
@@ -127,18 +142,41 @@ class KilledRun:
         """SIGKILL to one part; the moment. A supervisor is started again once its children have
         seen that it is gone: two cores on one account are refused."""
         processes = self.processes()
+        self._require(name, processes)
         killed_s = time.monotonic()
         processes[name].kill()
         if name == SUPERVISOR:
             assert self._live is not None
             self._live.wait()
-            psutil.wait_procs([p for p in processes.values() if p.pid != self._live.pid])
+            while any(p.is_running() and not _is_reaped_late(p) for p in processes.values()):
+                time.sleep(0.01)
             self.start()
         return killed_s
 
+    def process(self, name: str) -> psutil.Process:
+        """One part of a run of which all parts live; otherwise a failure that says what it said."""
+        processes = self.processes()
+        self._require(name, processes)
+        return processes[name]
+
+    def _require(self, name: str, processes: dict[str, psutil.Process]) -> None:
+        if name not in processes:
+            pytest.fail(
+                f"{name} is not there; {', '.join(processes) or 'nothing'} is\n{self.last_lines()}"
+            )
+
+    def printed(self) -> str:
+        """All that `live` has printed so far, in words: lines are broken to a width."""
+        return " ".join((self._folder / "live.log").read_text(errors="replace").split())
+
+    def last_lines(self) -> str:
+        """The end of what `live` has printed so far."""
+        lines = (self._folder / "live.log").read_text(errors="replace").splitlines()
+        return "\n".join(["the end of live.log:", *lines[-LAST_LINES:]])
+
     def freeze_supervisor(self) -> None:
         """It lives, and looks at nothing any more."""
-        self.processes()[SUPERVISOR].suspend()
+        self.process(SUPERVISOR).suspend()
 
     def close(self) -> None:
         processes = self.processes().values()
@@ -174,7 +212,11 @@ class KilledRun:
 
     def problem(self, since_s: float | None = None) -> str:
         """What is not as it should be; empty when all is well. With ``since_s``, a worker must
-        have shown signs of life after that moment."""
+        have shown signs of life after that moment.
+
+        The exchange is asked last, at most every ``ASK_EXCHANGE_EVERY_S``; what it said when all
+        was well is in ``held``.
+        """
         try:
             status = self._operator.status()
             portfolio = self._operator.portfolio()
@@ -184,7 +226,9 @@ class KilledRun:
             return f"{status.level}: {status.level_reason}"
         if wrong := self._component_problem(status, since_s):
             return wrong
-        there = self.holdings()
+        if time.monotonic() - self._asked_s < ASK_EXCHANGE_EVERY_S:
+            return "the exchange was asked a moment ago"
+        there = self.held = self.holdings()
         held = [(p.symbol.removesuffix("USDT"), p.quantity) for p in portfolio.positions]
         if any(dict(there.quantities).get(asset, Decimal(0)) < held_ for asset, held_ in held):
             return f"held {held}, there {there.quantities}"
@@ -201,7 +245,7 @@ class KilledRun:
     def wait_until_well(self) -> None:
         ends_s = time.monotonic() + START_TIMEOUT_S
         while problem := self.problem():
-            assert time.monotonic() < ends_s, f"{problem}; see {self._folder / 'live.log'}"
+            assert time.monotonic() < ends_s, f"{problem}\n{self.last_lines()}"
             time.sleep(0.1)
 
     def _component_problem(self, status: CoreStatus, since_s: float | None) -> str:
@@ -219,6 +263,7 @@ class KilledRun:
 
     def holdings(self) -> Holdings:
         """As the exchange has it, whatever we believe."""
+        self._asked_s = time.monotonic()
         account = self._loop.run(self._witness.account())
         orders = self._loop.run(self._witness.open_orders())
         return Holdings(
@@ -233,6 +278,21 @@ class KilledRun:
             return f"{name} was not started again"
         since_s = None if name == CORE else killed_s
         return self.problem(since_s)
+
+    # What else asks the exchange from this address -------------------------------------------
+
+    def begin_a_minute(self) -> None:
+        """Wait until the exchange counts requests anew, if little of its minute is left."""
+        if time.time() % 60 > LATE_IN_A_MINUTE_S:
+            time.sleep(60 - time.time() % 60)
+
+    def use_up_the_minute(self) -> None:
+        """Ask so much that a core, which leaves others a part, may not ask any more."""
+        with httpx.Client(base_url=self._rest_url) as client:
+            while True:
+                answer = client.get("/api/v3/depth", params={"symbol": "BTCUSDT", "limit": 5000})
+                if int(answer.headers[USED_WEIGHT]) > WEIGHT_PER_MINUTE * ORDINARY_SHARE:
+                    return
 
     # What is traded -------------------------------------------------------------------------
 
@@ -260,6 +320,13 @@ class KilledRun:
             )
         )
         assert result.outcome is ProposalOutcome.ACCEPTED, result
+
+
+def _is_reaped_late(process: psutil.Process) -> bool:
+    """Whether it has ended, and only its new parent has not asked how yet."""
+    with suppress(psutil.NoSuchProcess):
+        return process.status() == psutil.STATUS_ZOMBIE
+    return True
 
 
 async def _witness(endpoints: dict[str, str], exchange: dict[str, Any]) -> ExchangeClient:

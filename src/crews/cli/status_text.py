@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from crews.cli.output import facts
-from trading.api.schemas import BreakerView, CoreStatus
+from trading.api.schemas import BreakerView, ComponentHealth, CoreStatus
 from trading.clock import iso
 from trading.model.breaker import BreakerSnapshot, BreakerStatus, Latch
 from trading.model.recovery import RecoveryStatus, ServiceLevel
@@ -82,10 +82,16 @@ def instance_table(status: CoreStatus) -> Table:
             f"{pattern.service}: {pattern.last_message}. Look at {pattern.suggestion}"
         )
     for component in status.components:
-        mark = ("ok", "green") if component.ok else ("FAILED", "bold red")
-        rows[component.name] = Text.assemble(mark, f" {component.detail}".rstrip())
+        rows[component.name] = _health_text(component)
     rows["counters"] = ", ".join(f"{name} {count}" for name, count in status.counters.items())
     return facts(rows)
+
+
+def _health_text(component: ComponentHealth) -> Text:
+    if component.starting:
+        return Text("starting", style="yellow")
+    mark = ("ok", "green") if component.ok else ("FAILED", "bold red")
+    return Text.assemble(mark, f" {component.detail}".rstrip())
 
 
 def _amount(value: float) -> str:

@@ -13,17 +13,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from trading.errors import SpikeguardError
+from trading.node.words import CoreWord
 
 READ_AT_MOST = 65_536
 _LAST_BREATH_S = 1.0
+_LOOK_EVERY_S = 0.1
 
 
 class ChildFailedError(SpikeguardError):
@@ -43,11 +44,13 @@ class Child:
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
     started_at: float = field(default=0.0, init=False)  # monotonic seconds, of the latest start
     _log_from: int = field(default=0, init=False)  # where the latest start's part of the log begins
+    _unread: bytes = field(default=b"", init=False)  # the beginning of a line
 
     def start(self) -> None:
         """Start the process and hand it its settings."""
         self.log_path.parent.mkdir(parents=True, exist_ok=True)
         self.started_at = time.monotonic()
+        self._unread = b""
         with self.log_path.open("ab") as log:
             self._log_from = log.tell()
             self.process = subprocess.Popen(
@@ -73,6 +76,14 @@ class Child:
             self.process.stdin.write(message.model_dump_json().encode() + b"\n")
             self.process.stdin.flush()
 
+    def _has_spoken(self, within_s: float) -> bool:
+        """Whether there is something to read on its output, or its end."""
+        assert self.process is not None
+        assert self.process.stdout is not None
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.process.stdout, selectors.EVENT_READ)
+            return bool(selector.select(within_s))
+
     def heard(self) -> bytes:
         """What it has written to its standard output since; does not wait."""
         if self.process is None or self.process.stdout is None or self.process.stdout.closed:
@@ -82,17 +93,43 @@ class Child:
             selector.register(descriptor, selectors.EVENT_READ)
             return os.read(descriptor, READ_AT_MOST) if selector.select(0) else b""
 
-    def wait_ready(self, timeout_s: float) -> bytes:
-        """The first line the process prints.
+    def lines(self) -> list[bytes]:
+        """The whole lines among what it has written since; does not wait."""
+        return self._lines_with(self.heard())
+
+    def _lines_with(self, chunk: bytes) -> list[bytes]:
+        *lines, self._unread = (self._unread + chunk).split(b"\n")
+        return lines
+
+    def wait_ready(
+        self,
+        timeout_s: float,
+        *,
+        on_waiting: Callable[[CoreWord], None] = lambda _: None,
+        is_ending: Callable[[], bool] = lambda: False,
+    ) -> bytes:
+        """The first line the process prints, but for those that say that it waits for something:
+        it gets so much longer then, and ``on_waiting`` is told.
 
         Raises:
-            ChildFailedError: it ended, or printed nothing in time.
+            ChildFailedError: it ended, or printed nothing in time, or ``is_ending`` says that
+                nobody wants it any more.
         """
-        assert self.process is not None
-        assert self.process.stdout is not None
-        line = _read_line(self.process.stdout, timeout_s)
-        if line:
-            return line
+        deadline = time.monotonic() + timeout_s
+        while (remaining := deadline - time.monotonic()) > 0:
+            if is_ending():
+                raise ChildFailedError(f"the {self.name} process was not ready before the end")
+            if not self._has_spoken(min(remaining, _LOOK_EVERY_S)):
+                continue
+            chunk = self.heard()
+            if not chunk:  # the end of its output
+                break
+            for line in self._lines_with(chunk):
+                word = waiting_word(line)
+                if word is None:
+                    return line
+                deadline += word.for_s
+                on_waiting(word)
         ended = self._end_code()
         self.kill()
         how = f"ended with code {ended}" if ended is not None else f"not ready in {timeout_s:g} s"
@@ -154,6 +191,15 @@ class Child:
                     pipe.close()
 
 
+def waiting_word(line: bytes) -> CoreWord | None:
+    """What a core says of a wait; None for any other line."""
+    try:
+        word = CoreWord.model_validate_json(line)
+    except ValidationError:
+        return None
+    return word if word.waiting else None
+
+
 @dataclass(slots=True)
 class RestartPolicy:
     """Restarts with a doubling pause, from ``first_s`` to ``most_s``; a long life resets it.
@@ -203,20 +249,3 @@ def last_words(code: int | None, log_path: Path, log_from: int) -> str:
         return "no log"
     said = lines[-1] if lines else "it said nothing"
     return f"{said} (log: {log_path})"
-
-
-def _read_line(stream: IO[bytes], timeout_s: float) -> bytes:
-    deadline = time.monotonic() + timeout_s
-    with selectors.DefaultSelector() as selector:
-        selector.register(stream, selectors.EVENT_READ)
-        received = b""
-        while (remaining := deadline - time.monotonic()) > 0:
-            if not selector.select(remaining):
-                continue
-            chunk = os.read(stream.fileno(), READ_AT_MOST)
-            if not chunk:
-                return b""
-            received += chunk
-            if b"\n" in received:
-                return received.split(b"\n", 1)[0]
-    return b""

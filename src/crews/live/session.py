@@ -16,6 +16,7 @@ from rich.text import Text
 
 from crews.config_loader import LoadedConfig
 from crews.live.options import LiveOptions
+from crews.live.processes import ChildFailedError
 from crews.live.supervisor import Supervisor
 from crews.live.view import render
 from trading.api.http_client import HttpTradingClient
@@ -38,6 +39,7 @@ class LiveSession:
         self._supervisor = Supervisor(loaded, options)
         self._ending = False
         self._note = ""
+        self._problem = ""  # why there was no status to print at the last look
         self._shown_until_ms = -1
         self._shown: set[ActivityEntry] = set()
 
@@ -49,7 +51,13 @@ class LiveSession:
         """
         with self._signals():
             self._console.print("starting exchange, core and crews …", style="bright_black")
-            self._supervisor.start()
+            try:
+                self._supervisor.start(self._tell_wait, lambda: self._ending)
+            except ChildFailedError:
+                if not self._ending:
+                    raise
+                self._console.print("ended before the core was ready")
+                return
             try:
                 self._show()
             finally:
@@ -92,7 +100,7 @@ class LiveSession:
                 try:
                     draw(client.status(), "")
                 except CoreNotRunningError:
-                    draw(None, "it is not running; it is being started again")
+                    draw(None, self._supervisor.core_absence or "it does not answer")
                 except ControlApiError as error:
                     draw(None, str(error))
             time.sleep(CHECK_INTERVAL_S)
@@ -103,9 +111,14 @@ class LiveSession:
             if self._plain:
                 self._console.print(note, style="yellow", highlight=False)
 
+    def _tell_wait(self, what: str) -> None:
+        self._console.print(f"waiting for the core: {what}", style="yellow", highlight=False)
+
     def _print_status(self, status: CoreStatus | None, problem: str) -> None:
+        is_news, self._problem = problem != self._problem, problem
         if status is None:
-            self._console.print(f"waiting for the core: {problem}", style="yellow")
+            if is_news:
+                self._tell_wait(problem)
             return
         if self._options.json_lines:
             print(json.dumps(status.model_dump(mode="json")), flush=True)  # noqa: T201 - its output

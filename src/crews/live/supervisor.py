@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from pydantic import BaseModel
 
 from crews.config_loader import LoadedConfig
 from crews.environment import NOTIFY_PREFIX
+from crews.live.core_absence import CoreAbsence, waiting_text
 from crews.live.forked import ForkedChild, Nursery
 from crews.live.options import LiveOptions
 from crews.live.processes import Child, ChildFailedError, RestartPolicy
@@ -74,6 +76,7 @@ class Supervisor:
         self._core_client = OperatorClient(self._paths.operator_socket, timeout_s=1.0)
         self._watch = WorkerWatch(self._core_client, self._note)
         self._hung_since: float | None = None
+        self._absence = CoreAbsence(self._note)
         self._halt_reason = ""  # with which the next core begins
         # A core that is gone cannot say so itself.
         self._notifier = open_notifier(
@@ -84,20 +87,29 @@ class Supervisor:
     def paths(self) -> RuntimePaths:
         return self._paths
 
-    def start(self) -> None:
-        """Start everything that is needed.
+    @property
+    def core_absence(self) -> str:
+        """Why there is no core just now; empty while there is one."""
+        return self._absence.reason
+
+    def start(
+        self,
+        tell: Callable[[str], None] = lambda _: None,
+        is_ending: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Start everything that is needed. ``tell`` hears why that takes longer than usual.
 
         Raises:
-            ChildFailedError: the exchange or the core did not become ready; what had started is
-                stopped again.
+            ChildFailedError: the exchange or the core did not become ready, or ``is_ending`` says
+                that nobody wants them any more; what had started is stopped again.
         """
         try:
-            self._start_all()
+            self._start_all(tell, is_ending)
         except BaseException:
             self.stop()
             raise
 
-    def _start_all(self) -> None:
+    def _start_all(self, tell: Callable[[str], None], is_ending: Callable[[], bool]) -> None:
         venue = self._config.exchange.venue
         if self._config.crews.enabled:
             self._start_nursery()
@@ -110,7 +122,11 @@ class Supervisor:
         child = self._child("core", "trading.node", self._core_launch(market), environment)
         child.start()
         self._core = Watched(child, self._policy())
-        child.wait_ready(self._config.performance.start_timeout_s)
+        child.wait_ready(
+            self._config.performance.start_timeout_s,
+            on_waiting=lambda word: tell(waiting_text(word)),
+            is_ending=is_ending,
+        )
         self._core.policy.started()
         if self._config.crews.enabled:
             self._start_workers()
@@ -245,6 +261,8 @@ class Supervisor:
         if self._exchange is not None and not self._exchange.is_alive:
             raise ChildFailedError(f"the embedded exchange ended: {self._exchange.last_words()}")
         self._end_a_hung_core()
+        if self._core is not None and isinstance(self._core.child, Child):
+            self._absence.look(self._core.child)
         self._watch.look(self._workers)
         for watched in (self._core, *self._workers):
             if watched is None or watched.given_up or watched.child.is_alive:

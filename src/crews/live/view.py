@@ -122,6 +122,9 @@ def _header(status: CoreStatus, note: str) -> Panel:
         second.append(f"   cool-down {remaining_ms / 60_000:.1f} min")
     third = Text(overflow="ellipsis", no_wrap=True)
     for component in status.components:
+        if component.starting:
+            third.append(f"◌ {component.name} starting  ", style="yellow")
+            continue
         third.append("● " if component.ok else "✖ ", style="green" if component.ok else "bold red")
         problem = f" {component.detail}" if component.detail and not component.ok else ""
         third.append(f"{component.name}{problem}  ", style="default" if component.ok else "red")

@@ -11,12 +11,11 @@ from crews.live.processes import Child, RestartPolicy
 from trading.api.operator_client import OperatorClient
 from trading.api.schemas import WorkerFailure
 from trading.errors import ControlApiError
+from trading.node.board import WORKER_MUTE_AFTER_S
 from trading.node.notify_config import NotificationLevel
 
 # Workers beat once a second as long as their loops move on.
 WORKER_HUNG_AFTER_MS = 30_000
-# From its start until it is heard first: CrewAI is loaded, on a busy machine for minutes.
-WORKER_MUTE_AFTER_S = 300.0
 LOOK_AT_WORKERS_EVERY_S = 2.0
 
 Note = Callable[[str, NotificationLevel], None]

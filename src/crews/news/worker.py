@@ -24,6 +24,7 @@ from crews.news.model_sentiment import create_model_sentiment
 from crews.worker import EXIT_CONFIGURATION, EXIT_CORE_LOST, EXIT_OK, refuse_exchange_keys
 from trading.api.client import TradingClient
 from trading.api.http_client import HttpTradingClient
+from trading.api.schemas import STARTING
 from trading.errors import ConfigurationError, ControlApiError, SpikeguardError
 from trading.model.news import Article, LargeTransfer, NewsBatch
 from trading.news.assembly import create_sources, http_client
@@ -61,7 +62,7 @@ class NewsWorker:
         max_age_ms = round(config.news.max_age_h * 3_600_000)
         self._pipeline = NewsPipeline(pairs, max_age_ms, MAX_FUTURE_MS)
         self._model = create_model_sentiment(config.news, config.agents, environment)
-        self._detail = "starting"
+        self._detail = STARTING
         self._pulse = Pulse(NAME)
         self._pulse.beat()
         self.exit_code = EXIT_OK

@@ -113,11 +113,18 @@ class ActivityEntry(ValueModel):
     level: str = "info"  # info, notice, warning, critical
 
 
+STARTING = "starting"  # what a worker says of itself before it works
+
+
 class ComponentHealth(ValueModel):
+    """How one part is: ``ok`` whether it works; ``starting``, it has not begun to and is not late,
+    so that there is nothing to mend."""
+
     name: str
     ok: bool
     detail: str = ""
     age_ms: int | None = None
+    starting: bool = False
 
 
 class CoreStatus(ValueModel):

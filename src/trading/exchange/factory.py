@@ -10,6 +10,7 @@ from trading.exchange.config import ExchangeConfig, RetryConfig
 from trading.exchange.credentials import ApiCredentials
 from trading.exchange.protocols import ExchangeClient, MarketFeed, UserStream, Venue
 from trading.exchange.recovery import RecoveryLog, ServiceBreaker
+from trading.exchange.start_patience import StartPatience
 from trading.simulator.config import SimulatorConfig
 
 
@@ -41,11 +42,13 @@ def create_venue(
     *,
     simulator: SimulatorConfig | None = None,
     recovery: RecoveryLog | None = None,
+    patience: StartPatience | None = None,
 ) -> Venue:
     """The venue of ``config``, not yet connected.
 
     For venue sim, ``config.endpoints`` must hold the addresses of the running exchange.
     ``simulator`` sets fees and balances of a dry run; failures are noted in ``recovery``.
+    Until ``patience`` ends, connecting and reads wait for the venue's limits.
 
     Raises:
         ConfigurationError: real money without its confirmation, or orders without a key.
@@ -64,7 +67,7 @@ def create_venue(
 
         public = BinanceClient(config, None, clock)
         return PaperVenue(
-            RecoveringClient(public, config.retry, recovery, public.fail_over),
+            RecoveringClient(public, config.retry, recovery, public.fail_over, patience),
             BinanceFeed(config),
             clock,
             simulator or SimulatorConfig(),
@@ -88,13 +91,14 @@ def create_venue(
                 config.retry,
                 recovery,
                 lambda: None,  # the futures have one host
+                patience,
             ),
             feed=BinanceFeed(config, base_url=endpoints.futures_stream_url + ROUTE),
             user_stream=BinanceFuturesUserStream(config, credentials),
         )
     client = BinanceClient(config, credentials, clock)
     return ConnectedVenue(
-        client=RecoveringClient(client, config.retry, recovery, client.fail_over),
+        client=RecoveringClient(client, config.retry, recovery, client.fail_over, patience),
         feed=BinanceFeed(config),
         user_stream=BinanceUserStream(config, credentials),
     )

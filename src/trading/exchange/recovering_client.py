@@ -18,6 +18,7 @@ from trading.exchange.config import RetryConfig
 from trading.exchange.error_kinds import is_retryable
 from trading.exchange.protocols import ExchangeClient
 from trading.exchange.recovery import RecoveryLog
+from trading.exchange.start_patience import StartPatience
 from trading.model.market import Bar, Book, Instrument
 from trading.model.order import AccountSnapshot, OrderReport, OrderRequest
 
@@ -31,7 +32,8 @@ READS, ORDERS = "exchange reads", "exchange orders"
 
 class RecoveringClient:
     """``inner`` is the venue's own client. ``fail_over`` turns to the next host of the venue and
-    names it; None where there is none."""
+    names it; None where there is none. With a ``patience``, reads wait for the venue's limits
+    until that ends; without, its refusals are raised at once."""
 
     def __init__(
         self,
@@ -39,7 +41,9 @@ class RecoveringClient:
         config: RetryConfig,
         log: RecoveryLog,
         fail_over: Callable[[], str | None],
+        patience: StartPatience | None = None,
     ) -> None:
+        self._patience = patience
         self.inner = self._client = client
         self._config = config
         self._fail_over = fail_over
@@ -50,7 +54,7 @@ class RecoveringClient:
         return self._client.venue
 
     async def connect(self) -> None:
-        await self._client.connect()
+        await self._patiently(self._client.connect)
 
     async def close(self) -> None:
         await self._client.close()
@@ -97,7 +101,13 @@ class RecoveringClient:
     async def order_book(self, symbol: str, depth: int = 20) -> Book:
         return await self._read(lambda: self._client.order_book(symbol, depth))
 
+    async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
+        return await (call() if self._patience is None else self._patience.through(call))
+
     async def _read(self, call: Callable[[], Awaitable[T]], *, essential: bool = False) -> T:
+        return await self._patiently(lambda: self._repeated(call, essential=essential))
+
+    async def _repeated(self, call: Callable[[], Awaitable[T]], *, essential: bool) -> T:
         """``call`` until it succeeds, fails for good, or patience is over.
 
         An ``essential`` one is made even while the venue keeps failing.

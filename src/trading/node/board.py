@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
 
-from trading.api.schemas import ActivityEntry, ComponentHealth, SpikeView
+from trading.api.schemas import STARTING, ActivityEntry, ComponentHealth, SpikeView
 from trading.clock import Clock
 from trading.model.spike import Spike, SpikeStatus
 
 SHOWN_SPIKES = 40
 SHOWN_ACTIVITY = 60
+# From its start until a worker is heard first: CrewAI is loaded, on a busy machine for minutes.
+WORKER_MUTE_AFTER_S = 300.0
 
 
 class Board:
@@ -19,6 +22,7 @@ class Board:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self._begun_ms = time.monotonic_ns() // 1_000_000
         self._lock = threading.Lock()
         self._spikes: OrderedDict[str, SpikeView] = OrderedDict()
         self._activity: deque[ActivityEntry] = deque(maxlen=SHOWN_ACTIVITY)
@@ -69,16 +73,28 @@ class Board:
             self._workers.setdefault(worker, (monotonic_ms, ""))
             self._given_up[worker] = reason
 
-    def workers(self, monotonic_ms: int, lost_after_ms: int) -> tuple[ComponentHealth, ...]:
-        """Health of every worker seen so far."""
+    def workers(
+        self, monotonic_ms: int, lost_after_ms: int, *, expected: bool
+    ) -> tuple[ComponentHealth, ...]:
+        """Health of every worker seen so far; before that, where some are expected, of them all."""
         with self._lock:
             seen, given_up = sorted(self._workers.items()), dict(self._given_up)
+        if expected and not seen:
+            mute_ms = monotonic_ms - self._begun_ms
+            starting = mute_ms < WORKER_MUTE_AFTER_S * 1000
+            detail = "" if starting else f"no worker seen for {mute_ms // 1000} s"
+            return (ComponentHealth(name="crews", ok=False, detail=detail, starting=starting),)
+        healthy = {
+            name: name not in given_up and monotonic_ms - at_ms < lost_after_ms
+            for name, (at_ms, _) in seen
+        }
         return tuple(
             ComponentHealth(
                 name=name,
-                ok=name not in given_up and monotonic_ms - at_ms < lost_after_ms,
+                ok=healthy[name],
                 detail=given_up.get(name, detail),
                 age_ms=monotonic_ms - at_ms,
+                starting=healthy[name] and detail == STARTING,
             )
             for name, (at_ms, detail) in seen
         )

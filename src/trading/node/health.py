@@ -16,7 +16,8 @@ def components_of(parts: CoreParts, monotonic_ms: int) -> tuple[ComponentHealth,
         ComponentHealth(
             name="feed",
             ok=snapshot is not None and snapshot.healthy,
-            detail=snapshot.problem if snapshot else "starting",
+            detail=snapshot.problem if snapshot else "",
+            starting=snapshot is None,
             age_ms=parts.market.feed_age_ms,
         ),
         ComponentHealth(
@@ -43,10 +44,9 @@ def components_of(parts: CoreParts, monotonic_ms: int) -> tuple[ComponentHealth,
     if not parts.config.circuit_breaker.enabled:
         off = ComponentHealth(name="breaker", ok=False, detail="OFF: nothing halts trading")
         core = (off, *core)
-    workers = parts.board.workers(monotonic_ms, WORKER_LOST_AFTER_MS)
-    if parts.config.crews_expected and not workers:
-        workers = (ComponentHealth(name="crews", ok=False, detail="no worker seen yet"),)
-    return core + workers
+    return core + parts.board.workers(
+        monotonic_ms, WORKER_LOST_AFTER_MS, expected=parts.config.crews_expected
+    )
 
 
 def _stopped(parts: CoreParts) -> tuple[ComponentHealth, ...]:

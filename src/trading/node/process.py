@@ -1,6 +1,7 @@
 """The core process: feed, guard and control API on the main loop, orders on a thread of its own.
 
-It reads one line of settings from standard input, prints one line when it is ready, and runs until
+It reads one line of settings from standard input, prints one when it is ready (before that, one for
+each wait for the venue's limits: ``CoreWord``), and runs until
 SIGTERM, SIGINT or the end of its standard input, whichever comes first. It then cancels open
 entries, leaves protective stops where they are, and closes the store.
 """
@@ -9,13 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from trading.exchange.config import ExchangeConfig
 from trading.exchange.credentials import CREDENTIAL_NAMES, ApiCredentials
 from trading.exchange.factory import create_venue, recovery_log
 from trading.exchange.protocols import ExchangeClient, Venue
+from trading.exchange.start_patience import StartPatience
 from trading.model.breaker import Actor
 from trading.node.apprise_channel import open_notifier
 from trading.node.assembly import Surroundings, assemble
@@ -40,6 +41,7 @@ from trading.node.order_thread import OrderLoop, OrderThread, cancel_all
 from trading.node.pace import keep_the_feeds_pace
 from trading.node.pulse import Pulse
 from trading.node.servers import control_api
+from trading.node.words import CoreWord
 from trading.risk.shared_record import SharedRecordWriter
 
 log = logging.getLogger(__name__)
@@ -58,7 +60,8 @@ async def run_core(launch: CoreLaunch, environment: Mapping[str, str]) -> None:
     """
     config = launch.config
     paths = RuntimePaths(Path(config.api.runtime_directory))
-    ended = _end_of_run()
+    patience = StartPatience(_say_waiting)
+    ended = _end_of_run(patience.end)
     async with AsyncExitStack() as stack:
         lock = InstanceLock(paths)
         lock.acquire()
@@ -77,7 +80,9 @@ async def run_core(launch: CoreLaunch, environment: Mapping[str, str]) -> None:
             clock,
             simulator=config.simulator,
             recovery=recovery,
+            patience=patience,
         )
+        stack.callback(patience.end)
         orders = OrderThread(asyncio.get_running_loop())
         stack.callback(orders.stop)
         await orders.call(venue.client.connect())
@@ -137,10 +142,11 @@ async def run_core(launch: CoreLaunch, environment: Mapping[str, str]) -> None:
         stack.callback(core.parts.spikes.close)
         write_info(paths, _info(config, core, paths))
         keep_the_feeds_pace()
+        patience.end()  # from now on duties come again by themselves, and must not stand still
         await stack.enter_async_context(_running(core, venue, orders, ended))
         ready = f"ready on venue {config.exchange.venue_label} {launch.market_name}"
         core.parts.board.say("core", ready.strip())
-        print(json.dumps({"ready": True, "pid": os.getpid()}), flush=True)  # noqa: T201 - the line its parent waits for
+        _say(CoreWord(ready=True, pid=os.getpid()))
         await ended.wait()
         log.info("ending: cancelling open entries")
 
@@ -310,17 +316,30 @@ def _info(config: NodeConfig, core: TradingCore, paths: RuntimePaths) -> Instanc
     )
 
 
-def _end_of_run() -> asyncio.Event:
-    """Set by SIGTERM, SIGINT, or the end of standard input: the parent is gone."""
+def _say_waiting(why: str, wait_s: float) -> None:
+    _say(CoreWord(pid=os.getpid(), waiting=why, for_s=wait_s))
+
+
+def _say(word: CoreWord) -> None:
+    print(word.model_dump_json(), flush=True)  # noqa: T201 - what its parent waits for
+
+
+def _end_of_run(on_end: Callable[[], None]) -> asyncio.Event:
+    """Set by SIGTERM, SIGINT, or the end of standard input: the parent is gone; with ``on_end``."""
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
+
+    def end() -> None:
+        ended.set()
+        on_end()
+
     for sig in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(sig, ended.set)
+        loop.add_signal_handler(sig, end)
 
     def on_input() -> None:
         if not os.read(sys.stdin.fileno(), 4096):
             loop.remove_reader(sys.stdin.fileno())
-            ended.set()
+            end()
 
     loop.add_reader(sys.stdin.fileno(), on_input)
     return ended

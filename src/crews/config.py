@@ -55,7 +55,8 @@ class PerformanceConfig(ConfigModel):
         default=30.0,
         ge=1,
         le=600,
-        description="How long the exchange and the core may take to get ready, seconds.",
+        description="How long the exchange and the core may take to get ready, seconds, beside "
+        "waits for the venue's limits.",
     )
     stop_timeout_s: float = Field(
         default=10.0,

@@ -125,11 +125,12 @@ class Child:
             if not chunk:  # the end of its output
                 break
             for line in self._lines_with(chunk):
-                word = waiting_word(line)
-                if word is None:
+                word = core_word(line)
+                if word is None or word.ready:
                     return line
-                deadline += word.for_s
-                on_waiting(word)
+                if word.waiting:
+                    deadline += word.for_s
+                    on_waiting(word)
         ended = self._end_code()
         self.kill()
         how = f"ended with code {ended}" if ended is not None else f"not ready in {timeout_s:g} s"
@@ -191,13 +192,12 @@ class Child:
                     pipe.close()
 
 
-def waiting_word(line: bytes) -> CoreWord | None:
-    """What a core says of a wait; None for any other line."""
+def core_word(line: bytes) -> CoreWord | None:
+    """What a core says of itself; None for a line of another child."""
     try:
-        word = CoreWord.model_validate_json(line)
+        return CoreWord.model_validate_json(line)
     except ValidationError:
         return None
-    return word if word.waiting else None
 
 
 @dataclass(slots=True)

@@ -270,6 +270,8 @@ class Supervisor:
             if watched is not self._core and watched.child.exit_code == EXIT_CONFIGURATION:
                 self._watch.give_up(watched, "cannot work with its configuration")
                 continue
+            if watched is self._core and self._absence.is_refused:
+                continue
             if not watched.policy.is_due():
                 if watched.policy.is_exhausted:
                     limit = watched.policy.limit

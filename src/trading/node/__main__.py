@@ -8,10 +8,11 @@ import sys
 import uvloop
 from pydantic import ValidationError
 
-from trading.errors import SpikeguardError
+from trading.errors import RateLimitedError, SpikeguardError
 from trading.node.config import CoreLaunch
 from trading.node.logs import configure_logging
 from trading.node.process import run_core
+from trading.node.words import CoreWord, say
 
 
 def main() -> int:
@@ -25,6 +26,8 @@ def main() -> int:
     try:
         uvloop.run(run_core(launch, os.environ))
     except SpikeguardError as error:
+        if isinstance(error, RateLimitedError):
+            say(CoreWord(pid=os.getpid(), refused_for_s=error.retry_after_s))
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         return 1
     return 0

@@ -41,7 +41,7 @@ from trading.node.order_thread import OrderLoop, OrderThread, cancel_all
 from trading.node.pace import keep_the_feeds_pace
 from trading.node.pulse import Pulse
 from trading.node.servers import control_api
-from trading.node.words import CoreWord
+from trading.node.words import CoreWord, say
 from trading.risk.shared_record import SharedRecordWriter
 
 log = logging.getLogger(__name__)
@@ -146,7 +146,7 @@ async def run_core(launch: CoreLaunch, environment: Mapping[str, str]) -> None:
         await stack.enter_async_context(_running(core, venue, orders, ended))
         ready = f"ready on venue {config.exchange.venue_label} {launch.market_name}"
         core.parts.board.say("core", ready.strip())
-        _say(CoreWord(ready=True, pid=os.getpid()))
+        say(CoreWord(ready=True, pid=os.getpid()))
         await ended.wait()
         log.info("ending: cancelling open entries")
 
@@ -317,11 +317,7 @@ def _info(config: NodeConfig, core: TradingCore, paths: RuntimePaths) -> Instanc
 
 
 def _say_waiting(why: str, wait_s: float) -> None:
-    _say(CoreWord(pid=os.getpid(), waiting=why, for_s=wait_s))
-
-
-def _say(word: CoreWord) -> None:
-    print(word.model_dump_json(), flush=True)  # noqa: T201 - what its parent waits for
+    say(CoreWord(pid=os.getpid(), waiting=why, for_s=wait_s))
 
 
 def _end_of_run(on_end: Callable[[], None]) -> asyncio.Event:

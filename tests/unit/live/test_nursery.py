@@ -18,11 +18,13 @@ from crews.worker_config import WorkerConfig, WorkerRole
 
 WAIT_S = 60.0
 A_NURSERY = """
-import os, sys
+import gc, os, sys
 from crews.nursery import Nursery
 
+gc.disable()
+
 def work(config):
-    print(config.role, "at work", file=sys.stderr, flush=True)
+    print(config.role, "at work", gc.isenabled(), file=sys.stderr, flush=True)
     if config.role == "guardian":
         sys.stdin.read()
         print("the parent is gone", file=sys.stderr, flush=True)
@@ -64,6 +66,15 @@ def at_work(child: ForkedChild) -> int:
     wait_until(lambda: child.pid, "its number is told")
     assert child.pid is not None
     return child.pid
+
+
+def test_a_worker_collects_garbage_though_its_nursery_does_not(
+    nursery: Nursery, tmp_path: Path
+) -> None:
+    worker = child_of(nursery, tmp_path, WorkerRole.SPIKE)
+    worker.start()
+    at_work(worker)
+    assert "at work True" in worker.log_path.read_text()
 
 
 def test_a_worker_that_is_killed_is_noticed_named_and_made_anew_by_the_same_nursery(

@@ -10,6 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from crews.live.processes import Child, ChildFailedError, RestartPolicy
+from trading.node.words import CoreWord
 
 
 class Settings(BaseModel):
@@ -58,6 +59,43 @@ def test_a_child_that_is_slow_to_end_is_not_called_slow_to_start(child_module: P
     child.start()
     with pytest.raises(ChildFailedError, match="ended with code 7"):
         child.wait_ready(10)
+
+
+def test_a_child_that_says_what_it_waits_for_gets_that_much_longer(child_module: Path) -> None:
+    waiting = CoreWord(pid=1, waiting="a minute's end", for_s=20.0).model_dump_json()
+    (child_module / "waiting.py").write_text(
+        f"import time\nprint({waiting!r}, flush=True)\ntime.sleep(2)\nprint('on', flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    child = make_child(child_module, "waiting")
+    heard: list[CoreWord] = []
+    child.start()
+    try:
+        assert child.wait_ready(1.5, on_waiting=heard.append) == b"on"
+    finally:
+        child.kill()
+    assert [word.waiting for word in heard] == ["a minute's end"]
+
+
+def test_a_child_that_is_silent_for_longer_is_ended(child_module: Path) -> None:
+    (child_module / "mute.py").write_text("import time\ntime.sleep(60)\n")
+    child = make_child(child_module, "mute")
+    child.start()
+    with pytest.raises(ChildFailedError, match=r"not ready in 0\.5 s"):
+        child.wait_ready(0.5)
+    assert not child.is_alive
+
+
+def test_nobody_waits_for_a_child_once_the_run_is_to_end(child_module: Path) -> None:
+    (child_module / "mute.py").write_text("import time\ntime.sleep(60)\n")
+    child = make_child(child_module, "mute")
+    child.start()
+    try:
+        with pytest.raises(ChildFailedError, match="not ready before the end"):
+            child.wait_ready(30, is_ending=lambda: True)
+        assert child.is_alive, "it is ended in order, with all the others"
+    finally:
+        child.kill()
 
 
 def test_a_child_that_was_killed_is_reported_with_the_signal(child_module: Path) -> None:

@@ -146,3 +146,10 @@ def test_brackets_in_a_problem_or_a_note_are_shown_as_written() -> None:
     assert "fell [/x] far" in text
     assert "quiet [/z]" in text
     assert "core ended [/n]" in text
+
+
+def test_what_only_starts_is_not_shown_as_failed() -> None:
+    crews = ComponentHealth(name="crews", ok=False, starting=True)
+    header = drawn(status().model_copy(update={"components": (crews,)}), 120, 40)[3]
+    assert "◌ crews starting" in header
+    assert "✖" not in header

@@ -66,7 +66,7 @@ def _equity_chart(report: Report) -> Markup | None:
         start_ms=report.period.start_ms,
         end_ms=report.period.end_ms,
         label=f"Equity in {report.quote_asset} with the states of the circuit breaker",
-        unit=lambda value: f"{value:,.6g}" if abs(value) < 1000 else f"{value:,.0f}",
+        unit=_axis_amount,
     )
 
 
@@ -88,6 +88,11 @@ def _growth_chart(report: Report) -> Markup | None:
         label=f"Gain since the start against holding {report.benchmark}, in per cent",
         unit=lambda value: f"{value:+.4g} %",
     )
+
+
+def _axis_amount(value: float) -> str:
+    """With as many decimals as it has: 9,997.5 between 9,995 and 10,000."""
+    return f"{value:,.6f}".rstrip("0").rstrip(".")
 
 
 def _gains(growth: Curve) -> Curve:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -37,6 +38,7 @@ from trading.storage.order_repository import OrderRecord
 
 logger = logging.getLogger(__name__)
 
+SETTLE_EVERY_MS = 5_000  # a store that is locked makes each attempt wait
 LOOK_AGAIN_AT_MOST = 20  # ended orders at one comparison: each weighs a query
 ABSENT_ANSWERS = 2  # one lagging replica of the venue must not free an order's exposure
 
@@ -90,6 +92,7 @@ class OrderDesk:
         self._sending: set[str] = set()
         self._searches: dict[str, _Search] = {}
         self._gaps = FillGaps(wait_clock, config)
+        self._settle_at_ms = 0
         self._looked_ms = clock.now_ms() - DAY_MS
         self.refused_until_ms = 0  # the venue takes no order before that; on the wait clock
         self.changes = 0  # rises with every change of any order
@@ -241,12 +244,17 @@ class OrderDesk:
 
     @property
     def has_questions(self) -> bool:
-        """Whether ``resolve_due`` may have something to ask."""
-        return bool(self._gaps) or self.unknown > 0
+        """Whether ``resolve_due`` may have something to ask, or to write."""
+        return bool(self._gaps) or self.unknown > 0 or self._journal.owes
 
     async def resolve_due(self) -> None:
-        """Query every order of unknown outcome, or with unknown fills, whose pause is over."""
+        """Query every order of unknown outcome, or with unknown fills, whose pause is over; and
+        write what the store has refused."""
         now_ms = self._wait_clock.now_ms()
+        if self._journal.owes and now_ms >= self._settle_at_ms:
+            self._settle_at_ms = now_ms + SETTLE_EVERY_MS
+            with suppress(StoreError):  # it was reported when it began
+                self._journal.settle()
         for record in self.live():
             if not record.is_unresolved or record.id in self._sending:
                 continue
@@ -266,9 +274,10 @@ class OrderDesk:
                 logger.warning("the fills of %s are still missing: %s", order_id, error)
 
     def apply(self, effects: Effects, what: str) -> None:
-        """Make effects durable and tell the bus. A failing store is reported, not raised."""
+        """Make effects durable and tell the bus. A failing store is reported, not raised, and
+        gets them as soon as it works again."""
         try:
-            self._journal.write(what, *effects.writes)
+            self._journal.write_or_owe(what, *effects.writes)
         except StoreError as error:
             logger.exception("%s could not be stored", what)
             self._on_store_failure(error)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from trading.errors import DecisionRejectedError, StoreError, TradingHaltedError
 from trading.model.breaker import BreakerStatus
@@ -23,7 +24,10 @@ from trading.storage.position_repository import PositionRepository, SpikeLookup,
 from trading.storage.reconciliation_repository import ReconciliationRepository
 from trading.storage.simulation_repository import SimulationRepository
 
+logger = logging.getLogger(__name__)
+
 PREFIX = "sg-"
+Write = Callable[[], object]
 HASH_DIGITS = 32  # with the prefix 35 characters; the venue takes 36
 
 
@@ -85,6 +89,7 @@ class Journal:
         self.equity_marks = EquityMarkRepository(connection, venue)
         self.reconciliations = ReconciliationRepository(connection, venue)
         self._allowed: tuple[int, int] | None = None  # data version and epoch of the last check
+        self._owed: list[tuple[str, tuple[Write, ...]]] = []  # what the store has refused, in order
 
     def open_entry(self, record: OrderRecord) -> None:
         """Make an entry durable, in the transaction that reads the breaker's row.
@@ -97,7 +102,7 @@ class Journal:
             DecisionRejectedError: the stored epoch is another, or the intent is journalled already.
             StoreError: not durable; nothing may be sent.
         """
-        with self._opening("journalling an entry"):
+        with self._opening("journalling an entry", settled=True):
             self._check_operators_halt()
             if self._obey_breaker:
                 self._check_breaker_row(record.epoch)
@@ -131,14 +136,46 @@ class Journal:
 
     def open_reduction(self, record: OrderRecord) -> None:
         """Make a protective or closing order durable. Raises StoreError."""
+        with suppress(StoreError):  # an exit is not held up by what came before it
+            self.settle()
         with self._opening("journalling an exit"):
             self.orders.insert(record)
 
-    def write(self, what: str, *writes: Callable[[], object]) -> None:
-        """Several writes in one durable transaction. Raises StoreError."""
+    def write(self, what: str, *writes: Write) -> None:
+        """Several writes in one durable transaction, after all that is owed. Raises StoreError."""
+        self.settle()
         with transaction(self._connection, what):
             for write in writes:
                 write()
+
+    def write_or_owe(self, what: str, *writes: Write) -> None:
+        """Like ``write``, for what has happened already: refused, it is written as soon as the
+        store takes it, before anything that comes after it. Raises StoreError all the same."""
+        try:
+            self.write(what, *writes)
+        except StoreError as error:
+            if not _is_wrong(error):
+                self._owed.append((what, writes))
+            raise
+
+    @property
+    def owes(self) -> bool:
+        """Whether something that happened is not in the store yet."""
+        return bool(self._owed)
+
+    def settle(self) -> None:
+        """Write what is owed. Raises StoreError while the store does not take it."""
+        while self._owed:
+            what, writes = self._owed[0]
+            try:
+                with transaction(self._connection, what):
+                    for write in writes:
+                        write()
+            except StoreError as error:
+                if not _is_wrong(error):
+                    raise
+                logger.critical("%s will never be stored: %s", what, error)
+            del self._owed[0]
 
     def spike(self, spike_id: str) -> SpikeFacts | None:
         """A recorded spike; None when there is none of that id."""
@@ -168,8 +205,10 @@ class Journal:
         self._connection.close()
 
     @contextmanager
-    def _opening(self, what: str) -> Iterator[None]:
+    def _opening(self, what: str, *, settled: bool = False) -> Iterator[None]:
         try:
+            if settled:  # limits are judged by what is stored
+                self.settle()
             with transaction(self._connection, what):
                 yield
         except StoreError as error:
@@ -198,3 +237,8 @@ class Journal:
                 limit=str(row["epoch"]),
                 value=str(epoch),
             )
+
+
+def _is_wrong(error: StoreError) -> bool:
+    """Whether the store will refuse it for ever: the rows contradict those it has."""
+    return isinstance(error.__cause__, sqlite3.IntegrityError)

@@ -35,7 +35,7 @@ from trading.storage.untraded_repository import UntradedRepository
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
-WRITES_AGAIN_AFTER_S = 5.0  # without a failure
+WRITES_AGAIN_AFTER_S = 60.0  # without a failure; the guardian writes every half minute
 
 
 @dataclass(frozen=True, slots=True)

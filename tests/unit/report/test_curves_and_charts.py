@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from crews.report.chart import Line, Mark, line_chart, thinned
 from crews.report.content import Zone
 from crews.report.curves import curves_of, unbroken
+from crews.report.page import _axis_amount
 from trading.clock import HOUR_MS, MINUTE_MS
 from trading.storage.equity_point_repository import EquityMeasure
 
@@ -106,3 +107,8 @@ def test_a_label_at_the_right_edge_is_not_cut_off() -> None:
     last, text = labels[-1]
     assert re.fullmatch(r"\d\d:\d\d", text)
     assert float(last) + len(text) * 8 / 2 <= 960
+
+
+def test_an_axis_says_its_values_in_full() -> None:
+    written = [_axis_amount(value) for value in (9_997.5, 10_000.0, 0.25, 87.5, 0.0)]
+    assert written == ["9,997.5", "10,000", "0.25", "87.5", "0"]

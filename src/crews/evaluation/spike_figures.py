@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -10,6 +11,7 @@ from crews.evaluation.pump_score import Rise, judge_likelihood, rise_of
 from crews.evaluation.spike_outcome import PumpOutcome
 from crews.evaluation.spike_report import (
     CrashTape,
+    EarlyAlert,
     NaturalFigures,
     PumpEvent,
     PumpFigures,
@@ -52,6 +54,8 @@ _LIMITS = (
     " a past nothing is unusual.",
     "Alerts in the half hour before a pump count as false, though insiders buy then; the minutes of"
     " the day before are unlabelled, so their alerts are counted, not judged.",
+    "Alerts as large as a labelled natural move and near none are called unlabelled, not false:"
+    " labels go from close to close, so that a move within a minute or across two has none.",
     "Every alert in a quiet month counts, whether or not its move was real.",
     "Labelled natural moves and quiet times are minute bars played as four trades a minute: the"
     " delay within the minute is that of the bar's assumed path.",
@@ -98,6 +102,11 @@ def _pumps(results: SpikeResults) -> PumpFigures:
         "false_alerts_before": false_alerts,
         "hours_before": round(sum(outcome.hours_before for outcome in results.pumps), 1),
         "precision": _share(len(seen), len(seen) + false_alerts),
+        "false_share": _share(false_alerts, len(seen) + false_alerts),
+        "false_share_95": share_interval(false_alerts, len(seen) + false_alerts),
+        "early_alerts": [
+            _early(outcome, spike) for outcome in results.pumps for spike in outcome.early
+        ],
         "delay_s": _spread([o.delay_s for o in seen if o.delay_s is not None]),
         "after_announcement_s": _spread([o.alert_s for o in seen if o.alert_s is not None]),
         "share_of_rise_gone": _spread([o.rise_gone for o in seen if o.rise_gone is not None]),
@@ -107,6 +116,22 @@ def _pumps(results: SpikeResults) -> PumpFigures:
             "alerts_per_pair_day": _share(day_alerts, results.days),
         },
         "events": [_pump(outcome) for outcome in results.pumps],
+    }
+
+
+def _early(outcome: PumpOutcome, spike: Spike) -> EarlyAlert:
+    likelihood = spike.pump_likelihood
+    return {
+        "event": outcome.name,
+        "alert_s": (spike.detected_at_ms - outcome.announced_ms) / 1000,
+        "type": spike.type,
+        "direction": spike.direction,
+        "move_pct": round(spike.magnitude_pct, 2),
+        "minutes": spike.timeframe_minutes,
+        "z_score": round(spike.z_score, 1),
+        "volume_multiple": round(spike.volume_multiple, 1),
+        "confidence": round(spike.confidence, 3),
+        "pump_likelihood": None if likelihood is None else round(likelihood, 3),
     }
 
 
@@ -206,6 +231,18 @@ def _by_type(spikes: Sequence[Spike]) -> dict[str, int]:
 
 def _share(part: float, whole: float) -> float | None:
     return round(part / whole, 3) if whole else None
+
+
+def share_interval(part: int, whole: int) -> tuple[float, float] | None:
+    """Wilson's 95 % interval of a share: how far so few cases can be wrong by; None without any."""
+    if not whole:
+        return None
+    deviations = 1.959964
+    share, squared = part / whole, deviations**2 / whole
+    middle = share + squared / 2.0
+    reach = deviations * math.sqrt(share * (1.0 - share) / whole + squared / whole / 4.0)
+    low, high = ((middle + sign * reach) / (1.0 + squared) for sign in (-1, 1))
+    return round(max(0.0, low), 3), round(min(1.0, high), 3)
 
 
 def _spread(values: Sequence[float]) -> Spread | None:

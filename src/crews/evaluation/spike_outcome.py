@@ -37,8 +37,12 @@ class PumpOutcome:
     alert_s: float | None
     delay_s: float | None  # after the onset; negative: before it
     rise_gone: float | None  # share of the way from the old high to the peak at the alert, 0 to 1
-    false_alerts: int  # reported before the pump's own time
+    early: tuple[Spike, ...]  # reported before the pump's own time: false alerts
     hours_before: float  # recorded time in which an alert is false
+
+    @property
+    def false_alerts(self) -> int:
+        return len(self.early)
 
     @property
     def before_peak(self) -> bool:
@@ -85,7 +89,7 @@ def judge_pump(pump: Pump, spikes: Sequence[Spike]) -> PumpOutcome:
         rise_gone=(
             min(1.0, max(0.0, (alert.price_to - ceiling) / rise)) if alert and rise > 0 else None
         ),
-        false_alerts=sum(spike.detected_at_ms < begins_ms for spike in own),
+        early=tuple(spike for spike in own if spike.detected_at_ms < begins_ms),
         hours_before=max(0, begins_ms - int(pump.times[0])) / (60 * MINUTE_MS),
     )
 

@@ -27,6 +27,21 @@ class PumpEvent(TypedDict):
     pump_likelihood: float | None
 
 
+class EarlyAlert(TypedDict):
+    """An alert before a pump's own time, which counts as false; seconds from the announcement."""
+
+    event: str
+    alert_s: float
+    type: str
+    direction: str
+    move_pct: float
+    minutes: int
+    z_score: float
+    volume_multiple: float
+    confidence: float
+    pump_likelihood: float | None
+
+
 class DayBefore(TypedDict):
     """Alerts on the pumps' pairs the day before."""
 
@@ -46,6 +61,9 @@ class PumpFigures(TypedDict):
     false_alerts_before: int
     hours_before: float
     precision: float | None
+    false_share: float | None
+    false_share_95: tuple[float, float] | None
+    early_alerts: list[EarlyAlert]
     delay_s: Spread | None
     after_announcement_s: Spread | None
     share_of_rise_gone: Spread | None
@@ -146,6 +164,7 @@ class TrialFigures(TypedDict):
     false_share: float
     quiet_alerts_per_pair_day: float
     score: float
+    meets_target: bool
 
 
 class ChosenFigures(TrialFigures):

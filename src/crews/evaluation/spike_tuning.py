@@ -7,16 +7,24 @@ blocks *before* it is chosen and judged on the fold: the figures out of fold, be
 configured settings there. The candidate set does not depend on any score, so nothing of a later
 block enters an earlier choice.
 
-The score of a candidate is the mean recall of the two labelled sets (a pump counts when it is seen
-before its peak), less what their false alerts exceed a tenth of all, less a tenth of the alerts per
-pair and quiet day.
+Candidates that meet the target go first: a recall of ``TARGET_RECALL`` or more on each labelled
+set (a pump counts when it is seen before its peak), with a false share below
+``TARGET_FALSE_SHARE``. The false share is that of the alerts on pumps, the only set whose time
+without an event is recorded: alerts on natural moves are no part of it, for they would thin it out.
+Among candidates that meet it, and where none does, the score decides: the mean recall of the sets,
+less the false share, less a tenth of the alerts per pair and quiet day. Quiet days take nearly all
+of the time and can only cost, so they are played for those candidates alone that would be the best
+without any alert in them; no other can be chosen.
+
+Ranges reach well beyond the configured settings: a choice at the end of its range says only that
+the range was too short.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from crews.evaluation.spike_report import BlockReport, FoldReport, TrialFigures, TuningReport
 from crews.evaluation.spike_trials import DAY_MS, QuietSpan, SpikeArchive
@@ -26,11 +34,13 @@ from trading.market.config import SpikeDetectionConfig, SpikeThresholds
 from trading.model.market import Bar
 
 T = TypeVar("T")
+P = TypeVar("P", bound="Played")
 
 BLOCKS = 4
 SEED = 20251010
 _QUIET_DAYS_A_BLOCK = 1  # of every quiet stretch; a search over all of them takes hours
-_FALSE_SHARE, _ALERT_WEIGHT = 0.10, 0.10
+_ALERT_WEIGHT = 0.10
+TARGET_RECALL, TARGET_FALSE_SHARE = 0.85, 0.10
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +48,8 @@ class Counts:
     """What one candidate did on one block; blocks add up."""
 
     pumps: int = 0
-    pumps_seen: int = 0
+    pumps_seen: int = 0  # before their peak
+    pumps_alerted: int = 0  # at any time
     moves: int = 0
     moves_seen: int = 0
     false_alerts: int = 0
@@ -50,15 +61,24 @@ class Counts:
         return Counts(**{name: mine[name] + others[name] for name in mine})
 
     @property
-    def recall(self) -> float:
+    def recalls(self) -> list[float]:
+        """Of each labelled set that is there."""
         parts = [(self.pumps_seen, self.pumps), (self.moves_seen, self.moves)]
-        shares = [seen / there for seen, there in parts if there]
-        return sum(shares) / len(shares) if shares else 0.0
+        return [seen / there for seen, there in parts if there]
+
+    @property
+    def recall(self) -> float:
+        return sum(self.recalls) / len(self.recalls) if self.recalls else 0.0
 
     @property
     def false_share(self) -> float:
-        alerts = self.pumps_seen + self.moves_seen + self.false_alerts
+        alerts = self.pumps_alerted + self.false_alerts
         return self.false_alerts / alerts if alerts else 0.0
+
+    @property
+    def meets_target(self) -> bool:
+        seen = bool(self.recalls) and min(self.recalls) >= TARGET_RECALL
+        return seen and self.false_share < TARGET_FALSE_SHARE
 
     @property
     def alerts_per_pair_day(self) -> float:
@@ -66,8 +86,12 @@ class Counts:
 
     @property
     def score(self) -> float:
-        excess = max(0.0, self.false_share - _FALSE_SHARE)
-        return self.recall - excess - _ALERT_WEIGHT * self.alerts_per_pair_day
+        return self.recall - self.false_share - _ALERT_WEIGHT * self.alerts_per_pair_day
+
+    @property
+    def rank(self) -> tuple[bool, float]:
+        """What the best candidate has most of."""
+        return self.meets_target, self.score
 
     def figures(self) -> TrialFigures:
         return {
@@ -75,6 +99,7 @@ class Counts:
             "false_share": round(self.false_share, 3),
             "quiet_alerts_per_pair_day": round(self.alerts_per_pair_day, 3),
             "score": round(self.score, 3),
+            "meets_target": self.meets_target,
         }
 
 
@@ -130,48 +155,89 @@ def tune(
     if not any(block.events for block in blocks):
         raise MarketDataError(f"{archive.archive.directory} holds no labelled pump or natural move")
     candidates = [_of(config), *_drawn(trials - 1)]
-    scored: list[tuple[Candidate, list[Counts]]] = []
+    scored: list[Trial] = []
     for number, candidate in enumerate(candidates):
-        applied = candidate.applied(config)
-        counts = [block.count(archive, applied) for block in blocks]
-        scored.append((candidate, counts))
-        progress(f"{number + 1} of {trials}: {_total(counts).figures()} {asdict(candidate)}")
-    best, counts = _best(scored, range(len(blocks)))
+        trial = Trial(candidate, archive, candidate.applied(config), blocks)
+        scored.append(trial)
+        found = trial.labelled(len(blocks))
+        progress(
+            f"{number + 1} of {trials}: recall {found.recall:.3f},"
+            f" false share {found.false_share:.3f} with {asdict(candidate)}"
+        )
+    configured, best = scored[0], best_of(scored, len(blocks))
     return {
         "trials": trials,
         "seed": SEED,
         "blocks": [block.describe() for block in blocks],
         "configured": {
-            **_total(scored[0][1]).figures(),
-            "settings": _rounded(candidates[0]),
-            "by_block": [of_block.figures() for of_block in scored[0][1]],
+            **configured.total(len(blocks)).figures(),
+            "settings": _rounded(configured.candidate),
+            "by_block": [configured.block(number).figures() for number in range(len(blocks))],
         },
         "folds": [_fold(scored, number) for number in range(1, len(blocks))],
-        "best": {**_total(counts).figures(), "settings": _rounded(best)},
+        "best": {**best.total(len(blocks)).figures(), "settings": _rounded(best.candidate)},
     }
 
 
-def _fold(scored: Sequence[tuple[Candidate, list[Counts]]], number: int) -> FoldReport:
-    chosen, counts = _best(scored, range(number))
+class Trial:
+    """One candidate on all blocks. The first ``count`` of them are what comes before a fold."""
+
+    def __init__(
+        self,
+        candidate: Candidate,
+        archive: SpikeArchive,
+        config: SpikeDetectionConfig,
+        blocks: Sequence[_Block],
+    ) -> None:
+        self.candidate = candidate
+        self._archive, self._config, self._blocks = archive, config, blocks
+        self._labelled = [block.count_labelled(archive, config) for block in blocks]
+        self._quiet: dict[int, Counts] = {}
+
+    def labelled(self, count: int) -> Counts:
+        """Without quiet days: nothing ranks lower for their absence."""
+        return sum(self._labelled[:count], Counts())
+
+    def block(self, number: int) -> Counts:
+        """One block, its quiet days included."""
+        if number not in self._quiet:
+            self._quiet[number] = self._blocks[number].count_quiet(self._archive, self._config)
+        return self._labelled[number] + self._quiet[number]
+
+    def total(self, count: int) -> Counts:
+        return sum((self.block(number) for number in range(count)), Counts())
+
+
+def _fold(scored: Sequence[Trial], number: int) -> FoldReport:
+    chosen = best_of(scored, number)
     return {
         "trained_on_blocks": list(range(number)),
         "tested_on_block": number,
-        "settings": _rounded(chosen),
-        "in_fold": _total(counts[:number]).figures(),
-        "out_of_fold": counts[number].figures(),
-        "configured": scored[0][1][number].figures(),
+        "settings": _rounded(chosen.candidate),
+        "in_fold": chosen.total(number).figures(),
+        "out_of_fold": chosen.block(number).figures(),
+        "configured": scored[0].block(number).figures(),
     }
 
 
-def _best(
-    scored: Sequence[tuple[Candidate, list[Counts]]], numbers: Iterable[int]
-) -> tuple[Candidate, list[Counts]]:
-    chosen = list(numbers)
-    return max(scored, key=lambda one: _total([one[1][at] for at in chosen]).score)
+class Played(Protocol):
+    """A candidate's counts on the first blocks, without and with their quiet days."""
+
+    def labelled(self, count: int) -> Counts: ...
+
+    def total(self, count: int) -> Counts: ...
 
 
-def _total(counts: Iterable[Counts]) -> Counts:
-    return sum(counts, Counts())
+def best_of(scored: Sequence[P], count: int) -> P:
+    """The highest rank on the first ``count`` blocks."""
+    hopeful = sorted(scored, key=lambda trial: trial.labelled(count).rank, reverse=True)
+    best = hopeful[0]
+    for trial in hopeful[1:]:
+        if trial.labelled(count).rank <= best.total(count).rank:
+            break
+        if trial.total(count).rank > best.total(count).rank:
+            best = trial
+    return best
 
 
 def _rounded(candidate: Candidate) -> dict[str, float]:
@@ -192,12 +258,12 @@ def _drawn(count: int) -> Iterable[Candidate]:
         trial = study.ask()
         yield Candidate(
             thresholds_factor=trial.suggest_float("thresholds_factor", 0.8, 1.6),
-            min_z_score=trial.suggest_float("min_z_score", 3.0, 10.0),
+            min_z_score=trial.suggest_float("min_z_score", 3.0, 20.0),
             price_min_volume_multiple=trial.suggest_float(
                 "price_min_volume_multiple", 1.0, 20.0, log=True
             ),
-            min_notional_usd=trial.suggest_float("min_notional_usd", 5e3, 1e5, log=True),
-            volume_multiple=trial.suggest_float("volume_multiple", 3.0, 20.0, log=True),
+            min_notional_usd=trial.suggest_float("min_notional_usd", 1e4, 3e5, log=True),
+            volume_multiple=trial.suggest_float("volume_multiple", 2.0, 20.0, log=True),
             volume_min_move_share=trial.suggest_float("volume_min_move_share", 0.5, 1.0),
             min_confidence=trial.suggest_float("min_confidence", 0.5, 0.8),
         )
@@ -222,16 +288,21 @@ class _Block:
             "quiet_pair_days": round(sum(day.pair_days for day in self.quiet), 1),
         }
 
-    def count(self, archive: SpikeArchive, config: SpikeDetectionConfig) -> Counts:
+    def count_labelled(self, archive: SpikeArchive, config: SpikeDetectionConfig) -> Counts:
         pumps = [archive.judge_pump(pump, config, alone=True) for pump in self.pumps]
         visible = [pump for pump in pumps if pump.visible]
         moves = [archive.judge_natural(move, config) for move in self.natural]
         return Counts(
             pumps=len(visible),
             pumps_seen=sum(pump.before_peak for pump in visible),
+            pumps_alerted=sum(pump.alert is not None for pump in visible),
             moves=len(moves),
             moves_seen=sum(move.alert is not None for move in moves),
             false_alerts=sum(pump.false_alerts for pump in pumps),
+        )
+
+    def count_quiet(self, archive: SpikeArchive, config: SpikeDetectionConfig) -> Counts:
+        return Counts(
             quiet_alerts=sum(len(archive.play_quiet(day, config)) for day in self.quiet),
             pair_days=sum(day.pair_days for day in self.quiet),
         )

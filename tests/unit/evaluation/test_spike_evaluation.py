@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,11 @@ from typer.testing import CliRunner
 from crews.cli.app import app
 from crews.evaluation.pump_score import Rise, auc, fit, judge_likelihood
 from crews.evaluation.spike_data import NaturalMove, Pump, coins_of
+from crews.evaluation.spike_figures import share_interval
 from crews.evaluation.spike_outcome import judge_natural, judge_pump
 from crews.evaluation.spike_player import play
 from crews.evaluation.spike_trials import SpikeArchive
-from crews.evaluation.spike_tuning import Candidate, Counts, tune
+from crews.evaluation.spike_tuning import Candidate, Counts, best_of, tune
 from trading.errors import MarketDataError
 from trading.market.config import SpikeDetectionConfig
 from trading.market.pump_likelihood import PumpFeatures
@@ -179,13 +181,51 @@ def test_what_bars_cannot_show_does_not_help_the_score() -> None:
     assert found["auc_out_of_fold"] == 0.5
 
 
-def test_counts_add_up_and_false_alerts_cost_beyond_a_tenth() -> None:
-    good = Counts(pumps=10, pumps_seen=10, moves=10, moves_seen=10, pair_days=10.0)
-    noisy = replace(good, false_alerts=20, quiet_alerts=10)
-    assert (good + good).pumps == 20
-    assert good.score == 1.0
+GOOD = Counts(pumps=10, pumps_seen=10, pumps_alerted=10, moves=10, moves_seen=10, pair_days=10.0)
+
+
+def test_counts_add_up_and_every_false_alert_costs() -> None:
+    noisy = replace(GOOD, false_alerts=10, quiet_alerts=10)
+    assert (GOOD + GOOD).pumps == 20
+    assert GOOD.score == 1.0
     assert noisy.false_share == 0.5
-    assert noisy.score == pytest.approx(1.0 - 0.4 - 0.1)
+    assert noisy.score == pytest.approx(1.0 - 0.5 - 0.1)
+
+
+def test_alerts_on_natural_moves_do_not_thin_out_the_false_share() -> None:
+    many_moves = replace(GOOD, false_alerts=10, moves=1000, moves_seen=1000)
+    assert many_moves.false_share == 0.5
+
+
+@pytest.mark.parametrize(
+    ("changes", "meets"),
+    [
+        ({}, True),
+        ({"false_alerts": 1}, True),  # 1 of 11
+        ({"pumps_alerted": 9, "false_alerts": 1}, False),  # a tenth is not below a tenth
+        ({"pumps_seen": 8}, False),  # though the mean of both recalls is 0.9
+        ({"moves_seen": 8}, False),
+        ({"moves": 0, "moves_seen": 0}, True),
+        ({"pumps": 0, "moves": 0}, False),
+    ],
+)
+def test_a_candidate_meets_the_target_on_each_set(changes: dict[str, int], meets: bool) -> None:
+    assert replace(GOOD, **changes).meets_target is meets
+
+
+def test_a_candidate_that_meets_the_target_goes_before_one_of_a_higher_score() -> None:
+    modest = replace(GOOD, pumps_seen=9, quiet_alerts=30)
+    noisy = replace(GOOD, pumps_alerted=9, false_alerts=1)
+    assert modest.score < noisy.score
+    assert modest.rank > noisy.rank
+
+
+def test_few_alerts_leave_their_false_share_wide_open() -> None:
+    assert share_interval(0, 0) is None
+    assert share_interval(3, 29) == pytest.approx((0.036, 0.264), abs=0.001)
+    low, high = share_interval(300, 2900) or (0.0, 1.0)
+    assert high - low < 0.03
+    assert share_interval(0, 5) == pytest.approx((0.0, 0.434), abs=0.001)
 
 
 @pytest.fixture
@@ -358,6 +398,55 @@ def test_the_search_judges_every_fold_by_what_came_before_it(recorded: Path) -> 
     assert set(found["best"]["settings"]) <= searched
     assert found["configured"]["settings"]["thresholds_factor"] == 1.0
     assert all({"in_fold", "out_of_fold", "configured"} <= set(fold) for fold in found["folds"])
+
+
+class _Played:
+    """A candidate of which two blocks are known, and which quiet days were asked for."""
+
+    def __init__(self, labelled: Sequence[Counts], quiet_alerts: Sequence[int]) -> None:
+        self._labelled = labelled
+        self._quiet = [Counts(quiet_alerts=alerts, pair_days=1.0) for alerts in quiet_alerts]
+        self.played = False
+
+    def labelled(self, count: int) -> Counts:
+        return sum(self._labelled[:count], Counts())
+
+    def total(self, count: int) -> Counts:
+        self.played = True
+        return sum(self._quiet[:count], self.labelled(count))
+
+
+_BLOCKS_FOUND = st.builds(
+    lambda seen, false, moves: Counts(7, seen, seen, 4, moves, false),
+    st.integers(0, 7),
+    st.integers(0, 3),
+    st.integers(0, 4),
+)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.tuples(_BLOCKS_FOUND, _BLOCKS_FOUND),
+            st.tuples(st.integers(0, 9), st.integers(0, 9)),
+        ),
+        min_size=1,
+        max_size=12,
+    )
+)
+def test_the_best_is_the_best_although_most_quiet_days_are_not_played(
+    found: list[tuple[tuple[Counts, Counts], tuple[int, int]]],
+) -> None:
+    for count in (1, 2):
+        trials = [_Played(*one) for one in found]
+        best = best_of(trials, count)
+        assert best.total(count).rank == max(trial.total(count).rank for trial in trials)
+
+
+def test_quiet_days_of_a_candidate_that_cannot_be_the_best_are_not_played() -> None:
+    good, bad = _Played([GOOD], [3]), _Played([replace(GOOD, pumps_seen=1)], [0])
+    assert best_of([bad, good], 1) is good
+    assert not bad.played
 
 
 def test_a_candidates_factor_multiplies_the_thresholds_of_every_pair() -> None:

@@ -10,14 +10,18 @@ BTC's and ETH's minute bars            context of all of them; quiet months are 
                                        years in which ``crashes.csv`` has no event
 =====================================  ==========================================================
 
-What is absent is left out and said so. Pairs against another coin (``NAS/BTC``) are turned into
-USDT by that coin's price at the announced time, one price for the whole event, so that its own
-moves do not enter theirs; without minute bars of it the pair keeps its own unit.
+What is absent is left out and said so. So are rows that cannot be, which are counted by file in
+``left_out``: without a value, or with prices that are none or contradict each other.
+
+Pairs against another coin (``NAS/BTC``) are turned into USDT by that coin's price at the announced
+time, one price for the whole event, so that its own moves do not enter theirs; without minute bars
+of it the pair keeps its own unit.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,7 +35,7 @@ from trading.clock import MINUTE_MS
 from trading.errors import MarketDataError
 from trading.model.market import Bar, Tick
 from trading.model.spike import SpikeDirection
-from trading.simulator.recorded_series import VENUE_ORDER, read_table
+from trading.simulator.recorded_series import VENUE_ORDER, read_table, usable_rows
 
 PUMP_TRADES = re.compile(r"^pump_trades_raw.*\.parquet$")
 PUMP_BARS = re.compile(r"^pump_bars_1m.*\.parquet$")
@@ -88,22 +92,25 @@ def files(directory: Path, pattern: re.Pattern[str]) -> list[Path]:
     return sorted(path for path in directory.iterdir() if pattern.match(path.name))
 
 
-def read_pumps(directory: Path, price_of: PriceOf) -> tuple[Pump, ...]:
+def read_pumps(directory: Path, price_of: PriceOf, left_out: Counter[str]) -> tuple[Pump, ...]:
     """Labelled pumps in time order. ``price_of(coin, ms)`` gives a coin's price in USDT, or None.
 
-    Raises MarketDataError for a file without the columns that its name promises.
+    Raises MarketDataError for a file without the columns that its name promises, or without a row
+    that can be used.
     """
     bars: dict[tuple[str, int], list[Bar]] = {}
     for path in files(directory, PUMP_BARS):
         for row in _rows(
-            path, ("symbol", "event_ts", "ts", "open", "high", "low", "close", "volume")
+            path,
+            ("symbol", "event_ts", "ts", "open", "high", "low", "close", "volume"),
+            left_out,
         ):
             prices = (row["open"], row["high"], row["low"], row["close"])
             found = bars.setdefault((row["symbol"], row["event_ts"]), [])
             found.append(Bar(row["symbol"], row["ts"], MINUTE_MS, *prices, row["volume"]))
     result = []
     for path in files(directory, PUMP_TRADES):
-        table = _columns(path, ("symbol", "event_ts", "ts", "price", "amount"))
+        table = _columns(path, ("symbol", "event_ts", "ts", "price", "amount"), left_out)
         keys = sorted({(s, t) for s, t in zip(table["symbol"], table["event_ts"], strict=True)})
         symbols, events = np.array(table["symbol"]), np.array(table["event_ts"])
         for pair, announced_ms in keys:
@@ -138,19 +145,19 @@ def coins_of(pair: str) -> tuple[str, str]:
     return pair.removesuffix(found), found or "USDT"
 
 
-def read_natural(directory: Path) -> tuple[NaturalMove, ...]:
+def read_natural(directory: Path, left_out: Counter[str]) -> tuple[NaturalMove, ...]:
     """Labelled minutes in time order."""
     found = {
         NaturalMove(row["symbol"].replace("/", ""), row["ts"], row["return_pct"])
         for path in files(directory, NATURAL)
-        for row in _rows(path, ("symbol", "ts", "return_pct"))
+        for row in _rows(path, ("symbol", "ts", "return_pct"), left_out)
     }
     return tuple(sorted(found, key=lambda move: (move.minute_ms, move.symbol)))
 
 
-def read_crash_trades(path: Path) -> list[Tick]:
+def read_crash_trades(path: Path, left_out: Counter[str]) -> list[Tick]:
     """Trades of one crash in time order, each coin from the best venue that has it."""
-    table = _columns(path, ("exchange", "symbol", "ts_us", "price", "amount"))
+    table = _columns(path, ("exchange", "symbol", "ts_us", "price", "amount"), left_out)
     venue_of: dict[str, tuple[str, str]] = {}
     pairs = sorted({(v, s) for v, s in zip(table["exchange"], table["symbol"], strict=True)})
     for venue in VENUE_ORDER:
@@ -181,18 +188,38 @@ def _scaled(bar: Bar, symbol: str, rate: float) -> Bar:
     )
 
 
-def _columns(path: Path, names: tuple[str, ...]) -> dict[str, list[Any]]:
+def _columns(path: Path, names: tuple[str, ...], left_out: Counter[str]) -> dict[str, list[Any]]:
     table = read_table(path, filters=None)
     missing = [name for name in names if name not in table.column_names]
     if missing:
         raise MarketDataError(f"{path} has no column {', '.join(missing)}")
-    empty = [name for name in names if table[name].null_count]
-    if empty:
-        raise MarketDataError(f"{path} lacks values of {', '.join(empty)}")
-    return {name: table[name].to_pylist() for name in names}
+    usable = _usable(table, path, names)
+    if table.num_rows and not usable.num_rows:
+        raise MarketDataError(f"{path} holds no row that can be used")
+    if usable.num_rows < table.num_rows:
+        left_out[path.name] += table.num_rows - usable.num_rows
+    return {name: usable[name].to_pylist() for name in names}
 
 
-def _rows(path: Path, names: tuple[str, ...]) -> Iterator[dict[str, Any]]:
-    columns = _columns(path, names)
+def _usable(table: Any, path: Path, names: tuple[str, ...]) -> Any:
+    """The rows with all values, of which prices are above zero and amounts not below it."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for name in names:
+        table = table.filter(pc.is_valid(table[name]))
+    try:
+        if "price" in names:
+            table = table.filter(pc.greater(table["price"], 0))
+            table = table.filter(pc.greater_equal(table["amount"], 0))
+        for name in {"price", "amount", "return_pct"} & set(names):
+            table = table.filter(pc.is_finite(table[name]))
+    except pa.ArrowException as error:
+        raise MarketDataError(f"{path} has something else than numbers: {error}") from error
+    return usable_rows(table) if "open" in names else table
+
+
+def _rows(path: Path, names: tuple[str, ...], left_out: Counter[str]) -> Iterator[dict[str, Any]]:
+    columns = _columns(path, names, left_out)
     for values in zip(*columns.values(), strict=True):
         yield dict(zip(names, values, strict=True))

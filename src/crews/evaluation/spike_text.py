@@ -350,7 +350,10 @@ def _tapes(report: SpikeReport) -> TextTable:
 def _absent(report: SpikeReport) -> list[str]:
     return [
         *(f"The folder has no {name}." for name in report["absent"]),
-        *(f"{n} rows of {name} are no bars." for name, n in report["rows_left_out"].items()),
+        *(
+            f"{n} rows of {name} cannot be, and were left out."
+            for name, n in report["rows_left_out"].items()
+        ),
     ]
 
 

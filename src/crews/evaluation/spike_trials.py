@@ -34,7 +34,7 @@ from trading.market.config import SpikeDetectionConfig
 from trading.model.market import Bar, Tick
 from trading.model.spike import Spike, SpikeDirection
 from trading.simulator.recorded_files import LEADERS
-from trading.simulator.recorded_series import by_symbol, read_table
+from trading.simulator.recorded_series import by_symbol, read_table, usable_rows
 
 DAY_MS = 1440 * MINUTE_MS
 _CONTEXT_MS = DAY_MS
@@ -76,8 +76,8 @@ class SpikeArchive:
     def __init__(self, directory: Path) -> None:
         """Raises MarketDataError for a file that is not what its name says."""
         self.archive = Archive(directory, needs_pairs=False)
-        self.pumps = read_pumps(directory, self._price_of)
-        self.natural = read_natural(directory)
+        self.pumps = read_pumps(directory, self._price_of, self.archive.left_out)
+        self.natural = read_natural(directory, self.archive.left_out)
         self.labelled = frozenset(
             (move.symbol, move.minute_ms // MINUTE_MS) for move in self.natural
         )
@@ -176,7 +176,8 @@ class SpikeArchive:
 
     def _quiet(self, directory: Path) -> Iterator[QuietSpan]:
         for path in files(directory, QUIET):
-            series = by_symbol(read_table(path, filters=None), path.name)
+            # What is no bar has been counted where the archive read the file.
+            series = by_symbol(usable_rows(read_table(path, filters=None)), path.name)
             bars = {symbol: tuple(one.bars()) for symbol, one in series.items()}
             yield from _split("file " + path.stem, bars)
         for window in self.archive.windows:
@@ -207,7 +208,7 @@ class SpikeArchive:
                 yield NamedSpan(f"{year}-{month:02}", start_ms, end_ms)
 
     def _tape(self, path: Path) -> CrashTape:
-        ticks = read_crash_trades(path)
+        ticks = read_crash_trades(path, self.archive.left_out)
         cut = self.archive.cut(ticks[0].time_ms - DAY_MS, ticks[0].time_ms)
         history = {symbol: tuple(series.bars()) for symbol, series in cut.items()}
         return CrashTape(path.stem, ticks, history)

@@ -241,7 +241,7 @@ class SpikeDetectionConfig(ConfigModel):
         description="Price thresholds per pair: what is a spike for BTC is noise for a small coin.",
     )
     min_z_score: float = Field(
-        default=10.0,
+        default=14.0,
         ge=0,
         le=50,
         description="A price spike must also stand out from the pair's own returns by this many"
@@ -261,7 +261,7 @@ class SpikeDetectionConfig(ConfigModel):
         " asset: a price nobody traded at is no price.",
     )
     volume_multiple: float = Field(
-        default=8.0,
+        default=5.0,
         gt=1,
         le=1000,
         description="A volume spike trades this many times the pair's usual volume.",

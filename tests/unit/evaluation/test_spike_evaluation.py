@@ -377,9 +377,55 @@ def test_a_file_that_is_no_table_is_named(recorded: Path, name: str) -> None:
         SpikeArchive(recorded)
 
 
-def test_a_file_that_lacks_values_is_named(recorded: Path) -> None:
-    write(recorded / "natural_spikes_z.parquet", ts=[None, 1], symbol=["A", "B"], return_pct=[1, 2])
-    with pytest.raises(MarketDataError, match=r"natural_spikes_z.parquet lacks values of ts"):
+def test_rows_that_cannot_be_are_left_out_and_counted_by_file(recorded: Path) -> None:
+    broken: dict[str, dict[str, Any]] = {
+        "natural_spikes_x": {"return_pct": float("nan")},
+        "pump_trades_raw_x": {"price": -1.0},
+        "pump_bars_1m_x": {"high": 0.0},
+    }
+    before = SpikeArchive(recorded)
+    for name, change in broken.items():
+        path = recorded / f"{name}.parquet"
+        table = pq.read_table(path)
+        first = table.slice(0, 1).to_pylist()[0]
+        rows = [{**first, **change}, dict.fromkeys(first)]
+        pq.write_table(pa.concat_tables([pa.Table.from_pylist(rows, table.schema), table]), path)
+    found = evaluated(recorded, "--report", str(recorded / "page.md"))
+    assert found["rows_left_out"] == {f"{name}.parquet": 2 for name in broken}
+    assert "2 rows of pump_bars_1m_x.parquet cannot be" in (recorded / "page.md").read_text()
+    after = SpikeArchive(recorded)
+    assert after.natural == before.natural
+    assert after.pumps[0].bars == before.pumps[0].bars
+    assert after.pumps[0].prices.tolist() == before.pumps[0].prices.tolist()
+
+
+def test_a_quiet_files_bad_bar_is_left_out_once(recorded: Path) -> None:
+    minutes = np.arange(2 * 1440)
+    prices = {name: np.ones(len(minutes)) for name in ("open", "high", "low", "close", "volume")}
+    prices["low"][7] = -1.0
+    write(
+        recorded / "binance_spot_alts_1m_quiet_2020-02.parquet",
+        symbol=["ABCUSDT"] * len(minutes),
+        ts=START_MS + minutes * MINUTE_MS,
+        **prices,
+    )
+    archive = SpikeArchive(recorded)
+    assert archive.archive.left_out == {"binance_spot_alts_1m_quiet_2020-02.parquet": 1}
+    assert [span.name for span in archive.quiet] == ["file binance_spot_alts_1m_quiet_2020-02"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ({"ts": [None, None], "return_pct": [1.0, 2.0]}, "no row that can be used"),
+        ({"ts": [1, 2], "return_pct": ["much", "more"]}, "something else than numbers"),
+    ],
+)
+def test_a_file_without_a_usable_row_is_named(
+    recorded: Path, rows: dict[str, list[Any]], said: str
+) -> None:
+    write(recorded / "natural_spikes_z.parquet", symbol=["A", "B"], **rows)
+    with pytest.raises(MarketDataError, match=f"natural_spikes_z.parquet.* {said}"):
         SpikeArchive(recorded)
 
 

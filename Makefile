@@ -63,7 +63,7 @@ prove: $(STAMP)  ## Run the long tests, and every proof in full; writes docs/gua
 
 evaluate: $(STAMP)  ## Measure detectors and sentiment on recorded data (DATA=folder); writes their pages
 	@$(BIN)/python -m crews.run evaluate guardian --data "$(DATA)" --tune 200 --report docs/detection.md
-	@$(BIN)/python -m crews.run evaluate spikes --data "$(DATA)" --tune 96 --report docs/detection.md
+	@$(BIN)/python -m crews.run evaluate spikes --data "$(DATA)" --tune 64 --report docs/detection.md
 	@$(BIN)/python -m crews.run evaluate sentiment --data "$(DATA)" --report docs/sentiment.md
 
 reference: $(STAMP)  ## Write the configuration file and its page anew from the models

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,14 @@ from crews.evaluation.guardian_text import moment
 from trading.clock import MINUTE_MS
 from trading.errors import ConfigurationError
 from trading.simulator.recorded_files import LEADERS
+from trading.simulator.recorded_series import BarSeries
 
 BEFORE_MS = 4 * 60 * MINUTE_MS
 AFTER_MS = 8 * 60 * MINUTE_MS
+_CLOSE_BEFORE_MS, _CLOSE_AFTER_MS = 10 * MINUTE_MS, 30 * MINUTE_MS
 _HOUR_MS = 60 * MINUTE_MS
+_COLORS = dict(zip(LEADERS, ("tab:blue", "tab:orange"), strict=True))
+_DEEPER_PCT = 20  # crossings of 15 % are dotted, of this dashed
 
 
 def plot_guardian(
@@ -53,41 +58,62 @@ def plot_guardian(
 
 
 def _draw(archive: Archive, report: GuardianReport, time_ms: int, folder: Path) -> Path:
+    """Twelve hours, and beside them the minutes in which crossings and trips lie together."""
     import matplotlib.pyplot as plt
 
-    start_ms, end_ms = time_ms - BEFORE_MS, time_ms + AFTER_MS
-    figure, axes = plt.subplots(figsize=(11, 6))
-    for symbol, series in archive.cut(start_ms, end_ms).items():
-        hours = (times_of(series) + MINUTE_MS - time_ms) / _HOUR_MS
-        closes = column_of(series, "close")
-        is_leader = symbol in LEADERS
-        axes.plot(
-            hours,
-            (closes / closes[0] - 1.0) * 100.0,
-            linewidth=1.6 if is_leader else 0.5,
-            alpha=1.0 if is_leader else 0.4,
-            color=None if is_leader else "grey",
-            label=symbol if is_leader else None,
-        )
-    for trip in report.trips:
-        _mark(axes, trip.time_ms, time_ms, "crimson", f"trip: {trip.rules[0]}", end_ms)
-    for event in report.events:
-        if event.required:
-            label = f"{event.asset} −{event.threshold_pct:g} %"
-            _mark(axes, event.crossed_ms, time_ms, "black", label, end_ms)
-    axes.set_xlabel(f"hours from {moment(time_ms)} UTC")
-    axes.set_ylabel("% from the price four hours before")
-    axes.set_ylim(*np.clip(axes.get_ylim(), -100, 30))
-    axes.legend(loc="lower left", fontsize="small")
-    axes.grid(alpha=0.3)
+    figure, (whole, close) = plt.subplots(
+        ncols=2, figsize=(15, 6), width_ratios=(3, 2), layout="constrained"
+    )
+    cut = archive.cut(time_ms - BEFORE_MS, time_ms + AFTER_MS)
+    _panel(whole, cut, report, time_ms, (time_ms - BEFORE_MS, time_ms + AFTER_MS), _HOUR_MS)
+    around = (time_ms - _CLOSE_BEFORE_MS, time_ms + _CLOSE_AFTER_MS)
+    _panel(close, cut, report, time_ms, around, MINUTE_MS)
+    figure.suptitle(f"{moment(time_ms)} UTC")
+    whole.set_xlabel("hours")
+    close.set_xlabel("minutes")
+    whole.set_ylabel("% from the price four hours before")
+    whole.legend(loc="lower left", fontsize="small")
+    close.legend(loc="upper right", fontsize="small")
     path = folder / f"{moment(time_ms)[:16].replace(' ', 'T').replace(':', '')}.png"
-    figure.savefig(path, dpi=100, bbox_inches="tight")
+    figure.savefig(path, dpi=100)
     plt.close(figure)
     return path
 
 
-def _mark(axes: Any, at_ms: int, zero_ms: int, color: str, label: str, end_ms: int) -> None:
-    if zero_ms - BEFORE_MS <= at_ms < end_ms:
-        style = "-" if color == "crimson" else ":"
-        hours = (at_ms - zero_ms) / _HOUR_MS
-        axes.axvline(hours, color=color, linestyle=style, linewidth=0.9, label=label)
+def _panel(
+    axes: Any,
+    cut: Mapping[str, BarSeries],
+    report: GuardianReport,
+    zero_ms: int,
+    span: tuple[int, int],
+    unit_ms: int,
+) -> None:
+    start_ms, end_ms = span
+    for symbol, series in cut.items():
+        times, closes = times_of(series) + MINUTE_MS, column_of(series, "close")
+        shown = (times >= start_ms) & (times < end_ms)
+        color = _COLORS.get(symbol)
+        axes.plot(
+            (times[shown] - zero_ms) / unit_ms,
+            (closes[shown] / closes[0] - 1.0) * 100.0,
+            linewidth=1.6 if color else 0.5,
+            alpha=1.0 if color else 0.4,
+            color=color or "grey",
+            label=symbol if color else None,
+        )
+    for trip in report.trips:
+        if start_ms <= trip.time_ms < end_ms:
+            at = (trip.time_ms - zero_ms) / unit_ms
+            axes.axvline(at, color="crimson", linewidth=1.2, label=f"trip: {trip.rules[0]}")
+    for event in report.events:
+        if event.required and start_ms <= event.crossed_ms < end_ms:
+            axes.axvline(
+                (event.crossed_ms - zero_ms) / unit_ms,
+                color=next((c for s, c in _COLORS.items() if s.startswith(event.asset)), "black"),
+                linestyle=":" if event.threshold_pct < _DEEPER_PCT else "--",
+                linewidth=1.2,
+                label=f"{event.asset} −{event.threshold_pct:g} %",
+            )
+    axes.set_xlim((start_ms - zero_ms) / unit_ms, (end_ms - zero_ms) / unit_ms)
+    axes.set_ylim(*np.clip(axes.get_ylim(), -100, 30))
+    axes.grid(alpha=0.3)

@@ -91,7 +91,10 @@ def _flat(groups: Iterable[Sequence[Spike]]) -> list[Spike]:
 def _pumps(results: SpikeResults) -> PumpFigures:
     visible = [outcome for outcome in results.pumps if outcome.visible]
     seen = [outcome for outcome in visible if outcome.alert]
-    false_alerts = sum(outcome.false_alerts for outcome in results.pumps)
+    # The live detector always knows the notional: without it, false alerts are not its own.
+    priced = [outcome for outcome in results.pumps if outcome.is_priced]
+    false_alerts = sum(outcome.false_alerts for outcome in priced)
+    alerts = sum(outcome.is_priced for outcome in seen) + false_alerts
     day_alerts = sum(len(spikes) for spikes in results.days_before)
     return {
         "labelled": len(results.pumps),
@@ -100,13 +103,13 @@ def _pumps(results: SpikeResults) -> PumpFigures:
         "recall": _share(len(seen), len(visible)),
         "detected_before_peak": sum(outcome.before_peak for outcome in seen),
         "false_alerts_before": false_alerts,
-        "hours_before": round(sum(outcome.hours_before for outcome in results.pumps), 1),
-        "precision": _share(len(seen), len(seen) + false_alerts),
-        "false_share": _share(false_alerts, len(seen) + false_alerts),
-        "false_share_95": share_interval(false_alerts, len(seen) + false_alerts),
-        "early_alerts": [
-            _early(outcome, spike) for outcome in results.pumps for spike in outcome.early
-        ],
+        "hours_before": round(sum(outcome.hours_before for outcome in priced), 1),
+        "precision": _share(alerts - false_alerts, alerts),
+        "false_share": _share(false_alerts, alerts),
+        "false_share_95": share_interval(false_alerts, alerts),
+        "early_alerts": [_early(outcome, spike) for outcome in priced for spike in outcome.early],
+        "unpriced": len(results.pumps) - len(priced),
+        "unpriced_false_alerts": sum(o.false_alerts for o in results.pumps if not o.is_priced),
         "delay_s": _spread([o.delay_s for o in seen if o.delay_s is not None]),
         "after_announcement_s": _spread([o.alert_s for o in seen if o.alert_s is not None]),
         "share_of_rise_gone": _spread([o.rise_gone for o in seen if o.rise_gone is not None]),

@@ -39,6 +39,7 @@ class PumpOutcome:
     rise_gone: float | None  # share of the way from the old high to the peak at the alert, 0 to 1
     early: tuple[Spike, ...]  # reported before the pump's own time: false alerts
     hours_before: float  # recorded time in which an alert is false
+    is_priced: bool  # otherwise it was judged without the limit on notional
 
     @property
     def false_alerts(self) -> int:
@@ -91,6 +92,7 @@ def judge_pump(pump: Pump, spikes: Sequence[Spike]) -> PumpOutcome:
         ),
         early=tuple(spike for spike in own if spike.detected_at_ms < begins_ms),
         hours_before=max(0, begins_ms - int(pump.times[0])) / (60 * MINUTE_MS),
+        is_priced=pump.rate is not None,
     )
 
 

@@ -64,6 +64,8 @@ class PumpFigures(TypedDict):
     false_share: float | None
     false_share_95: tuple[float, float] | None
     early_alerts: list[EarlyAlert]
+    unpriced: int
+    unpriced_false_alerts: int
     delay_s: Spread | None
     after_announcement_s: Spread | None
     share_of_rise_gone: Spread | None

@@ -9,6 +9,7 @@ from crews.evaluation.guardian_text import TextTable
 from crews.evaluation.spike_report import (
     FoldReport,
     LikelihoodReport,
+    PumpFigures,
     SpikeReport,
     TrialFigures,
     TuningReport,
@@ -350,10 +351,21 @@ def _tapes(report: SpikeReport) -> TextTable:
 def _absent(report: SpikeReport) -> list[str]:
     return [
         *(f"The folder has no {name}." for name in report["absent"]),
+        *_unpriced(report["pumps"]),
         *(
             f"{n} rows of {name} cannot be, and were left out."
             for name, n in report["rows_left_out"].items()
         ),
+    ]
+
+
+def _unpriced(pumps: PumpFigures) -> list[str]:
+    if not pumps["unpriced"]:
+        return []
+    return [
+        f"Of {pumps['unpriced']} pumps the folder lacks the price of the coin they are counted in,"
+        " minute bars of BTCUSDT at the time for the most part. They are judged without the limit"
+        f" on notional; {pumps['unpriced_false_alerts']} alerts before them are in no precision."
     ]
 
 

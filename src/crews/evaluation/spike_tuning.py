@@ -49,7 +49,7 @@ class Counts:
 
     pumps: int = 0
     pumps_seen: int = 0  # before their peak
-    pumps_alerted: int = 0  # at any time
+    pumps_alerted: int = 0  # at any time, and of known notional, as the false alerts
     moves: int = 0
     moves_seen: int = 0
     false_alerts: int = 0
@@ -295,10 +295,10 @@ class _Block:
         return Counts(
             pumps=len(visible),
             pumps_seen=sum(pump.before_peak for pump in visible),
-            pumps_alerted=sum(pump.alert is not None for pump in visible),
+            pumps_alerted=sum(pump.alert is not None for pump in visible if pump.is_priced),
             moves=len(moves),
             moves_seen=sum(move.alert is not None for move in moves),
-            false_alerts=sum(pump.false_alerts for pump in pumps),
+            false_alerts=sum(pump.false_alerts for pump in pumps if pump.is_priced),
         )
 
     def count_quiet(self, archive: SpikeArchive, config: SpikeDetectionConfig) -> Counts:

@@ -20,11 +20,12 @@ from typer.testing import CliRunner
 from crews.cli.app import app
 from crews.evaluation.pump_score import Rise, auc, fit, judge_likelihood
 from crews.evaluation.spike_data import NaturalMove, Pump, coins_of
-from crews.evaluation.spike_figures import share_interval
+from crews.evaluation.spike_figures import share_interval, spikes_report
 from crews.evaluation.spike_outcome import judge_natural, judge_pump
 from crews.evaluation.spike_player import play
 from crews.evaluation.spike_trials import SpikeArchive
 from crews.evaluation.spike_tuning import Candidate, Counts, best_of, tune
+from crews.evaluation.spikes import evaluate_spikes
 from trading.errors import MarketDataError
 from trading.market.config import SpikeDetectionConfig
 from trading.market.pump_likelihood import PumpFeatures
@@ -337,9 +338,25 @@ def test_a_folder_with_nothing_to_judge_by_is_refused(recorded: Path) -> None:
 def test_without_btc_and_eth_a_pump_is_judged_in_its_own_unit(recorded: Path) -> None:
     for path in recorded.glob("binance_spot_*"):
         path.unlink()
-    found = evaluated(recorded)
+    found = evaluated(recorded, "--report", str(recorded / "page.md"))
     assert found["pumps"]["detected"] == 1
     assert found["natural_moves"]["with_enough_past"] == 0
+    assert found["pumps"]["unpriced"] == 1
+    assert found["pumps"]["precision"] is None
+    assert "Of 1 pumps the folder lacks the price" in (recorded / "page.md").read_text()
+
+
+def test_alerts_that_no_limit_on_notional_held_back_are_in_no_precision(recorded: Path) -> None:
+    archive = SpikeArchive(recorded)
+    results = evaluate_spikes(archive, SpikeDetectionConfig())
+    (outcome,) = results.pumps
+    early = (spike(ANNOUNCED_MS - 900_000),)
+    for is_priced, alerts in ((True, 1), (False, 0)):
+        judged = replace(outcome, early=early, is_priced=is_priced)
+        pumps = spikes_report(replace(results, pumps=(judged,)))["pumps"]
+        assert (len(pumps["early_alerts"]), pumps["false_alerts_before"]) == (alerts, alerts)
+        assert pumps["precision"] == (0.5 if is_priced else None)
+        assert pumps["unpriced_false_alerts"] == 1 - alerts
 
 
 @pytest.mark.parametrize(

@@ -26,10 +26,13 @@ class Nursery:
         self._latest = 0
         self._pids: dict[int, int] = {}
         self._ended: dict[int, int | None] = {}  # None: with the nursery, nobody knows how
+        self._last_end: tuple[int | None, str] = (None, "")  # of the one before: code, last words
 
     def start(self) -> None:
         """Have it load what workers need. Those of an earlier nursery have ended with it."""
         self._child.stop(0)
+        if self._child.process is not None:
+            self._last_end = (self._child.exit_code, self._child.last_words())
         self._received = b""
         self._child.start()
 
@@ -72,11 +75,11 @@ class Nursery:
         return self._ended.get(number)
 
     @property
-    def exit_code(self) -> int | None:
-        return self._child.exit_code
-
-    def last_words(self) -> str:
-        return self._child.last_words()
+    def end(self) -> tuple[int | None, str]:
+        """Exit code and last words of the latest one that ended, for what ended with it."""
+        if self.is_alive:
+            return self._last_end
+        return self._child.exit_code, self._child.last_words()
 
     def stop(self, timeout_s: float) -> None:
         """Workers that still live end with it."""
@@ -124,13 +127,13 @@ class ForkedChild:
         if self.is_alive:
             return None
         code = self.nursery.exit_code_of(self._number)
-        return self.nursery.exit_code if code is None else code
+        return self.nursery.end[0] if code is None else code
 
     def last_words(self) -> str:
         """The signal that ended it, or the end of its log since its start, for a message."""
         code = self.nursery.exit_code_of(self._number)
         if code is None and self.nursery.has_ended(self._number):
-            return f"with the nursery, which ended {self.nursery.last_words()}"
+            return f"with the nursery, which ended {self.nursery.end[1]}"
         return last_words(code, self.log_path, self._log_from)
 
     def signal_end(self) -> None:

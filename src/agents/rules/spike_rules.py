@@ -207,4 +207,5 @@ def execution(view: TaskView, policy: RulePolicyConfig) -> Step:
 def _refused(answer: dict[str, Any]) -> str:
     text = answer.get("reason") or answer.get("message") or "no reason given"
     rule = answer.get("rule") or answer.get("error")
-    return f"{rule}: {text}" if rule else str(text)
+    named = not rule or str(text).startswith(f"{rule}: ")
+    return str(text) if named else f"{rule}: {text}"

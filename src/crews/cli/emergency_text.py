@@ -20,6 +20,8 @@ def show_controls(controls: Controls) -> None:
 
 def progress(report: LiquidationReport) -> str:
     """How far a liquidation is, on one line."""
+    if not report.positions:
+        return "; ".join(("nothing to sell", *report.problems))
     closed = sum(one.closed for one in report.positions)
     return "; ".join((f"{closed} of {len(report.positions)} positions sold", *report.problems))
 

@@ -110,7 +110,7 @@ class StoredBreaker:
         )
         if not self._breaker.enforcing:
             return self._result(NOT_ENFORCED, applied=False)
-        if not self._breaker.get_full_state()["stored"]:
+        if not self._breaker.is_stored:
             what_now = (
                 "it is kept in the runtime directory: the next core there halts, and needs an "
                 "operator"

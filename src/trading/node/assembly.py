@@ -288,7 +288,8 @@ def _tell(board: Board, bus: EventBus, breaker: CircuitBreaker, spikes: SpikeDes
         board.count("fills")
 
     def entry_refused(event: EntryRefused) -> None:
-        board.say("risk", f"{event.symbol} refused by {event.rule}: {event.reason}", "notice")
+        reason = event.reason.removeprefix(f"{event.rule}: ")  # a limit's text begins with it
+        board.say("risk", f"{event.symbol} refused by {event.rule}: {reason}", "notice")
 
     def approval_requested(event: ApprovalRequested) -> None:
         approval = event.approval

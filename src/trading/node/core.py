@@ -59,6 +59,12 @@ _COUNTED_AS = {
 }
 
 
+HALTED_NOT_STORED = (
+    "halted; the store does not take it yet (`breaker status` says why), and until it does the "
+    "runtime directory keeps it for the next core"
+)
+
+
 class TradingCore:
     """Implements ``CoreService``. Its coroutines run on the main loop of the core."""
 
@@ -118,7 +124,11 @@ class TradingCore:
         self._note(command.actor, "breaker trip", reason=command.reason, epoch=receipt.epoch)
         if not self._breaker.enforcing:
             return self._result(NOT_ENFORCED, applied=False)
-        return self._result("halted", applied=True, in_flight=receipt.in_flight)
+        return self._result(
+            "halted" if self._breaker.is_stored else HALTED_NOT_STORED,
+            applied=True,
+            in_flight=receipt.in_flight,
+        )
 
     async def warn(self, command: WarnCommand) -> CommandResult:
         self._note(command.actor, "breaker warn", reason=command.reason)

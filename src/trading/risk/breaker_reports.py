@@ -32,6 +32,11 @@ class BreakerReports(BreakerCore):
         """Each condition of recovery, judged by the facts of the last ``advance``."""
         return recovery_report(self._state, self._config, self._facts, self._clock.now_ms())
 
+    @property
+    def is_stored(self) -> bool:
+        """Whether the store has the state that is in force."""
+        return self._pending_trip is None and self._store is not None
+
     def get_full_state(self) -> dict[str, Any]:
         """Everything known, as plain JSON values."""
         state = self._state
@@ -42,7 +47,7 @@ class BreakerReports(BreakerCore):
             "llm_only": state.llm_only,
             "trip_times_ms": list(state.trip_times_ms),
             "revision": state.revision,
-            "stored": self._pending_trip is None and self._store is not None,
+            "stored": self.is_stored,
             "blockers": list(self.blockers()),
             "facts": self._facts.model_dump(mode="json") if self._facts else None,
         }

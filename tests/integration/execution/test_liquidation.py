@@ -219,3 +219,8 @@ async def test_a_core_that_dies_meanwhile_goes_on_with_it(tmp_path: Path) -> Non
         assert report.status is LiquidationStatus.FLAT
         for symbol, price in PRICES.items():
             assert path.held(symbol.removesuffix("USDT")) * int(price) < 1, "dust"
+
+
+async def test_where_nothing_is_held_nothing_is_counted(tmp_path: Path) -> None:
+    async with OrderPath(tmp_path, execution=settings()) as path:
+        assert progress(await liquidated(path)) == "nothing to sell"

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
-from trading.clock import Clock
 from trading.errors import StoreError
-from trading.events import EventBus
-from trading.exchange.protocols import ExchangeClient
-from trading.execution.account import AccountBook
 from trading.execution.books import Books
 from trading.execution.compliance import ComplianceDesk
-from trading.execution.config import ExecutionConfig
 from trading.execution.controls import OperatingControls
 from trading.execution.corrections import Corrections
 from trading.execution.desk import OrderDesk
 from trading.execution.entry_sizing import EntrySizer
-from trading.execution.equity_marks import EquityMarks
 from trading.execution.equity_meter import EquityMeter
 from trading.execution.exit_orders import ExitOrders
 from trading.execution.exit_rules import ExitRules
+from trading.execution.foundation import Foundation, Surroundings, build_foundation
 from trading.execution.gate import Gate
 from trading.execution.gateway import OrderGateway
 from trading.execution.halt import HaltResponse
@@ -29,50 +25,18 @@ from trading.execution.jobs import Jobs
 from trading.execution.journal import Journal
 from trading.execution.liquidation import Liquidator
 from trading.execution.position_watch import PositionWatch
-from trading.execution.positions import PositionBook
 from trading.execution.protector import Protector
 from trading.execution.quiescence import Quiescence
 from trading.execution.reconcile import Reconciler
-from trading.execution.shared_halt import Clearance, SharedHalt
+from trading.execution.shared_halt import SharedHalt
 from trading.execution.sweep import Sweep
 from trading.execution.trust import BookTrust
 from trading.execution.watch import Watch
 from trading.model.breaker import Actor, BreakerStatus, Latch
 from trading.model.futures import FundingPayment
-from trading.model.market import Instrument
-from trading.risk.breaker_config import CircuitBreakerConfig
 from trading.risk.circuit_breaker import CircuitBreaker
-from trading.risk.compliance_config import ComplianceConfig
-from trading.risk.entry_facts import ReadConditions
 from trading.risk.limits import RiskLimits
-from trading.risk.reservations import ReservationBook
-from trading.risk.risk_config import RiskConfig
-from trading.risk.sizing import percent
-from trading.storage.config import StorageConfig
 from trading.storage.risk_event_repository import RiskEventRepository
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What the order path is given."""
-
-    client: ExchangeClient
-    breaker: CircuitBreaker
-    breaker_config: CircuitBreakerConfig
-    clock: Clock
-    wait_clock: Clock
-    bus: EventBus
-    risk: RiskConfig
-    execution: ExecutionConfig
-    compliance: ComplianceConfig
-    storage: StorageConfig
-    price: Callable[[str], float | None]
-    entry_price: Callable[[str], float | None]
-    instruments: Mapping[str, Instrument]
-    data_fresh: Callable[[], bool]
-    conditions: ReadConditions
-    clearance: Clearance
-    quote_asset: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,156 +78,226 @@ class Parts:
 
 def assemble(around: Surroundings, connection: sqlite3.Connection) -> Parts:
     """Build every part; nothing is restored, sent or subscribed yet."""
-    clock, wait_clock, config, breaker = (
-        around.clock,
-        around.wait_clock,
-        around.execution,
-        around.breaker,
-    )
-    jobs = Jobs()
-
-    def store_failed(error: StoreError) -> None:
-        snapshot = breaker.snapshot
-        if snapshot.status is BreakerStatus.TRIGGERED and snapshot.latch is Latch.MANUAL:
-            return  # halted until an operator has looked; every retry would raise the epoch
-        breaker.trigger(
-            f"the order journal failed: {error}", actor=Actor.SYSTEM, rule="store", latch=True
-        )
-
-    journal = Journal(
-        connection, around.client.venue, on_failure=store_failed, obey_breaker=breaker.enforcing
-    )
-    risk_events = RiskEventRepository(connection)
-    reservations = ReservationBook()
-    limits = RiskLimits(around.risk, reservations)
-    positions = PositionBook(around.instruments)
-    account = AccountBook(
-        quote_asset=around.quote_asset,
-        instruments=around.instruments,
-        positions=positions,
-        reservations=reservations,
-        price=around.price,
-        marks=EquityMarks(journal),
-    )
-    fee_rate = percent(config.fee_estimate_pct)
-    books = Books(
-        journal=journal,
-        instruments=around.instruments,
-        positions=positions,
-        reservations=reservations,
-        account=account,
-        clock=clock,
-        fee_rate=fee_rate,
-    )
-    controls = OperatingControls(connection)
-    trust: BookTrust
-    gate = Gate(
-        entries_blocked=lambda: breaker.entries_blocked,
-        epoch=lambda: breaker.snapshot.epoch,
-        now_ms=clock.now_ms,
-        data_fresh=around.data_fresh,
-        positions_trusted=lambda symbol: trust.is_trusted(symbol),
-        entries_halted=lambda: controls.entries_halted,
-        elsewhere=SharedHalt(journal, breaker.send_fence, around.clearance),
-    )
-
-    desk = OrderDesk(
-        client=around.client,
-        journal=journal,
-        gate=gate,
-        books=books,
-        bus=around.bus,
-        clock=clock,
-        wait_clock=wait_clock,
-        config=config,
-        on_store_failure=store_failed,
-        approvals=limits.approvals,
-    )
+    on_store_failure = partial(_trip_for_the_store, around.breaker)
+    base = build_foundation(around, connection, on_store_failure)
+    trust: BookTrust  # the gate asks it, and it needs the desk behind the gate
+    gate = _gate(around, base, lambda symbol: trust.is_trusted(symbol))
+    desk = _desk(around, base, gate, on_store_failure)
     exit_rules = ExitRules(
-        config.exits,
-        positions,
+        around.execution.exits,
+        base.positions,
         resolved_share=around.risk.max_resolved_share,
-        find_spike=journal.spike,
+        find_spike=base.journal.spike,
     )
-    protector = Protector(
-        desk=desk,
-        books=books,
-        journal=journal,
-        orders=ExitOrders(
-            journal=journal,
-            instruments=around.instruments,
-            config=config,
-            clock=clock,
-            epoch=lambda: breaker.snapshot.epoch,
-            price=account.price_of,
-        ),
-        rules=exit_rules,
-        config=config,
-        max_slippage_pct=around.risk.max_slippage_pct,
-        wait_clock=wait_clock,
-        data_fresh=around.data_fresh,
-    )
+    protector = _protector(around, base, desk, exit_rules)
     sweep = Sweep(
         desk=desk,
-        positions=positions,
+        positions=base.positions,
         protector=protector,
         halt=around.breaker_config,
-        config=config,
-        wait_clock=wait_clock,
-        breaker=breaker,
+        config=around.execution,
+        wait_clock=around.wait_clock,
+        breaker=around.breaker,
     )
     quiescence = Quiescence(
         desk=desk,
         sweep=sweep,
-        breaker=breaker,
-        clock=clock,
-        wait_clock=wait_clock,
-        apart_ms=config.reconcile_retry_ms,
+        breaker=around.breaker,
+        clock=around.clock,
+        wait_clock=around.wait_clock,
+        apart_ms=around.execution.reconcile_retry_ms,
+    )
+    trust = _trust(around, base, desk, quiescence)
+    watch = _watch(around, base, desk, protector, exit_rules)
+    halt = _halt(around, base, desk, sweep, trust, watch)
+    sizer = _sizer(around, base)
+    compliance = _compliance(around, base)
+    return Parts(
+        jobs=base.jobs,
+        journal=base.journal,
+        risk_events=base.risk_events,
+        gate=gate,
+        books=base.books,
+        desk=desk,
+        gateway=_gateway(around, base, desk, sizer, compliance),
+        sizer=sizer,
+        protector=protector,
+        sweep=sweep,
+        halt=halt,
+        equity_meter=EquityMeter(base.account, halt, around.bus),
+        quiescence=quiescence,
+        trust=trust,
+        watch=watch,
+        limits=base.limits,
+        controls=base.controls,
+        compliance=compliance,
+        liquidator=_liquidator(around, base, desk, protector, trust),
     )
 
+
+def _trip_for_the_store(breaker: CircuitBreaker, error: StoreError) -> None:
+    snapshot = breaker.snapshot
+    if snapshot.status is BreakerStatus.TRIGGERED and snapshot.latch is Latch.MANUAL:
+        return  # halted until an operator has looked; every retry would raise the epoch
+    breaker.trigger(
+        f"the order journal failed: {error}", actor=Actor.SYSTEM, rule="store", latch=True
+    )
+
+
+def _gate(around: Surroundings, base: Foundation, positions_trusted: Callable[[str], bool]) -> Gate:
+    breaker = around.breaker
+    return Gate(
+        entries_blocked=lambda: breaker.entries_blocked,
+        epoch=lambda: breaker.snapshot.epoch,
+        now_ms=around.clock.now_ms,
+        data_fresh=around.data_fresh,
+        positions_trusted=positions_trusted,
+        entries_halted=lambda: base.controls.entries_halted,
+        elsewhere=SharedHalt(base.journal, breaker.send_fence, around.clearance),
+    )
+
+
+def _desk(
+    around: Surroundings,
+    base: Foundation,
+    gate: Gate,
+    on_store_failure: Callable[[StoreError], None],
+) -> OrderDesk:
+    return OrderDesk(
+        client=around.client,
+        journal=base.journal,
+        gate=gate,
+        books=base.books,
+        bus=around.bus,
+        clock=around.clock,
+        wait_clock=around.wait_clock,
+        config=around.execution,
+        on_store_failure=on_store_failure,
+        approvals=base.limits.approvals,
+    )
+
+
+def _protector(
+    around: Surroundings, base: Foundation, desk: OrderDesk, rules: ExitRules
+) -> Protector:
+    return Protector(
+        desk=desk,
+        books=base.books,
+        journal=base.journal,
+        orders=ExitOrders(
+            journal=base.journal,
+            instruments=around.instruments,
+            config=around.execution,
+            clock=around.clock,
+            epoch=lambda: around.breaker.snapshot.epoch,
+            price=base.account.price_of,
+        ),
+        rules=rules,
+        config=around.execution,
+        max_slippage_pct=around.risk.max_slippage_pct,
+        wait_clock=around.wait_clock,
+        data_fresh=around.data_fresh,
+    )
+
+
+def _trust(
+    around: Surroundings, base: Foundation, desk: OrderDesk, quiescence: Quiescence
+) -> BookTrust:
+    comparison = around.execution.reconciliation
+
     def take_funding(payments: Iterable[FundingPayment]) -> None:
-        for late in books.take_funding(payments):
+        for late in base.books.take_funding(payments):
             around.bus.publish(late)
 
-    trust = BookTrust(
+    return BookTrust(
         reconciler=Reconciler(
             client=around.client,
             desk=desk,
-            positions=positions,
-            account=account,
+            positions=base.positions,
+            account=base.account,
             take_funding=take_funding,
             instruments=around.instruments,
-            dust_value=config.reconciliation.dust_value,
+            dust_value=comparison.dust_value,
         ),
         corrections=Corrections(
-            books=books, desk=desk, journal=journal, clock=clock, config=config.reconciliation
+            books=base.books,
+            desk=desk,
+            journal=base.journal,
+            clock=around.clock,
+            config=comparison,
         ),
-        journal=journal,
-        books=books,
+        journal=base.journal,
+        books=base.books,
         desk=desk,
         quiescence=quiescence,
-        breaker=breaker,
-        risk_events=risk_events,
-        jobs=jobs,
-        clock=clock,
-        wait_clock=wait_clock,
-        config=config,
+        breaker=around.breaker,
+        risk_events=base.risk_events,
+        jobs=base.jobs,
+        clock=around.clock,
+        wait_clock=around.wait_clock,
+        config=around.execution,
     )
-    compliance = ComplianceDesk(
-        config=around.compliance,
+
+
+def _watch(
+    around: Surroundings,
+    base: Foundation,
+    desk: OrderDesk,
+    protector: Protector,
+    rules: ExitRules,
+) -> Watch:
+    return Watch(
+        desk=desk,
+        position_watch=PositionWatch(
+            positions=base.positions,
+            protector=protector,
+            rules=rules,
+            account=base.account,
+            jobs=base.jobs,
+            wait_clock=around.wait_clock,
+            data_fresh=around.data_fresh,
+            retry_ms=around.execution.stop_retry_ms,
+        ),
+        account=base.account,
+        breaker=around.breaker,
+        jobs=base.jobs,
+        clock=around.clock,
+        wait_clock=around.wait_clock,
+        config=around.execution,
         risk=around.risk,
-        journal=journal,
-        controls=controls,
-        account=account,
-        risk_events=risk_events,
-        clock=clock,
-        bus=around.bus,
     )
-    sizer = EntrySizer(
-        journal=journal,
-        account=account,
-        reservations=reservations,
-        clock=clock,
+
+
+def _halt(
+    around: Surroundings,
+    base: Foundation,
+    desk: OrderDesk,
+    sweep: Sweep,
+    trust: BookTrust,
+    watch: Watch,
+) -> HaltResponse:
+    return HaltResponse(
+        breaker=around.breaker,
+        sweep=sweep,
+        jobs=base.jobs,
+        account=base.account,
+        positions=base.positions,
+        desk=desk,
+        clock=around.clock,
+        entry_time_to_live_ms=around.execution.entry_time_to_live_ms,
+        fee_rate=base.fee_rate,
+        trust=trust,
+        watch=watch,
+    )
+
+
+def _sizer(around: Surroundings, base: Foundation) -> EntrySizer:
+    breaker = around.breaker
+    return EntrySizer(
+        journal=base.journal,
+        account=base.account,
+        reservations=base.reservations,
+        clock=around.clock,
         config=around.risk,
         instruments=around.instruments,
         price=around.entry_price,
@@ -274,78 +308,57 @@ def assemble(around: Surroundings, connection: sqlite3.Connection) -> Parts:
         entries_blocked=lambda: breaker.entries_blocked,
         clearance=around.clearance,
     )
-    watch = Watch(
-        desk=desk,
-        position_watch=PositionWatch(
-            positions=positions,
-            protector=protector,
-            rules=exit_rules,
-            account=account,
-            jobs=jobs,
-            wait_clock=wait_clock,
-            data_fresh=around.data_fresh,
-            retry_ms=config.stop_retry_ms,
-        ),
-        account=account,
-        breaker=breaker,
-        jobs=jobs,
-        clock=clock,
-        wait_clock=wait_clock,
-        config=config,
+
+
+def _compliance(around: Surroundings, base: Foundation) -> ComplianceDesk:
+    return ComplianceDesk(
+        config=around.compliance,
         risk=around.risk,
+        journal=base.journal,
+        controls=base.controls,
+        account=base.account,
+        risk_events=base.risk_events,
+        clock=around.clock,
+        bus=around.bus,
     )
-    halt = HaltResponse(
-        breaker=breaker,
-        sweep=sweep,
-        jobs=jobs,
-        account=account,
-        positions=positions,
+
+
+def _gateway(
+    around: Surroundings,
+    base: Foundation,
+    desk: OrderDesk,
+    sizer: EntrySizer,
+    compliance: ComplianceDesk,
+) -> OrderGateway:
+    return OrderGateway(
+        journal=base.journal,
         desk=desk,
-        clock=clock,
-        entry_time_to_live_ms=config.entry_time_to_live_ms,
-        fee_rate=fee_rate,
-        trust=trust,
-        watch=watch,
-    )
-    return Parts(
-        jobs=jobs,
-        journal=journal,
-        risk_events=risk_events,
-        gate=gate,
-        books=books,
-        desk=desk,
-        gateway=OrderGateway(
-            journal=journal,
-            desk=desk,
-            account=account,
-            limits=limits,
-            reservations=reservations,
-            sizer=sizer,
-            risk_events=risk_events,
-            bus=around.bus,
-            clock=clock,
-            snapshot=lambda: breaker.snapshot,
-            compliance=compliance,
-        ),
+        account=base.account,
+        limits=base.limits,
+        reservations=base.reservations,
         sizer=sizer,
-        protector=protector,
-        sweep=sweep,
-        halt=halt,
-        equity_meter=EquityMeter(account, halt, around.bus),
-        quiescence=quiescence,
-        trust=trust,
-        watch=watch,
-        limits=limits,
-        controls=controls,
+        risk_events=base.risk_events,
+        bus=around.bus,
+        clock=around.clock,
+        snapshot=lambda: around.breaker.snapshot,
         compliance=compliance,
-        liquidator=Liquidator(
-            client=around.client,
-            desk=desk,
-            journal=journal,
-            positions=positions,
-            protector=protector,
-            trust=trust,
-            clock=clock,
-            config=config.liquidation,
-        ),
+    )
+
+
+def _liquidator(
+    around: Surroundings,
+    base: Foundation,
+    desk: OrderDesk,
+    protector: Protector,
+    trust: BookTrust,
+) -> Liquidator:
+    return Liquidator(
+        client=around.client,
+        desk=desk,
+        journal=base.journal,
+        positions=base.positions,
+        protector=protector,
+        trust=trust,
+        clock=around.clock,
+        config=around.execution.liquidation,
     )

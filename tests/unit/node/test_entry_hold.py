@@ -33,6 +33,7 @@ class Market:
         monkeypatch: pytest.MonkeyPatch,
         hold: AbstractContextManager[object] | None,
     ) -> None:
+        self.breaker = breaker
         self._clock = clock
         self.blocked_meanwhile: list[bool] = []
         bus = EventBus()
@@ -82,41 +83,46 @@ def open_breaker(tmp_path: Path, clock: VirtualClock) -> Iterator[Callable[..., 
         breaker.close()
 
 
-def test_entries_are_held_while_a_price_beyond_a_limit_is_looked_at_and_freed_after_a_wick(
+@pytest.fixture
+def open_market(
     open_breaker: Callable[..., CircuitBreaker],
     clock: VirtualClock,
     monkeypatch: pytest.MonkeyPatch,
+) -> Callable[..., Market]:
+    def open_one(*, holds: bool = True) -> Market:
+        breaker = open_breaker()
+        return Market(breaker, clock, monkeypatch, breaker.entry_hold if holds else None)
+
+    return open_one
+
+
+def test_entries_are_held_while_a_price_beyond_a_limit_is_looked_at_and_freed_after_a_wick(
+    open_market: Callable[..., Market],
 ) -> None:
-    breaker = open_breaker()
-    market = Market(breaker, clock, monkeypatch, breaker.entry_hold)
+    market = open_market()
     assert not market.trade(CALM)
     assert market.trade(BEYOND_THE_LIMIT), "it may be a crash"
-    assert not breaker.entries_blocked, "it has not held, and nobody confirms it"
+    assert not market.breaker.entries_blocked, "it has not held, and nobody confirms it"
     assert not market.trade(CALM, after_ms=1_000)
 
     assert market.trade(BEYOND_THE_LIMIT, after_ms=1_000)
     assert market.trade(BEYOND_THE_LIMIT, after_ms=5_000)
-    assert breaker.snapshot.epoch == 1, "it has held"
-    assert breaker.entries_blocked
+    assert market.breaker.snapshot.epoch == 1, "it has held"
+    assert market.breaker.entries_blocked
 
 
 def test_an_engine_that_holds_nothing_lets_entries_pass_in_this_test(
-    open_breaker: Callable[..., CircuitBreaker],
-    clock: VirtualClock,
-    monkeypatch: pytest.MonkeyPatch,
+    open_market: Callable[..., Market],
 ) -> None:
-    market = Market(open_breaker(), clock, monkeypatch, hold=None)
+    market = open_market(holds=False)
     market.trade(CALM)
     assert not market.trade(BEYOND_THE_LIMIT)
 
 
 def test_a_look_that_fails_does_not_hold_entries_for_ever(
-    open_breaker: Callable[..., CircuitBreaker],
-    clock: VirtualClock,
-    monkeypatch: pytest.MonkeyPatch,
+    open_market: Callable[..., Market], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    breaker = open_breaker()
-    market = Market(breaker, clock, monkeypatch, breaker.entry_hold)
+    market = open_market()
     market.trade(CALM)
 
     def fail(*_: object) -> None:
@@ -125,7 +131,7 @@ def test_a_look_that_fails_does_not_hold_entries_for_ever(
     monkeypatch.setattr(Examination, "examine", fail)
     with pytest.raises(ZeroDivisionError):
         market.trade(BEYOND_THE_LIMIT)
-    assert not breaker.entries_blocked, "what follows from a failing core is for its watchers"
+    assert not market.breaker.entries_blocked, "what follows from a failing core is its watchers'"
 
 
 def test_a_breaker_that_is_switched_off_holds_nothing(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from decimal import Decimal
 from typing import Any
 
+from memory_records import MemoryRecords
+
 from trading.api.schemas import (
-    ActivityEntry,
     BreakerStatistics,
     BreakerView,
     ClearCommand,
@@ -23,31 +23,23 @@ from trading.api.schemas import (
 from trading.errors import IllegalTransitionError, MarketDataError
 from trading.model.breaker import BreakerSnapshot, BreakerStatus
 from trading.model.decision import (
-    AgentDecision,
     ProposalOutcome,
     ProposalResult,
     RiskPreview,
     SpikeRunReport,
-    ToolExecution,
     TradeProposal,
 )
 from trading.model.derivatives import FuturesView, LiquidationsView
-from trading.model.desk import DeskNote, DeskQuery, DeskSubject
 from trading.model.history import PastSpike, PastSpikes, SpikePattern
 from trading.model.market import Bar, Book, BookLevel
 from trading.model.metrics import MarketSnapshot, Metric, PumpView, SymbolStats, WindowStats
-from trading.model.model_call import ModelCall, ModelUsage
 from trading.model.news import NOT_CONFIGURED, NewsBatch, NewsKind, NewsView, TransfersView
 from trading.model.operations import Controls
 from trading.model.order import OrderReport, OrderStatus, OrderType, Position, Side
-from trading.model.review import TradeReview, TradeToReview
 from trading.model.spike import Spike, SpikeDirection, SpikeType
 
 START_MS = 1_700_000_000_000
 SYMBOL = "SOLUSDT"
-CHANGING = frozenset(
-    {"trip", "warn", "recover", "clear", "propose_trade", "cancel_order", "close_position"}
-)
 
 
 def make_snapshot(status: str = "SAFE", epoch: int = 0, **fields: Any) -> BreakerSnapshot:
@@ -86,11 +78,11 @@ def make_claim(spike: Spike | None = None, *, epoch: int = 0, run_ms: int = 45_0
     )
 
 
-class MemoryTradingClient:
-    """``calls`` holds (method, argument) in order; the attributes are what the core would know."""
+class MemoryTradingClient(MemoryRecords):
+    """The attributes are what the core would know."""
 
     def __init__(self) -> None:
-        self.calls: list[tuple[str, Any]] = []
+        super().__init__()
         self.snapshot = make_snapshot()
         self.time_ms = START_MS
         self.market_share = 0.1
@@ -107,34 +99,10 @@ class MemoryTradingClient:
         self.news_views: dict[NewsKind, NewsView] = {}
         self.batches: list[NewsBatch] = []
         self.positions: tuple[Position, ...] = ()
-        self.decisions: list[AgentDecision] = []
-        self.executions: list[ToolExecution] = []
-        self.activity: list[ActivityEntry] = []
         self.proposals: list[TradeProposal] = []
         self.reports: list[SpikeRunReport] = []
         self.claims: list[SpikeClaim] = []
-        self.model_calls: list[ModelCall] = []
-        self.trades_to_review: list[TradeToReview] = []
-        self.reviews: list[TradeReview] = []
-        self.subjects: list[DeskSubject] = []
-        self.queries: list[DeskQuery] = []
-        self.notes: list[DeskNote] = []
-        self.usage = ModelUsage()
         self.stopped = Controls()
-        self.on_call: Any = None
-        self._lock = threading.Lock()
-
-    def names(self) -> list[str]:
-        return [name for name, _ in self.calls]
-
-    def changes(self) -> list[str]:
-        return [name for name in self.names() if name in CHANGING]
-
-    def _note(self, name: str, argument: Any = None) -> None:
-        with self._lock:
-            self.calls.append((name, argument))
-        if self.on_call is not None:
-            self.on_call(name)
 
     def breaker_snapshot(self) -> BreakerSnapshot:
         self._note("breaker_snapshot")
@@ -391,59 +359,3 @@ class MemoryTradingClient:
     def finish_spike_run(self, report: SpikeRunReport) -> None:
         self._note("finish_spike_run", report)
         self.reports.append(report)
-
-    def record_decision(self, decision: AgentDecision) -> int:
-        self._note("record_decision", decision)
-        with self._lock:
-            self.decisions.append(decision)
-            return len(self.decisions)
-
-    def record_tool_execution(self, execution: ToolExecution) -> None:
-        self._note("record_tool_execution", execution)
-        with self._lock:
-            self.executions.append(execution)
-
-    def trade_to_review(self) -> TradeToReview | None:
-        self._note("trade_to_review")
-        return self.trades_to_review[0] if self.trades_to_review else None
-
-    def finish_review(self, review: TradeReview) -> None:
-        self._note("finish_review", review)
-        self.trades_to_review.pop(0)
-        self.reviews.append(review)
-
-    def desk_subject(self, query: DeskQuery) -> DeskSubject | None:
-        self._note("desk_subject", query)
-        self.queries.append(query)
-        wanted = [one for one in self.subjects if one.kind in query.kinds]
-        return wanted[0] if wanted else None
-
-    def record_desk_note(self, note: DeskNote) -> int:
-        self._note("record_desk_note", note)
-        self.subjects = [one for one in self.subjects if one.id != note.subject_id]
-        self.notes.append(note)
-        return len(self.notes)
-
-    def model_usage(self) -> ModelUsage:
-        self._note("model_usage")
-        return self.usage
-
-    def record_model_call(self, call: ModelCall) -> ModelUsage:
-        self._note("record_model_call", call)
-        with self._lock:
-            self.model_calls.append(call)
-            tokens = call.input_tokens + call.output_tokens
-            self.usage = ModelUsage(
-                hour_tokens=self.usage.hour_tokens + tokens,
-                hour_micro_usd=self.usage.hour_micro_usd + call.cost_micro_usd,
-                day_tokens=self.usage.day_tokens + tokens,
-                day_micro_usd=self.usage.day_micro_usd + call.cost_micro_usd,
-            )
-            return self.usage
-
-    def record_activity(self, entry: ActivityEntry) -> None:
-        self._note("record_activity", entry)
-        self.activity.append(entry)
-
-    def worker_heartbeat(self, worker: str, detail: str) -> None:
-        self._note("worker_heartbeat", worker)

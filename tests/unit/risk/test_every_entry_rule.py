@@ -1,20 +1,17 @@
-"""Each rule of the risk engine at its limit and one step beyond, and with the rule taken out."""
+"""Each rule for sized entries at its limit and one step beyond, and with the rule taken out."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
 from calm_market import Uncorrelated
+from rule_cases import CONFIG, MINUTE_MS, NOW_MS, SYMBOL, Case, without
 
-from trading.errors import DecisionRejectedError, RiskLimitError
-from trading.model.decision import TradeProposal
-from trading.model.market import Book, BookLevel, Instrument
-from trading.model.order import OrderType, Side
-from trading.risk.decision_validation import validate_proposal
+from trading.errors import RiskLimitError
+from trading.model.market import Book, BookLevel
 from trading.risk.entry_facts import (
     AccountView,
     EntryFacts,
@@ -25,29 +22,8 @@ from trading.risk.entry_facts import (
 )
 from trading.risk.entry_rules import ENTRY_RULES
 from trading.risk.limits import RiskLimits
-from trading.risk.proposal_rules import (
-    PROPOSAL_RULES,
-    ProposalCase,
-    ProposalFacts,
-    SpikeFacts,
-)
 from trading.risk.reservations import Reservation, ReservationBook
-from trading.risk.risk_config import RiskConfig
 from trading.risk.rule import Rule
-
-SYMBOL = "ABCUSDT"
-NOW_MS = 1_000_000_000
-MINUTE_MS = 60_000
-HOUR_MS = 60 * MINUTE_MS
-
-CONFIG = RiskConfig(
-    symbol_limits_pct={SYMBOL: 8},
-    sectors={"coins": (SYMBOL, "DEFUSDT")},
-    max_symbol_entries_per_hour=2,
-    max_orders_per_minute=3,
-    max_orders_per_hour=5,
-    allowed_symbols=(SYMBOL, "DEFUSDT"),
-)
 
 
 def book(bid: str = "9.99", ask: str = "10.01", offered: str = "1000000") -> Book:
@@ -99,19 +75,6 @@ def lost(streak: int, minutes_ago: float) -> TradeHistory:
 
 def sent(count: int, seconds_ago: float, symbol: str = "XYZUSDT") -> tuple[SentEntry, ...]:
     return tuple(SentEntry(NOW_MS - round(seconds_ago * 1000), symbol) for _ in range(count))
-
-
-@dataclass(frozen=True)
-class Case:
-    """Facts that ``rule`` lets pass at the limit, and facts one step beyond it."""
-
-    rule: str
-    at: dict[str, Any]
-    beyond: dict[str, Any]
-    note: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.rule} {self.note}".strip()
 
 
 ENTRY_CASES = [
@@ -261,83 +224,6 @@ ENTRY_CASES = [
     ),
 ]
 
-PROPOSAL = TradeProposal(
-    spike_id="s",
-    symbol=SYMBOL,
-    notional=Decimal(100),
-    stop_loss_pct=2.0,
-    take_profit_pct=4.0,
-    confidence=0.9,
-    epoch=3,
-    decided_at_ms=NOW_MS,
-    deadline_ms=NOW_MS + 30_000,
-    reasoning="",
-)
-INSTRUMENT = Instrument(
-    symbol=SYMBOL,
-    base_asset="ABC",
-    quote_asset="USDT",
-    tick_size=Decimal("0.01"),
-    step_size=Decimal("0.1"),
-    min_quantity=Decimal("0.1"),
-    max_quantity=Decimal(1000),
-    min_notional=Decimal(5),
-)
-SPIKE = SpikeFacts(SYMBOL, NOW_MS - 1_000, Decimal("9.5"), Decimal(10))
-KNOWN = ProposalFacts(NOW_MS, 3, True, 10.0, INSTRUMENT, SPIKE)
-
-# What of a proposal and its facts lets it pass at the limit, and one step beyond.
-PROPOSAL_CASES = [
-    Case("symbol_unknown", {}, {"instrument": None}),
-    Case(
-        "symbol_unknown",
-        {},
-        {"symbol": "DEFUSDT", "spike": replace(SPIKE, symbol="DEFUSDT")},
-        "another",
-    ),
-    Case(
-        "symbol_not_trading",
-        {},
-        {"instrument": INSTRUMENT.model_copy(update={"trading": False})},
-    ),
-    Case("side", {}, {"side": Side.SELL}),
-    Case("entry_type", {"entry_type": OrderType.MARKET}, {"entry_type": OrderType.STOP_LOSS}),
-    Case("not_finite", {}, {"take_profit_pct": float("inf")}),
-    Case("notional", {"notional": Decimal("0.01")}, {"notional": Decimal(0)}),
-    Case("min_confidence", {"confidence": 0.6}, {"confidence": 0.599}),
-    Case("min_stop_loss_pct", {"stop_loss_pct": 0.3}, {"stop_loss_pct": 0.299}),
-    Case("max_stop_loss_pct", {"stop_loss_pct": 10.0}, {"stop_loss_pct": 10.001}),
-    Case("min_take_profit_pct", {"take_profit_pct": 0.3}, {"take_profit_pct": 0.299}),
-    Case("epoch", {"epoch": 3}, {"epoch": 4}),
-    Case("deadline", {"deadline_ms": NOW_MS + 1}, {"deadline_ms": NOW_MS}),
-    Case(
-        "deadline_too_far",
-        {"deadline_ms": NOW_MS + 300_000},
-        {"deadline_ms": NOW_MS + 300_001},
-    ),
-    Case("data_stale", {}, {"data_fresh": False}),
-    Case("no_price", {}, {"last_price": None}),
-    Case(
-        "price_collar",
-        {"limit_price": Decimal("10.20")},
-        {"limit_price": Decimal("10.21")},
-        "above",
-    ),
-    Case(
-        "price_collar", {"limit_price": Decimal("9.80")}, {"limit_price": Decimal("9.79")}, "below"
-    ),
-    Case("spike_unknown", {}, {"spike": None}),
-    Case("spike_symbol", {}, {"spike": replace(SPIKE, symbol="DEFUSDT")}),
-    Case(
-        "spike_stale",
-        {"spike": replace(SPIKE, detected_at_ms=NOW_MS - 120_000)},
-        {"spike": replace(SPIKE, detected_at_ms=NOW_MS - 120_001)},
-    ),
-    Case("max_resolved_share", {"last_price": 9.601}, {"last_price": 9.6}),
-]
-BLOCKED = RiskConfig(blocked_symbols=(SYMBOL,))
-NOT_ALLOWED = RiskConfig(allowed_symbols=("DEFUSDT",))
-
 
 def entry_refusal(changes: dict[str, Any], rules: tuple[Rule[EntryFacts], ...]) -> str | None:
     """The rule that refuses an entry under these facts, through the engine itself."""
@@ -371,74 +257,19 @@ def entry_refusal(changes: dict[str, Any], rules: tuple[Rule[EntryFacts], ...]) 
     return None
 
 
-def proposal_refusal(
-    changes: dict[str, Any],
-    rules: tuple[Rule[ProposalCase], ...],
-    config: RiskConfig = CONFIG,
-) -> str | None:
-    own = {key: value for key, value in changes.items() if key in TradeProposal.model_fields}
-    facts = {key: value for key, value in changes.items() if key not in own}
-    # model_copy does not validate: as a careless caller would, it lets anything through.
-    proposal = PROPOSAL.model_copy(update=own)
-    try:
-        validate_proposal(proposal, replace(KNOWN, **facts), config, rules)
-    except DecisionRejectedError as error:
-        refusal = error
-    else:
-        return None
-    assert refusal.limit
-    assert refusal.value
-    return refusal.rule
-
-
 @pytest.mark.parametrize("case", ENTRY_CASES, ids=str)
 def test_an_entry_passes_at_the_limit_and_is_refused_one_step_beyond(case: Case) -> None:
     assert entry_refusal(case.at, ENTRY_RULES) is None
     assert entry_refusal(case.beyond, ENTRY_RULES) == case.rule
 
 
-@pytest.mark.parametrize("case", PROPOSAL_CASES, ids=str)
-def test_a_proposal_passes_at_the_limit_and_is_refused_one_step_beyond(case: Case) -> None:
-    assert proposal_refusal(case.at, PROPOSAL_RULES) is None
-    assert proposal_refusal(case.beyond, PROPOSAL_RULES) == case.rule
-
-
-@pytest.mark.parametrize(
-    ("config", "rule"), [(BLOCKED, "symbol_blocked"), (NOT_ALLOWED, "symbol_not_allowed")]
-)
-def test_a_pair_is_refused_by_configuration_and_by_nothing_else(
-    config: RiskConfig, rule: str
-) -> None:
-    assert proposal_refusal({}, PROPOSAL_RULES) is None
-    assert proposal_refusal({}, PROPOSAL_RULES, config) == rule
-    assert proposal_refusal({}, _without(PROPOSAL_RULES, rule), config) is None
-
-
 @pytest.mark.parametrize("case", ENTRY_CASES, ids=str)
 def test_an_entry_rule_that_is_taken_out_is_missed(case: Case) -> None:
     """The mutant of the check above: without its rule, what lies beyond is not refused by it."""
-    assert entry_refusal(case.beyond, _without(ENTRY_RULES, case.rule)) != case.rule
+    assert entry_refusal(case.beyond, without(ENTRY_RULES, case.rule)) != case.rule
 
 
-@pytest.mark.parametrize("case", PROPOSAL_CASES, ids=str)
-def test_a_proposal_rule_that_is_taken_out_is_missed(case: Case) -> None:
-    """The mutant of the check above."""
-    assert proposal_refusal(case.beyond, _without(PROPOSAL_RULES, case.rule)) != case.rule
-
-
-def test_every_rule_is_tried() -> None:
-    tried = {case.rule for case in (*ENTRY_CASES, *PROPOSAL_CASES)}
-    tried |= {"symbol_blocked", "symbol_not_allowed"}
-    rules: list[Rule[Any]] = [*ENTRY_RULES, *PROPOSAL_RULES]
-    assert tried == {rule.name for rule in rules}
-    assert len(rules) == len({rule.name for rule in rules}) >= 25
-
-
-def _without(rules: tuple[Rule[Any], ...], name: str) -> tuple[Rule[Any], ...]:
-    return tuple(rule for rule in rules if rule.name != name)
-
-
-def test_the_documentation_names_every_rule() -> None:
-    page = (Path(__file__).parents[3] / "docs/risk.md").read_text()
-    rules: list[Rule[Any]] = [*ENTRY_RULES, *PROPOSAL_RULES]
-    assert [rule.name for rule in rules if f"`{rule.name}`" not in page] == []
+def test_every_entry_rule_is_tried() -> None:
+    names = [rule.name for rule in ENTRY_RULES]
+    assert {case.rule for case in ENTRY_CASES} == set(names)
+    assert len(names) == len(set(names)) >= 10

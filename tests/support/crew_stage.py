@@ -211,6 +211,9 @@ def crew_stage(folder: Path, **changes: Any) -> Iterator[Stage]:
     settings = {
         "risk__max_orders_per_minute": 1_000,
         "risk__max_concurrent_positions": 20,
+        # Hundreds of trials are one day: its count and volume must not refuse the later ones.
+        "compliance__max_daily_trades": 100_000,
+        "compliance__max_daily_volume_pct": 1_000_000,
         **{f"risk__{name}": value for name, value in UNHURRIED.items()},
     }
     settings |= changes

@@ -28,6 +28,22 @@ WORKING: dict[str, Any] = {
     "working_time_in_force": "GTC",
 }
 """The order that comes first in a list."""
+THEN_STOP: dict[str, Any] = {
+    "pending_side": "SELL",
+    "pending_type": "STOP_LOSS",
+    "pending_stop_price": "45000",
+}
+"""What follows it: a stop …"""
+THEN_PAIR: dict[str, Any] = {
+    "pending_side": "SELL",
+    "pending_above_type": "LIMIT_MAKER",
+    "pending_above_price": "55000",
+    "pending_below_type": "STOP_LOSS",
+    "pending_below_stop_price": "45000",
+}
+"""… or a stop and a limit, of which one cancels the other."""
+OF_QUANTITY = {"pending_quantity": "0.01"}
+OLD_OCO = SYMBOL | {"side": "SELL", "quantity": "0.01", "price": "55000", "stop_price": "45000"}
 SENT_WHERE_IT_APPLIES = frozenset(
     {
         "stopPrice",

@@ -49,7 +49,7 @@ MUTANT_RUNS = 10
 # Texts stay in the news of their pair. A model that obeys them all would soon spend its whole run
 # on older ones, and no order would be at stake: so a new stage after every so many.
 ON_ONE_STAGE = 25
-FEWEST_ORDERS = 5
+FEWEST_ORDERS = 15
 
 
 def commands_in(messages: Messages) -> list[tuple[str, dict[str, Any]]]:

@@ -15,7 +15,18 @@ import pytest
 import pytest_asyncio
 from Crypto.PublicKey import ECC
 from official_client import OfficialClient, official_client
-from official_venue import BALANCES, LIMIT, SENT_WHERE_IT_APPLIES, SYMBOL, WORKING, judged
+from official_venue import (
+    BALANCES,
+    LIMIT,
+    OF_QUANTITY,
+    OLD_OCO,
+    SENT_WHERE_IT_APPLIES,
+    SYMBOL,
+    THEN_PAIR,
+    THEN_STOP,
+    WORKING,
+    judged,
+)
 
 from trading.simulator.server.spot import order_wire
 
@@ -148,56 +159,15 @@ async def test_order_lists_fit_the_official_models(
             order_list_id=placed["orderListId"],
         )
         assert (done["listStatusType"], done["listOrderStatus"]) == ("ALL_DONE", "ALL_DONE")
-        old = await rest(
-            "order_oco",
-            **SYMBOL,
-            side="SELL",
-            quantity="0.01",
-            price="55000",
-            stop_price="45000",
-        )
+        old = await rest("order_oco", **OLD_OCO)
         assert [order["type"] for order in old["orderReports"]] == ["LIMIT_MAKER", "STOP_LOSS"]
-        pending = {"pending_side": "SELL", "pending_quantity": "0.01"}
-        oto = await rest(
-            "order_list_oto",
-            **SYMBOL,
-            **WORKING,
-            **pending,
-            pending_type="STOP_LOSS",
-            pending_stop_price="45000",
-        )
+        oto = await rest("order_list_oto", **SYMBOL, **WORKING, **THEN_STOP, **OF_QUANTITY)
         assert [order["status"] for order in oto["orderReports"]] == ["NEW", "PENDING_NEW"]
-        otoco = await rest(
-            "order_list_otoco",
-            **SYMBOL,
-            **WORKING,
-            **pending,
-            pending_above_type="LIMIT_MAKER",
-            pending_above_price="55000",
-            pending_below_type="STOP_LOSS",
-            pending_below_stop_price="45000",
-        )
+        otoco = await rest("order_list_otoco", **SYMBOL, **WORKING, **THEN_PAIR, **OF_QUANTITY)
         assert len(otoco["orders"]) == 3
-        sells = {"pending_side": "SELL"}
-        opo = await rest(
-            "order_list_opo",
-            **SYMBOL,
-            **WORKING,
-            **sells,
-            pending_type="STOP_LOSS",
-            pending_stop_price="45000",
-        )
+        opo = await rest("order_list_opo", **SYMBOL, **WORKING, **THEN_STOP)
         assert [order["status"] for order in opo["orderReports"]] == ["NEW", "PENDING_NEW"]
-        opoco = await rest(
-            "order_list_opoco",
-            **SYMBOL,
-            **WORKING,
-            **sells,
-            pending_above_type="LIMIT_MAKER",
-            pending_above_price="55000",
-            pending_below_type="STOP_LOSS",
-            pending_below_stop_price="45000",
-        )
+        opoco = await rest("order_list_opoco", **SYMBOL, **WORKING, **THEN_PAIR)
         assert len(opoco["orders"]) == 3
         assert len(await rest("all_order_list")) == 6
 

@@ -10,7 +10,17 @@ from functools import partial
 import pytest
 import pytest_asyncio
 from official_client import OfficialClient, official_client
-from official_venue import LIMIT, SENT_WHERE_IT_APPLIES, SYMBOL, WORKING, judged
+from official_venue import (
+    LIMIT,
+    OF_QUANTITY,
+    OLD_OCO,
+    SENT_WHERE_IT_APPLIES,
+    SYMBOL,
+    THEN_PAIR,
+    THEN_STOP,
+    WORKING,
+    judged,
+)
 from simulated_venue import tick
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -61,7 +71,6 @@ async def test_the_websocket_api_fits_the_official_models(client: OfficialClient
 
 
 async def test_every_other_method_of_the_websocket_api_fits_too(client: OfficialClient) -> None:
-    working = WORKING | {"pending_side": "SELL", "pending_quantity": "0.01"}
     async with judged(client):
         ws = partial(client.fits, "ws_api")
         # Not exchange_info and my_filters: there the client parses the envelope, not the result.
@@ -89,31 +98,10 @@ async def test_every_other_method_of_the_websocket_api_fits_too(client: Official
             cancel_order_id=placed["orderId"],
         )
         assert replaced["cancelResult"] == "SUCCESS"
-        oto = await ws(
-            "order_list_place_oto",
-            **SYMBOL,
-            **working,
-            pending_type="STOP_LOSS",
-            pending_stop_price="45000",
-        )
+        oto = await ws("order_list_place_oto", **SYMBOL, **WORKING, **THEN_STOP, **OF_QUANTITY)
         await ws("order_list_status", order_list_id=oto["orderListId"])
-        await ws(
-            "order_list_place_otoco",
-            **SYMBOL,
-            **working,
-            pending_above_type="LIMIT_MAKER",
-            pending_above_price="55000",
-            pending_below_type="STOP_LOSS",
-            pending_below_stop_price="45000",
-        )
-        await ws(
-            "order_list_place",
-            **SYMBOL,
-            side="SELL",
-            quantity="0.01",
-            price="55000",
-            stop_price="45000",
-        )
+        await ws("order_list_place_otoco", **SYMBOL, **WORKING, **THEN_PAIR, **OF_QUANTITY)
+        await ws("order_list_place", **OLD_OCO)
         lists = await ws("all_order_lists")
         assert len(lists) == 3
         for each in lists:

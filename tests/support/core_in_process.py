@@ -39,6 +39,7 @@ from trading.simulator.exchange import SimulatedExchange
 from trading.simulator.instruments import make_instrument
 from trading.simulator.server.app import start_server
 from trading.simulator.server.config import ExchangeServerConfig
+from trading.simulator.server.limit_config import RateLimitConfig
 from trading.storage.database import open_database
 from trading.storage.spike_repository import SpikeRepository
 
@@ -132,7 +133,10 @@ class CoreInProcess:
             opens = range(first, first + 90 * MINUTE_MS, MINUTE_MS)
             bars = [Bar(symbol, at, MINUTE_MS, price, price, price, price, 5.0) for at in opens]
             self.exchange.load_history(symbol, bars)
-        self.server = await start_server(self.exchange, config=ExchangeServerConfig())
+        # Hundreds of trials in a row: the venue's limits must not end the later ones.
+        limits = RateLimitConfig(weight_per_minute=10_000_000, orders_per_10s=100_000)
+        config = ExchangeServerConfig(rate_limits=limits)
+        self.server = await start_server(self.exchange, config=config)
 
     async def _tick(self) -> None:
         while True:

@@ -4,8 +4,9 @@ Run in the rivals' environment. nautilus_trader's way is its own Binance adapter
 handler of socket messages, its decoders, ``DataEngine.process``, and a subscriber on the message
 bus. The product's is its feed's decoder and the market engine with every window and detector on
 and a pass every second; its tick filter is set so wide that both keep every trade. After every
-minute of market time all drawdowns of both are kept, and must be the same; both start from the
-same minutes of history. Prints JSON.
+minute of market time all drawdowns of both are read, and must be the same; reading is timed, on
+both sides, because the product looks at trades that wait only then. Both start from the same
+minutes of history. Prints JSON.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from nautilus_trader.model.identifiers import TraderId
 
 from trading.exchange.binance.stream_frames import agg_trade_decoder
 from trading.market.config import CrashDetectionConfig
+from trading.market.engine import MarketEngine
 from trading.market.pseudo_ticks import bar_ticks
 from trading.model.market import Bar, Tick
 
@@ -72,8 +74,8 @@ def nautilus(source: Stream, raw: list[bytes]) -> tuple[float, Checkpoints, int]
         started = time.process_time_ns()
         for frame in group:
             handle(frame)
-        total += time.process_time_ns() - started
         points.append({symbol: one.pct for symbol, one in drawdowns.items()})
+        total += time.process_time_ns() - started
     return total / len(raw), points, len(breaches)
 
 
@@ -90,16 +92,18 @@ def product(source: Stream, raw: list[bytes], *, spikes: bool) -> tuple[float, C
             for frame in part:
                 on_tick(decode(frame).data)
             engine.advance(end_ms)
+        points.append({symbol: drawdown(engine, symbol, end_ms) for symbol in source.symbols})
         total += time.process_time_ns() - started
-        points.append(
-            {
-                symbol: engine.symbol_stats(symbol).windows["1h"].drawdown_pct
-                if engine.last_price(symbol) is not None
-                else 0.0
-                for symbol in source.symbols
-            }
-        )
     return total / len(raw), points
+
+
+def drawdown(engine: MarketEngine, symbol: str, now_ms: int) -> float:
+    """As the breadth rule reads it."""
+    state = engine._states[symbol]
+    if not state.has_price:
+        return 0.0
+    high, _ = state.hour_high(now_ms)
+    return (high - state.last_price) / high * 100.0
 
 
 def history(source: Stream, symbol: str) -> list[Tick]:

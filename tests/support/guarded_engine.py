@@ -65,3 +65,13 @@ def lively_bars(symbol: str) -> Iterator[Bar]:
         price = FIRST_PRICES[symbol] * (1.0 + rng.gauss(0.0, 0.004))
         low, high = min(opened, price), max(opened, price)
         yield Bar(symbol, start_ms, 60_000, opened, high, low, price, rng.expovariate(0.2))
+
+
+def bars_that_end_in_a_rise(symbol: str) -> Iterator[Bar]:
+    """Lively hours, and a minute not over yet, in which the price has risen by a tenth on fifty
+    times the usual volume."""
+    last = FIRST_PRICES[symbol]
+    for bar in lively_bars(symbol):
+        ohlc = (price / 1.1 for price in (bar.open, bar.high, bar.low, bar.close))
+        yield Bar(symbol, bar.open_time_ms, 60_000, *ohlc, bar.volume)
+    yield Bar(symbol, START_MS, 60_000, last / 1.1, last, last / 1.1, last, 250.0)

@@ -15,9 +15,11 @@ class BreadthWatch:
         self._fall_pct = config.breadth.fall_pct
         self._max_future_ms = config.max_future_ms
 
-    def set_lines(self, state: SymbolState) -> None:
-        """Say, from current windows, at which prices nobody needs to ask."""
-        set_fall_lines(state, self._fall_pct)
+    def set_lines(self, state: SymbolState, now_ms: int) -> float:
+        """Say at which prices nobody needs to ask; returns the 1 h high."""
+        high, high_ms = state.hour_high(now_ms)
+        set_fall_lines(state, self._fall_pct, high, high_ms)
+        return high
 
     def is_falling(self, state: SymbolState, price: float, now_ms: int) -> bool:
         """Whether the pair is as far below its 1 h high as the breadth rule asks."""
@@ -25,9 +27,8 @@ class BreadthWatch:
             return False
         if price <= state.sure_fall_line and now_ms < state.falling_until_ms:
             return True
-        state.windows.expire(now_ms)
-        self.set_lines(state)
-        return state.windows.drawdown_pct(ONE_HOUR) >= self._fall_pct
+        high = self.set_lines(state, now_ms)
+        return (high - price) / high * 100.0 >= self._fall_pct
 
     def is_tracked(self, state: SymbolState, now_ms: int) -> bool:
         """Whether the pair counts for breadth: an hour is known, it trades, its data are sane."""

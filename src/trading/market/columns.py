@@ -1,7 +1,7 @@
 """Columns of trades in the order they came: short ones as lists, long ones as numpy arrays.
 
 A list is quicker for a handful, numpy for hundreds. Both give the same, to the last bit: sums are
-made one addition after the other, whatever the kind.
+made one addition after the other, whatever the kind. Trades wait packed, one after the other.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from array import array
 from bisect import bisect_left
 from collections import deque
 from itertools import accumulate
+from struct import Struct
+from typing import overload
 
 import numpy as np
 import numpy.typing as npt
@@ -17,21 +19,32 @@ import numpy.typing as npt
 Times = list[int] | npt.NDArray[np.int64]
 Numbers = list[float] | npt.NDArray[np.float64]
 
-MANY = 160  # from here on numpy is quicker
+MANY = 112  # from here on numpy is quicker
+
+_TRADE = Struct("=qdd")
+_ROW = np.dtype([("time_ms", "=i8"), ("price", "=f8"), ("quantity", "=f8")])
+_TIME_AND_PRICE = Struct("=qd")
+TRADE_BYTES = _TRADE.size
+pack_trade = _TRADE.pack  # time in ms, price, quantity
 
 
-def columns(
-    times: list[int], prices: list[float], quantities: list[float]
-) -> tuple[Times, Numbers, Numbers]:
-    """The columns in the kind that is quicker for so many."""
-    count = len(times)
+def columns(trades: bytearray) -> tuple[Times, Numbers, Numbers]:
+    """Times, prices and quantities of packed trades. They may not grow while a column lives."""
+    count = len(trades) // TRADE_BYTES
+    if count == 1:
+        time_ms, price, quantity = _TRADE.unpack(trades)
+        return [time_ms], [price], [quantity]
+    rows = np.frombuffer(trades, _ROW)
+    times, prices, quantities = rows["time_ms"], rows["price"], rows["quantity"]
     if count < MANY:
-        return times, prices, quantities
-    return (
-        np.fromiter(times, np.int64, count),
-        np.fromiter(prices, np.float64, count),
-        np.fromiter(quantities, np.float64, count),
-    )
+        return times.tolist(), prices.tolist(), quantities.tolist()
+    return times, prices, quantities
+
+
+def last_trade(trades: bytearray) -> tuple[int, float]:
+    """Time and price of the last of packed trades, of which there must be one."""
+    time_ms, price = _TIME_AND_PRICE.unpack_from(trades, -TRADE_BYTES)
+    return time_ms, price
 
 
 def put(target: array[int] | array[float], values: Times | Numbers) -> None:
@@ -71,11 +84,26 @@ def total(before: float, numbers: Numbers) -> float:
     return float(running_totals(before, numbers)[-1])
 
 
-def bounds(numbers: Numbers) -> tuple[float, float]:
+@overload
+def bounds(numbers: Numbers) -> tuple[float, float]: ...
+
+
+@overload
+def bounds(numbers: Times) -> tuple[int, int]: ...
+
+
+def bounds(numbers: Numbers | Times) -> tuple[float, float]:
     """The lowest and the highest."""
     if isinstance(numbers, list):
         return min(numbers), max(numbers)
-    return float(numbers.min()), float(numbers.max())
+    return numbers.min().item(), numbers.max().item()
+
+
+def last_highest(prices: Numbers) -> int:
+    """Position of the highest price, the last of equal ones."""
+    if isinstance(prices, list):
+        return len(prices) - 1 - prices[::-1].index(max(prices))
+    return len(prices) - 1 - int(prices[::-1].argmax())
 
 
 def first_from(times: Times, time_ms: int, at: int) -> int:

@@ -11,6 +11,7 @@ from trading.errors import MarketDataError
 from trading.events import CrashDetected, EventBus, SpikeDetected
 from trading.market.backfill import merge_history
 from trading.market.breadth import BreadthWatch
+from trading.market.columns import pack_trade
 from trading.market.config import CrashDetectionConfig, MarketConfig, SpikeDetectionConfig
 from trading.market.crash_detector import INDEX_RULES, Breach, CrashDetector, MarketView
 from trading.market.crash_signals import CrashSignals
@@ -126,9 +127,7 @@ class MarketEngine:
             and 0.0 <= quantity <= state.room
         ):
             state.room -= quantity
-            state.times.append(time_ms)
-            state.prices.append(price)
-            state.quantities.append(quantity)
+            state.staged += pack_trade(time_ms, price, quantity)
             self._last_tick_ms = time_ms
             return
         if tick.price <= state.alarm_line:
@@ -179,9 +178,11 @@ class MarketEngine:
         state = self._states.get(symbol)
         if state is None:
             return
-        merge_history(state, bars, self._clock.now_ms())
+        now_ms = self._clock.now_ms()
+        merge_history(state, bars, now_ms)
         if state.has_price:
             self._prices[symbol] = self._figures.price[state.number] = state.last_price
+            self._examination.prepare(state, now_ms)
             self._index_needs_history = True
 
     def advance(self, now_ms: int) -> MarketSnapshot:
@@ -319,9 +320,7 @@ class MarketEngine:
         if is_much and state.room + state.volume_spare < 0.0:
             state.doubt_volume()
         price, time_ms = tick.price, tick.time_ms
-        state.times.append(time_ms)
-        state.prices.append(price)
-        state.quantities.append(tick.quantity)
+        state.staged += pack_trade(time_ms, price, tick.quantity)
         self._last_tick_ms = time_ms
         if time_ms < state.guard_until_ms and not is_much:
             if state.guard_low < price < state.guard_high:
@@ -356,7 +355,7 @@ class MarketEngine:
         """Of every pair that has one; on the way to a halt, so with nothing in between."""
         prices = self._prices.copy()
         for symbol, state in self._states.items():
-            if len(state.prices) > state.seen:
+            if len(state.staged) > state.seen:
                 prices[symbol] = state.last_price
         return prices
 

@@ -64,17 +64,39 @@ class Examination:
                 self._on_crash(breaches, now_ms)
             trip_price = self._crash.trip_price(leader)
         state.alarm_line = trip_price
-        least = self._least_moves[state.symbol]
-        of_price, of_volume = self._bounds_at(state, time_ms, price, least)
+        bounds = self._bounds_at(state, time_ms, price)
+        of_price, of_volume = bounds
         spike = None
         if not of_price.down < price < of_price.up:
             spike = self._detector.on_price(state, time_ms, now_ms)
         if spike is None and not of_volume.down < price < of_volume.up:
             spike = self._detector.on_volume(state, time_ms, now_ms)
         if spike:
-            of_price, of_volume = self._bounds_at(state, time_ms, price, least)
+            bounds = self._bounds_at(state, time_ms, price)
             self._bus.publish(SpikeDetected(spike))
-        down = max(of_price.down, of_volume.down, trip_price)
+        self._guard(state, time_ms, price, bounds)
+
+    def prepare(self, state: SymbolState, now_ms: int) -> None:
+        """Set the guards of a pair that has history alone, so that a calm first trade needs no
+        look; not of a leader, nor where something stands out already."""
+        if self._crash.leader_of(state):
+            return
+        time_ms, price = state.last_trade_ms, state.last_price
+        state.windows.expire(time_ms)
+        if state.is_volume_due:
+            self.weigh_volume(state, now_ms)
+        bounds = self._bounds_at(state, time_ms, price)
+        if all(each.down < price < each.up for each in bounds):
+            self._guard(state, time_ms, price, bounds)
+
+    def _guard(
+        self, state: SymbolState, time_ms: int, price: float, bounds: tuple[Bounds, Bounds]
+    ) -> None:
+        """Set the pair's guards by what has just been looked at."""
+        of_price, of_volume = bounds
+        leader = self._crash.leader_of(state)
+        least = self._least_moves[state.symbol]
+        down = max(of_price.down, of_volume.down, state.alarm_line)
         up = min(of_price.up, of_volume.up)
         if state.is_volume_due:
             state.set_room(of_volume.room, of_price.room)
@@ -92,7 +114,7 @@ class Examination:
         if not (state.heeds_rises or state.heeds_falls):
             least = math.inf  # no move counts, whatever its size
         set_price_guard(state, price, down, up, least, until_ms)
-        self._breadth.set_lines(state)
+        self._breadth.set_lines(state, time_ms)
 
     def weigh_volume(self, state: SymbolState, now_ms: int) -> None:
         """Say how much may trade before a volume can be unusual; if it may be, look at trades."""
@@ -111,10 +133,9 @@ class Examination:
         elif not was_due:  # otherwise a trade has set it, for all that a volume spike asks
             state.close_guard()
 
-    def _bounds_at(
-        self, state: SymbolState, time_ms: int, price: float, least: float
-    ) -> tuple[Bounds, Bounds]:
+    def _bounds_at(self, state: SymbolState, time_ms: int, price: float) -> tuple[Bounds, Bounds]:
         """Where no price spike can be, and no volume spike; without one that is due, anywhere."""
+        least = self._least_moves[state.symbol]
         of_price = self._bounds.of_price(state, time_ms, price, least)
         if not state.is_volume_due:
             return of_price, UNBOUNDED

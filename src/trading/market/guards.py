@@ -20,6 +20,9 @@ from trading.market.windows import ONE_HOUR, ONE_MINUTE, SPANS_MS
 ROUNDING = 1e-9
 VOLUME_HOLDS_MINUTES = 10
 BEHIND = 0.25  # of the room that a moved band has to spare, on the side where the price was
+# A band ends above the last hour's high no further from the price than this part of the fall that
+# counts, or the band could not tell that a pair near its high is not falling.
+ABOVE = 0.5
 
 
 def least_move(spikes: SpikeDetectionConfig, symbol: str, falls_pct: Iterable[float] = ()) -> float:
@@ -55,7 +58,7 @@ def slide_price_guard(state: SymbolState) -> bool:
     no fall would count the highest do not matter, and where no rise would the lowest do not.
     """
     low, high = state.trail()
-    price = state.prices[-1]
+    price = state.last_price
     if not state.heeds_falls:
         high = max(low, price)
     if not state.heeds_rises:
@@ -70,22 +73,29 @@ def slide_price_guard(state: SymbolState) -> bool:
     else:
         bottom = low / (1.0 + BEHIND * spare)
         top = bottom * state.width
+    top = min(top, max(state.fall_line / state.fall_left, _roof(price, state.fall_left)))
     state.guard_low, state.guard_high = max(bottom, state.floor), min(top, state.ceiling)
     state.fall_line = max(state.fall_line, top * state.fall_left)
     return True
 
 
-def set_fall_lines(state: SymbolState, fall_pct: float) -> None:
-    """Prices that decide without a look whether the pair is ``fall_pct`` below its 1 h high.
+def set_fall_lines(state: SymbolState, fall_pct: float, high: float, high_ms: int) -> None:
+    """Prices that decide without a look whether the pair is ``fall_pct`` below its 1 h high, which
+    is ``high`` and was traded at ``high_ms``.
 
-    The windows must be current and the price guard set, which bounds all highs to come.
+    The price guard, which bounds all highs to come, must be set; it is lowered where it would leave
+    the decision open.
     """
-    high = state.windows.high(ONE_HOUR)
     left = 1.0 - fall_pct / 100.0
+    state.guard_high = min(state.guard_high, max(high, _roof(state.last_price, left)))
     state.fall_left = left * (1.0 + ROUNDING)
     state.fall_line = max(high, state.guard_high) * state.fall_left
     state.sure_fall_line = high * left * (1.0 - ROUNDING)
-    state.falling_until_ms = state.windows.high_time_ms(ONE_HOUR) + SPANS_MS[ONE_HOUR]
+    state.falling_until_ms = high_ms + SPANS_MS[ONE_HOUR]
+
+
+def _roof(price: float, left: float) -> float:
+    return price * (1.0 + ABOVE * (1.0 - left))
 
 
 def volume_room(state: SymbolState, spikes: SpikeDetectionConfig) -> tuple[float, int]:

@@ -14,12 +14,13 @@ import numpy.typing as npt
 
 from trading.clock import MINUTE_MS
 from trading.market.breadth import BreadthWatch
+from trading.market.columns import TRADE_BYTES, last_trade
 from trading.market.examination import Examination
 from trading.market.pair_figures import PairFigures
 from trading.market.symbol_state import SymbolState
 
 # So many trades of a pair wait at most; settling many at once costs less a trade.
-SETTLE_TICKS = 1_024
+SETTLE_BYTES = 1_024 * TRADE_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +56,25 @@ class PairSweep:
         minute = now_ms // MINUTE_MS
         minute_began = minute != self._swept_minute
         self._swept_minute = minute
-        moved = [state for state in self._states if len(state.prices) > state.seen]
         traded: dict[str, float] = {}
-        for state in moved:
-            prices_of = state.prices
-            traded[state.symbol] = prices_of[-1] if prices_of else state.last_price
-            state.seen = len(prices_of)
-        pairs = np.fromiter([state.number for state in moved], np.intp, len(moved))
+        numbers: list[int] = []
+        full: list[SymbolState] = []
+        for number, state in enumerate(self._states):
+            staged = state.staged
+            waiting = len(staged)
+            if waiting > state.seen:
+                state.seen = waiting
+                traded[state.symbol] = last_trade(staged)[1] if waiting else state.last_price
+                numbers.append(number)
+                if waiting >= SETTLE_BYTES:
+                    full.append(state)
+        pairs = np.fromiter(numbers, np.intp, len(numbers))
         prices = np.fromiter(traded.values(), np.float64, len(traded))
         self._figures.all_price[pairs] = prices
         for number in pairs[self._figures.all_weigh_from_ms[pairs] <= now_ms].tolist():
             self._examination.weigh_volume(self._states[number], now_ms)
-        for state in moved:
-            if state.seen >= SETTLE_TICKS:
+        for state in full:
+            if state.staged:
                 state.settle()
         self._look_for_falls(pairs, now_ms, everywhere=minute_began)
         is_tracked = self._tracked(now_ms)

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import sys
 
-from trading.market.columns import Numbers, bounds, columns
+from trading.market.columns import (
+    TRADE_BYTES,
+    Numbers,
+    bounds,
+    columns,
+    last_trade,
+)
 from trading.market.config import CrashDetectionConfig
 from trading.market.minute_bars import MinuteBars
 from trading.market.pair_figures import Figure, PairFigures
 from trading.market.tick_filter import TickFilter
-from trading.market.windows import WINDOW_NAMES, RollingWindows
+from trading.market.windows import ONE_HOUR, WINDOW_NAMES, RollingWindows
 from trading.model.metrics import SymbolStats, WindowStats
 
 _INFINITY = float("inf")
@@ -20,10 +26,10 @@ UNLIMITED_VOLUME = sys.float_info.max
 class SymbolState:
     """Windows, bars and sanity of one pair.
 
-    Accepted trades are staged, as columns (``times``, ``prices`` and ``quantities``), and reach
-    windows and bars when somebody looks at these, which is rare: ``windows`` and ``bars`` are
-    always current, because reading them settles what is staged. Only the engine's thread may read
-    them; ``last_price`` and ``last_trade_ms`` are for all.
+    Accepted trades are ``staged``, packed, and reach windows and bars when somebody looks at
+    these, which is rare: ``windows`` and ``bars`` are always current, because reading them settles
+    what is staged. Only the engine's thread may read them; ``last_price`` and ``last_trade_ms``
+    are for all.
 
     Guards say which trades need no look at all. Strictly between ``guard_low`` and ``guard_high``
     no threshold of any detector can be met, whatever the trades in between were; from
@@ -56,12 +62,10 @@ class SymbolState:
         "is_volume_due",
         "number",
         "price_spare",
-        "prices",
-        "quantities",
         "room",
         "seen",
+        "staged",
         "symbol",
-        "times",
         "volume_look_ms",
         "volume_spare",
         "width",
@@ -92,11 +96,9 @@ class SymbolState:
         self._windows = RollingWindows()
         self._bars = MinuteBars(symbol, baseline_minutes)
         self._settled = 0  # trades in the windows, ever
-        self.times: list[int] = []
-        self.prices: list[float] = []
-        self.quantities: list[float] = []
-        # Of the staged trades, those that the last pass over all pairs has seen; -1 if there are
-        # settled ones that it has not.
+        self.staged = bytearray()
+        # Of the staged bytes, those that the last pass over all pairs has seen; -1 if there are
+        # settled trades that it has not.
         self.seen = 0
         self.volume_look_ms = 0  # not before then
         self.alarm_line = 0.0  # a trade at or below it may prove a crash; set by the last look
@@ -138,72 +140,80 @@ class SymbolState:
     def begin_trail(self, price: float) -> None:
         """The guards are set anew: ``trail`` is of this price and those that come."""
         self._trail_low = self._trail_high = price
-        self._trail_at = len(self.prices)
+        self._trail_at = len(self.staged)
 
     def trail(self) -> tuple[float, float]:
         """The lowest and the highest price since the guards were set."""
-        self._follow(self.prices)
+        if len(self.staged) > self._trail_at:
+            _, prices, _ = columns(self.staged[self._trail_at :])
+            self._follow(prices)
+            self._trail_at = len(self.staged)
         return self._trail_low, self._trail_high
 
-    def _follow(self, staged: Numbers) -> None:
-        """Take the trail on to the last of all staged prices."""
-        if len(staged) > self._trail_at:
-            low, high = bounds(staged[self._trail_at :])
-            self._trail_low = min(self._trail_low, low)
-            self._trail_high = max(self._trail_high, high)
-            self._trail_at = len(staged)
+    def _follow(self, prices: Numbers) -> None:
+        """Take the trail on to the last of these."""
+        low, high = bounds(prices)
+        self._trail_low = min(self._trail_low, low)
+        self._trail_high = max(self._trail_high, high)
 
     @property
     def windows(self) -> RollingWindows:
         """The rolling windows, with every trade so far."""
-        if self.prices:
+        if self.staged:
             self.settle()
         return self._windows
 
     @property
     def bars(self) -> MinuteBars:
         """The one-minute bars, with every trade so far."""
-        if self.prices:
+        if self.staged:
             self.settle()
         return self._bars
 
     @property
     def tick_count(self) -> int:
-        return self._settled + len(self.prices)
+        return self._settled + len(self.staged) // TRADE_BYTES
 
     @property
     def has_price(self) -> bool:
-        return self._settled > 0 or len(self.prices) > 0
+        return self._settled > 0 or len(self.staged) > 0
 
     @property
     def last_price(self) -> float:
         """Price of the last trade; 0 before the first. From any thread."""
-        try:
-            return self.prices[-1]
-        except IndexError:  # settled, perhaps just now
-            return self._windows.last_price
+        staged = self.staged  # settled meanwhile, it still ends with the last trade
+        return last_trade(staged)[1] if staged else self._windows.last_price
 
     @property
     def last_trade_ms(self) -> int:
         """Time of the last trade; 0 before the first. From any thread."""
-        settled_ms = self._windows.last_time_ms
-        try:
-            return max(settled_ms, self.times[-1])
-        except IndexError:
-            return self._windows.last_time_ms
+        staged, settled_ms = self.staged, self._windows.last_time_ms
+        return max(settled_ms, last_trade(staged)[0]) if staged else self._windows.last_time_ms
+
+    def hour_high(self, now_ms: int) -> tuple[float, int]:
+        """The 1 h high as of ``now_ms``, and a time until which it was traded. What is staged
+        stays so where it can, for this is asked of many pairs in a fall."""
+        if self.staged and self._settled:
+            times, prices, _ = columns(self.staged)
+            high = self._windows.high_after(ONE_HOUR, now_ms, times, prices)
+            if high:
+                return high
+        self.windows.expire(now_ms)
+        return self._windows.high(ONE_HOUR), self._windows.high_time_ms(ONE_HOUR)
 
     def settle(self) -> None:
         """Bring the staged trades into windows and bars."""
-        count = len(self.prices)
-        times, prices, quantities = columns(self.times, self.prices, self.quantities)
-        self._follow(prices)
+        staged = self.staged
+        times, prices, quantities = columns(staged)
+        if len(staged) > self._trail_at:
+            self._follow(prices[self._trail_at // TRADE_BYTES :])
         self._trail_at = 0
         times = self._windows.extend(times, prices, quantities)
         self._bars.extend(times, prices, quantities)
-        self._settled += count
-        self.seen = -1 if count > self.seen else 0
+        self._settled += len(times)
+        self.seen = -1 if len(staged) > self.seen else 0
         # Last: whoever reads the last price meanwhile finds it here or there.
-        self.times, self.prices, self.quantities = [], [], []
+        self.staged = bytearray()
 
     def volume_multiple(self, window: int) -> float:
         """The window's volume against what is usual for the pair."""

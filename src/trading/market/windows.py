@@ -22,7 +22,9 @@ import numpy as np
 from trading.market.columns import (
     Numbers,
     Times,
+    bounds,
     last_extremes,
+    last_highest,
     never_falling,
     put,
     running_totals,
@@ -119,6 +121,26 @@ class RollingWindows:
     def high_time_ms(self, window: int) -> int:
         """When the window's high was traded last."""
         return self._high_times[self._at(self._high_times, window)]
+
+    def high_after(
+        self, window: int, now_ms: int, times: Times, prices: Numbers
+    ) -> tuple[float, int] | None:
+        """The window's high as of ``now_ms``, and a time until which it was traded, if these trades
+        were taken too; None where only taking them can tell, as one is older than the window.
+
+        Costs a fraction of taking them. A trade that came late is told by its own time.
+        """
+        oldest_ms, newest_ms = bounds(times)
+        cutoff_ms = max(self._now_ms, now_ms, self.last_time_ms, newest_ms) - SPANS_MS[window]
+        if oldest_ms <= cutoff_ms:
+            return None
+        at = last_highest(prices)
+        high, high_ms = float(prices[at]), int(times[at])
+        if self.last_time_ms > cutoff_ms:
+            known = bisect_right(self._high_times, cutoff_ms)
+            if self._high_prices[known] > high:
+                return self._high_prices[known], self._high_times[known]
+        return high, high_ms
 
     def low(self, window: int) -> float:
         return self._low_prices[self._at(self._low_times, window)]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from market_reference import EVENTS, Event, check_breadth, check_windows
 from proofs import rounds
 
+from trading.market.columns import TRADE_BYTES
 from trading.market.symbol_state import SymbolState
 
 EXAMPLES = rounds(100, 300)
@@ -52,8 +53,7 @@ class LosesStaged(SymbolState):
     __slots__ = ()
 
     def settle(self) -> None:
-        for column in (self.times, self.prices, self.quantities):
-            del column[:-1]
+        del self.staged[:-TRADE_BYTES]
         super().settle()
 
 

@@ -8,14 +8,17 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from guarded_engine import lively_bars, outputs, uneven_bars
+from guarded_engine import bars_that_end_in_a_rise, lively_bars, outputs, uneven_bars
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from market_reference import CHOOSY, SYMBOLS, Event
+from market_reference import CHOOSY, SPIKES, SYMBOLS, Event, make_engine, ticks
 from proofs import rounds
 
+from trading.market import guards
+from trading.market.breadth import BreadthWatch
+from trading.market.examination import Examination
 from trading.market.minute_bars import MinuteBars
-from trading.market.spike_bounds import Bounds, SpikeBounds
+from trading.market.spike_bounds import UNBOUNDED, Bounds, SpikeBounds
 from trading.market.spike_detector import SpikeDetector
 from trading.market.symbol_state import SymbolState
 
@@ -146,3 +149,53 @@ def test_a_volume_that_grows_unusual_between_looks_is_seen_at_its_trade(
 
     monkeypatch.setattr(SpikeBounds, "of_volume", forgets_the_room)
     assert outputs(A_MOVE_THEN_MUCH_VOLUME, always_look=False, history=uneven_bars) != honest
+
+
+def test_a_spike_that_the_history_ends_in_is_seen_at_the_first_trade(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    events: list[Event] = [(2, 100, 0, 0.0, 1.0)]
+
+    def seen(*, always_look: bool = False) -> list[str]:
+        history = bars_that_end_in_a_rise
+        return outputs(events, always_look=always_look, history=history)
+
+    honest = seen(always_look=True)
+    assert any(line.startswith("spk-") for line in honest)
+    assert seen() == honest
+
+    def prepare_blindly(self: Examination, state: SymbolState, _: int) -> None:
+        time_ms, price = state.last_trade_ms, state.last_price
+        self._guard(state, time_ms, price, (UNBOUNDED, UNBOUNDED))
+
+    monkeypatch.setattr(Examination, "prepare", prepare_blindly)
+    assert seen() != honest
+
+
+@pytest.mark.parametrize("watched", [True, False])
+def test_a_pair_near_its_high_is_not_asked_at_every_pass_whether_it_falls(
+    watched: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    honest = BreadthWatch.is_falling
+
+    def is_falling(self: BreadthWatch, state: SymbolState, price: float, now_ms: int) -> bool:
+        asked.append(state.symbol)
+        return honest(self, state, price, now_ms)
+
+    def run() -> int:
+        asked.clear()
+        engine, clock, _ = make_engine(SPIKES.model_copy(update={"enabled": watched}))
+        for symbol in SYMBOLS:
+            engine.on_bar_history(symbol, lively_bars(symbol))
+        calm: list[Event] = [(n % 3, 400, 0, float(n % 2 * 2 - 1), 1.0) for n in range(600)]
+        for tick in ticks(calm, clock):
+            engine.on_tick(tick)
+            engine.advance(clock.now_ms())
+        return len(asked)
+
+    monkeypatch.setattr(BreadthWatch, "is_falling", is_falling)
+    assert run() < 60
+    if not watched:
+        monkeypatch.setattr(guards, "ABOVE", 100.0)
+        assert run() > 150

@@ -183,3 +183,53 @@ def test_a_late_trade_counts_as_of_the_last_one() -> None:
     windows.add(4_000, 90.0, 1.0)
     assert windows.last_time_ms == 10_000
     assert windows.low(ONE_MINUTE) == 90.0
+
+
+def check_high_after(trades: list[Trade], split: int, pause_ms: int) -> None:
+    """A high told ahead of further trades is the one that is read once they were taken."""
+    windows, now_ms = RollingWindows(), 1_000_000_000
+    columns: tuple[list[int], list[float], list[float]] = ([], [], [])
+    for pause, price, quantity in trades:
+        now_ms += pause
+        for column, value in zip(columns, (now_ms, price, quantity), strict=True):
+            column.append(value)  # type: ignore[arg-type]  # each column has its own type
+    times, prices, quantities = columns
+    windows.extend(times[:split], prices[:split], quantities[:split])
+    told = [
+        windows.high_after(window, now_ms + pause_ms, times[split:], prices[split:])
+        for window in range(len(SPANS_MS))
+    ]
+    arrays = (np.array(times[split:]), np.array(prices[split:]))
+    for window, known in enumerate(told):
+        assert windows.high_after(window, now_ms + pause_ms, *arrays) == known
+    windows.extend(times[split:], prices[split:], quantities[split:])
+    windows.expire(now_ms + pause_ms)
+    for window, known in enumerate(told):
+        if known:
+            assert known == (windows.high(window), windows.high_time_ms(window))
+        else:
+            assert times[split] <= now_ms + pause_ms - SPANS_MS[window]
+
+
+@given(
+    trades=TRADES.filter(lambda trades: len(trades) > 1),
+    share=st.floats(0.0, 1.0),
+    pause_ms=st.integers(0, 400_000),
+)
+def test_a_high_told_ahead_of_waiting_trades_is_theirs_too(
+    trades: list[Trade], share: float, pause_ms: int
+) -> None:
+    check_high_after(trades, 1 + int(share * (len(trades) - 2)), pause_ms)
+
+
+@pytest.mark.parametrize(
+    "broken", [lambda prices: len(prices) - 1, lambda prices: int(np.argmax(prices))]
+)
+def test_a_high_told_wrongly_is_found_out(
+    broken: Callable[[list[float]], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trades = [(1_000, price, 1.0) for price in (99.0, 101.0, 100.0, 101.0, 98.0)]
+    check_high_after(trades, 1, 0)
+    monkeypatch.setattr(windows_module, "last_highest", broken)
+    with pytest.raises(AssertionError):
+        check_high_after(trades, 1, 0)

@@ -23,6 +23,7 @@ app = typer.Typer(
     help="Entries that wait for you (compliance.approval_mode: semi-auto).",
 )
 
+MOST = 1_000  # that a core tells of at a time
 ApprovalId = Annotated[int, typer.Argument(min=1, help="Its number, as `approvals list` shows it.")]
 
 
@@ -30,7 +31,7 @@ ApprovalId = Annotated[int, typer.Argument(min=1, help="Its number, as `approval
 def list_approvals(
     context: typer.Context,
     pending: Annotated[bool, typer.Option("--pending", help="Only those that still wait.")] = False,
-    limit: Annotated[int, typer.Option(min=1, max=1_000, help="At most so many.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=MOST, help="At most so many.")] = 20,
     as_json: JsonFlag = False,
 ) -> None:
     """List approvals, newest first. Where no core runs, as the last one left them."""
@@ -39,13 +40,14 @@ def list_approvals(
     from trading.model.operations import ApprovalStatus
 
     config = loaded_config(context).config
+    asked = MOST if pending else limit  # those that wait may be older than many that do not
     try:
         with running_core(config) as core:
-            found = core.approvals(limit)
+            found = core.approvals(asked)
     except CoreNotRunningError:
-        found = load_approvals(config, limit)
+        found = load_approvals(config, asked)
     if pending:
-        found = tuple(one for one in found if one.status is ApprovalStatus.PENDING)
+        found = tuple(one for one in found if one.status is ApprovalStatus.PENDING)[:limit]
     if as_json:
         print_json({"approvals": found})
         return

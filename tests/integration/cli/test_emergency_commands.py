@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
-from audited_store import people_decide
+from audited_store import NOW_MS, limited, people_decide, proposal
 from served_breaker import BreakerService, serving_breaker
 
 from crews.cli.app import run
 from trading.api.schemas import ControlResult, OperatorCommand, ResumeCommand
 from trading.model.operations import Controls
+from trading.storage.approval_repository import ApprovalRepository
 from trading.storage.config import StorageConfig
 from trading.storage.database import open_database
 
@@ -62,6 +64,21 @@ def test_approvals_are_listed_where_no_core_runs(store: Path, capsys: Capture) -
     assert _json(capsys, "approvals", "list", "--pending")["approvals"] == []
     assert run(["approvals", "list"]) == 0
     assert "BTCUSDT" in capsys.readouterr().out
+
+
+def test_what_waits_is_found_behind_newer_approvals_that_do_not(
+    store: Path, capsys: Capture
+) -> None:
+    connection = open_database(StorageConfig(path=store / "data/test.sqlite3"))
+    ApprovalRepository(connection, "sim").ask(
+        proposal("first"), limited("first"), Decimal(50_000), NOW_MS + 60_000, NOW_MS
+    )
+    people_decide(connection, venue="sim")
+    connection.close()
+    newest = _json(capsys, "approvals", "list", "--limit", "1")["approvals"]
+    assert [one["status"] for one in newest] == ["refused"]
+    waiting = _json(capsys, "approvals", "list", "--pending", "--limit", "1")["approvals"]
+    assert [(one["id"], one["status"]) for one in waiting] == [(1, "pending")]
 
 
 def test_all_pauses_every_agent_and_an_unknown_one_is_refused_with_the_names(

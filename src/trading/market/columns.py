@@ -41,6 +41,12 @@ def columns(trades: bytearray) -> tuple[Times, Numbers, Numbers]:
     return times, prices, quantities
 
 
+def prices_from(trades: bytearray, offset: int) -> Numbers:
+    """The prices of packed trades from a byte on; as ``columns``."""
+    prices = np.frombuffer(trades, _ROW, offset=offset)["price"]
+    return prices.tolist() if len(prices) < MANY else prices
+
+
 def last_trade(trades: bytearray) -> tuple[int, float]:
     """Time and price of the last of packed trades, of which there must be one."""
     time_ms, price = _TIME_AND_PRICE.unpack_from(trades, -TRADE_BYTES)

@@ -10,6 +10,7 @@ from trading.market.columns import (
     bounds,
     columns,
     last_trade,
+    prices_from,
 )
 from trading.market.config import CrashDetectionConfig
 from trading.market.minute_bars import MinuteBars
@@ -145,8 +146,7 @@ class SymbolState:
     def trail(self) -> tuple[float, float]:
         """The lowest and the highest price since the guards were set."""
         if len(self.staged) > self._trail_at:
-            _, prices, _ = columns(self.staged[self._trail_at :])
-            self._follow(prices)
+            self._follow(prices_from(self.staged, self._trail_at))
             self._trail_at = len(self.staged)
         return self._trail_low, self._trail_high
 

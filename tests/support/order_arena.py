@@ -18,7 +18,7 @@ from typing import Any
 from calm_market import UNHURRIED, calm, deep_book
 from exposure_audit import ExposureAudit
 from spikes import rising_spike
-from venue_server import connect
+from venue_server import connect, patiently
 
 from trading.clock import MINUTE_MS, ScaledClock
 from trading.events import EventBus, OrderUpdated
@@ -147,7 +147,8 @@ class Arena:
         self.client = self._client_type(config, credentials, self.clock)
         self.client.prices = self.prices
         await connect(self.client)
-        await self.client.instruments(tuple(self.exchange.instruments))  # and with them its limits
+        symbols = tuple(self.exchange.instruments)
+        await patiently(lambda: self.client.instruments(symbols))  # and with them its limits
         create_store(self.storage, self.clock)
         self._spikes = open_database(self.storage, durable=False, check=False)
         await self.start()

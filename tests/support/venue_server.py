@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, TypeVar
 
 from trading.clock import SystemClock
 from trading.errors import ClockSkewError, ExchangeConnectionError
@@ -22,6 +22,8 @@ from trading.simulator.config import SimulatorConfig
 from trading.simulator.exchange import SimulatedExchange
 from trading.simulator.server.app import RunningServer, start_server
 from trading.simulator.server.config import ExchangeServerConfig
+
+T = TypeVar("T")
 
 FAST_RECONNECT = ReconnectConfig(first_delay_ms=10, max_delay_ms=50, stale_after_ms=60_000)
 
@@ -194,13 +196,16 @@ async def eventually(condition: Callable[[], object], timeout_s: float = 30.0) -
         await asyncio.sleep(0.005)
 
 
-async def connect(client: BinanceClient) -> None:
-    """Connect; a busy machine may need more than one of a test's short time-outs for it."""
+async def patiently(ask: Callable[[], Awaitable[T]]) -> T:
+    """A busy machine may need more than one of a test's short time-outs for an answer."""
     for _ in range(20):
         with contextlib.suppress(ExchangeConnectionError, ClockSkewError):
-            await client.connect()
-            return
-    await client.connect()
+            return await ask()
+    return await ask()
+
+
+async def connect(client: BinanceClient) -> None:
+    await patiently(client.connect)
 
 
 @asynccontextmanager

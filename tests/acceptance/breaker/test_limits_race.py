@@ -25,6 +25,7 @@ from proofs import Held, record, rounds
 
 from trading.model.decision import ProposalOutcome, ProposalResult, TradeProposal
 from trading.node.order_thread import OrderThread
+from trading.risk.compliance_config import ComplianceConfig
 from trading.risk.limits import RiskLimits
 from trading.risk.risk_config import RiskConfig
 from trading.storage.database import open_database
@@ -33,6 +34,7 @@ SECTION = "Limits"
 ORDERS = 8
 COINS = ("BTC", "ETH", "SOL", "XRP", "ADA", "DOT", "LTC", "LINK")
 PRICES = {f"{coin}USDT": 100.0 for coin in COINS}
+WIDE_DAY = ComplianceConfig(max_daily_trades=100_000, max_daily_volume_pct=1_000_000)
 WIDE: dict[str, Any] = {
     "risk_per_trade_pct": 10.0,
     "max_position_pct": 100.0,
@@ -113,7 +115,12 @@ def wrong_rounds(limit: Limit, submit: Submit, directory: Path, number: int) -> 
     directory.mkdir(parents=True)
     dice = random.Random(limit.rule)
     wrong: list[str] = []
-    path = RacePath(directory, risk=RiskConfig(**(WIDE | limit.settings)), prices=PRICES)
+    path = RacePath(
+        directory,
+        risk=RiskConfig(**(WIDE | limit.settings)),
+        prices=PRICES,
+        compliance=WIDE_DAY,  # all rounds are of one day
+    )
 
     async def slow() -> None:
         await asyncio.sleep(dice.choice([0.0, 0.002]))

@@ -12,7 +12,7 @@ from tools.framework import Task, TaskOutput
 from trading.api.client import RecordClient, TradingClient
 from trading.api.schemas import ActivityEntry
 from trading.errors import SpikeguardError
-from trading.model.decision import AgentDecision
+from trading.model.decision import NOT_DECIDED, AgentDecision
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ def build_decision(
     usage = run.meter.of(name)
     decided_by = usage.decided_by or label
     if failure is not None:
-        decision, reasoning = "failed", failure
+        decision, reasoning = NOT_DECIDED, failure
     elif output is None:
         decision, reasoning = "invalid output", "the answer does not fit the task's schema"
     else:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import cache
 from typing import Any
 
 from aiohttp import web
@@ -41,9 +43,15 @@ WALLET = "0x28C6c06298d514Db089934071355E5743bf21d60"
 LINK_CONTRACT = "0x514910771AF9Ca656af840dff83E8264EcF986CA"
 
 
+@cache
+def bomb() -> bytes:
+    """200 MB that travel as 200 kB."""
+    return gzip.compress(bytes(200_000_000))
+
+
 class NewsServer:
     """``items`` are what feeds and searches give; ``broken`` maps a path to what it does instead:
-    a status, "slow", "endless", "garbage" or "moved"."""
+    a status, "slow", "endless", "bomb", "torn", "brotli", "garbage" or "moved"."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -97,6 +105,13 @@ class NewsServer:
                 await asyncio.sleep(5)
             case "endless":
                 return web.Response(body=b"x" * 3_000_000)
+            case "bomb":
+                return web.Response(body=bomb(), headers={"content-encoding": "gzip"})
+            case "torn":
+                packed = gzip.compress(b"<rss></rss>")[:-9]
+                return web.Response(body=packed, headers={"content-encoding": "gzip"})
+            case "brotli":
+                return web.Response(body=b"x", headers={"content-encoding": "br"})
             case "garbage":
                 return web.Response(body=b"\xff<html>{'")
             case "moved":
@@ -106,7 +121,9 @@ class NewsServer:
         body = self._body(path, request)
         kind = "application/xml" if path == "/rss" else "application/json"
         headers = {"etag": self.tag} if self.tag else {}
-        return web.Response(body=body.encode(), content_type=kind, headers=headers)
+        answer = web.Response(body=body.encode(), content_type=kind, headers=headers)
+        answer.enable_compression()  # if the request allows it, as feeds' servers do
+        return answer
 
     def _body(self, path: str, request: web.Request) -> str:
         if path == "/rss":

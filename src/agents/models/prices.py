@@ -7,12 +7,13 @@ that an unknown price never reads as free.
 
 from __future__ import annotations
 
+import importlib.util
 import ipaddress
 import json
 import math
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -77,10 +78,16 @@ def _listed(model: str) -> dict[str, Any]:
 
 @cache
 def _price_list() -> dict[str, Any]:
-    """CrewAI's copy of LiteLLM's list; empty where a release ships none."""
-    folder = resources.files("crewai.llms") / "litellm_catalog"
+    """CrewAI's copy of LiteLLM's list; empty where a release ships none.
+
+    Read without an import of CrewAI, which takes seconds: the news process needs prices alone.
+    """
+    crewai = importlib.util.find_spec("crewai")
+    if crewai is None or crewai.origin is None:
+        return {}
+    file = Path(crewai.origin).parent / "llms" / "litellm_catalog" / _PRICE_LIST
     try:
-        found = json.loads((folder / _PRICE_LIST).read_text(encoding="utf-8"))
+        found = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

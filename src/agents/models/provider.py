@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import time
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -37,9 +39,15 @@ class BoundedResponses(BaseInterceptor[httpx.Request, httpx.Response]):
         self._timeout_s = timeout_s
 
     def on_outbound(self, message: httpx.Request) -> httpx.Request:
+        message.headers["accept-encoding"] = "identity"
         return message
 
     def on_inbound(self, message: httpx.Response) -> httpx.Response:
+        packed = message.headers.get("content-encoding", "identity").strip().lower()
+        if packed not in ("", "identity"):
+            # Unpacked it could be a thousand times as long, where no bound is.
+            message.close()
+            raise httpx.DecodingError(f"the answer is packed ({packed[:20]}), which was not asked")
         if isinstance(message.stream, httpx.SyncByteStream):
             deadline = time.monotonic() + self._timeout_s
             message.stream = _Bounded(message.stream, deadline)
@@ -108,7 +116,7 @@ def model_errors(choice: LlmChoice) -> Iterator[None]:
         raise
     except Exception as error:
         raise ModelError(
-            f"{choice.label}: {type(error).__name__}: {_text_of(error, choice)}",
+            f"{choice.label}{_host_of(choice)}: {_what_happened(error, choice)}",
             retryable=is_retryable(error),
         ) from error
 
@@ -129,6 +137,24 @@ def is_retryable(error: BaseException) -> bool:
             return status in _PASSING_STATUS
         found = found.__cause__ or found.__context__
     return isinstance(error, (ConnectionError, httpx.TransportError))
+
+
+def _host_of(choice: LlmChoice) -> str:
+    """Where it was looked for; no path and no user, which may hold a secret."""
+    try:
+        parts = urlsplit(choice.base_url or "")
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return ""
+    return f" at {host}{f':{port}' if port else ''}" if host else ""
+
+
+def _what_happened(error: BaseException, choice: LlmChoice) -> str:
+    told = f"{type(error).__name__}: {_text_of(error, choice)}"
+    if isinstance(error, (AttributeError, TypeError, LookupError, json.JSONDecodeError)):
+        # What the client library trips over when a web page or another protocol answers.
+        return f"its answer is no chat completion; is {choice.where}.base_url right? ({told})"
+    return told
 
 
 def _text_of(error: BaseException, choice: LlmChoice) -> str:

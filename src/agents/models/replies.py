@@ -48,7 +48,12 @@ class ModelReply(BaseModel):
         if len(secret) <= _TOO_SHORT_FOR_A_SECRET:
             return self
         tools = tuple(
-            tool.model_copy(update={"arguments": tool.arguments.replace(secret, "***")})
+            tool.model_copy(
+                update={
+                    field: getattr(tool, field).replace(secret, "***")
+                    for field in ("id", "name", "arguments")
+                }
+            )
             for tool in self.tools
         )
         return ModelReply(text=self.text.replace(secret, "***"), tools=tools)

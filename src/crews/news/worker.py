@@ -61,7 +61,7 @@ class NewsWorker:
         self._poller = Poller(sources, without, time.monotonic)
         max_age_ms = round(config.news.max_age_h * 3_600_000)
         self._pipeline = NewsPipeline(pairs, max_age_ms, MAX_FUTURE_MS)
-        self._model = create_model_sentiment(config.news, config.agents, environment)
+        self._model = create_model_sentiment(config.news, config.agents, environment, client)
         self._detail = STARTING
         self._pulse = Pulse(NAME)
         self._pulse.beat()

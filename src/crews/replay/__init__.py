@@ -95,6 +95,8 @@ def _replay(
         crew_runs=halting.counters.get("crew runs", 0),
         guardian_runs=halting.guardian_runs,
         agent_decisions=halting.decisions,
+        agent_failures=halting.failures,
+        last_failure=halting.last_failure,
         tool_calls=halting.tool_calls,
         orders_sent=halting.orders_sent,
         entries_sent=halting.entries_sent,

@@ -56,6 +56,8 @@ class PassResult:
     llm: str
     guardian_runs: int
     decisions: int
+    failures: int
+    last_failure: str
     tool_calls: int
     orders_sent: int
     entries_sent: int
@@ -129,6 +131,8 @@ class ReplayPass:
                 llm=crews.label if crews is not None else "no crews",
                 guardian_runs=self._guardian_runs,
                 decisions=world.client.decisions,
+                failures=world.client.failures,
+                last_failure=world.client.last_failure,
                 tool_calls=world.client.tool_calls,
                 orders_sent=world.exchange.orders_sent,
                 entries_sent=world.exchange.entries_sent,

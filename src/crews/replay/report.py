@@ -29,7 +29,8 @@ class ReplayReport(ValueModel):
     ``equity_end_without_breaker``: the same market, detectors, crews, gateway and limits with
     ``circuit_breaker.enabled: false``. ``capital_saved`` is the difference; negative when halting
     cost money. ``entries_after_trip_while_halted`` counts, at the exchange, entry orders that
-    arrived while the breaker allowed none.
+    arrived while the breaker allowed none. ``agent_failures`` of the ``agent_decisions`` were
+    made by nobody: the model did not answer, say; ``last_failure`` is why the last of them was not.
     """
 
     market: str
@@ -43,6 +44,8 @@ class ReplayReport(ValueModel):
     crew_runs: int
     guardian_runs: int
     agent_decisions: int
+    agent_failures: int = 0
+    last_failure: str = ""
     tool_calls: int
     orders_sent: int
     entries_sent: int

@@ -27,6 +27,7 @@ def _facts(report: ReplayReport) -> Table:
         "spikes": f"{report.spikes}, of which crews looked at {report.crew_runs}",
         "guardian": f"{report.guardian_runs} assessments",
         "agents": f"{report.agent_decisions} decisions, {report.tool_calls} tool calls",
+        **_failures(report),
         "orders": f"{report.orders_sent} sent, {report.entries_sent} of them entries; "
         f"{report.fills} fills, {report.trades_closed} round trips",
         "halted": f"{report.halted_minutes:.1f} min; entries sent meanwhile: "
@@ -37,6 +38,12 @@ def _facts(report: ReplayReport) -> Table:
     for name, value in rows.items():
         table.add_row(name, value)
     return table
+
+
+def _failures(report: ReplayReport) -> dict[str, str]:
+    if not report.agent_failures:
+        return {}
+    return {"failed": f"{report.agent_failures} of the decisions; the last: {report.last_failure}"}
 
 
 def _trips(report: ReplayReport) -> RenderableType:

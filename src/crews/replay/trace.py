@@ -31,7 +31,7 @@ from trading.events import (
     PositionChanged,
     SpikeDetected,
 )
-from trading.model.decision import AgentDecision, ToolExecution
+from trading.model.decision import NOT_DECIDED, AgentDecision, ToolExecution
 
 _MEASURED = frozenset({"execution_time_ms", "detection_latency_ms", "duration_ms"})
 
@@ -99,14 +99,22 @@ class Trace:
 
 
 class TracingClient(InProcessTradingClient):
-    """Takes down what agents decide and which tools they call, and counts both."""
+    """Takes down what agents decide and which tools they call, and counts both.
+
+    ``failures`` are decisions that nobody made (no model answered, say), ``last_failure`` why.
+    """
 
     trace: Trace | None = None
     decisions = 0
+    failures = 0
+    last_failure = ""
     tool_calls = 0
 
     def record_decision(self, decision: AgentDecision) -> int:
         type(self)._count(self, "decisions")
+        if decision.decision == NOT_DECIDED:
+            type(self)._count(self, "failures")
+            self.last_failure = f"{decision.decision_type}: {decision.reasoning}"[:400]
         if self.trace is not None:
             content = decision_content(decision)
             self.trace.add_of_agent(self.now_ms(), "decision", decision.agent_name, content)

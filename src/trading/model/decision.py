@@ -69,6 +69,10 @@ class RiskPreview(ValueModel):
     max_exposure: Decimal
 
 
+NOT_DECIDED = "failed"
+"""What the record of a task says that ended without any answer: no model gave one, or too late."""
+
+
 class AgentDecision(ValueModel):
     """One decision of one agent, as it goes into agent_decisions.
 

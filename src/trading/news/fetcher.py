@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import zlib
 from collections import OrderedDict
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -25,6 +26,8 @@ T = TypeVar("T")
 
 USER_AGENT = "spikeguard/0.1 (news reader)"
 LONGEST_PAUSE_S = 3_600.0
+_PACKED, _PLAIN = ("gzip", "x-gzip"), ("", "identity")
+_GZIP_BITS = 16 + zlib.MAX_WBITS
 _REMEMBERED = 200  # addresses whose last answer's tag is kept
 
 # httpx logs each request with its address, keys included.
@@ -94,18 +97,20 @@ class Fetcher:
             raise NewsSourceError(f"{self.name}: its answer is not understood: {error}") from None
 
     async def _send(self, request: httpx.Request) -> tuple[int, httpx.Headers, bytes]:
+        # Unpacked here, within the bound: httpx unpacks a piece as a whole, however long it gets.
+        request.headers["accept-encoding"] = _PACKED[0]
         try:
             async with self._limiter, asyncio.timeout(self._timeout_s):
                 response = await self._client.send(request, stream=True)
                 try:
                     body = bytearray()
-                    async for chunk in response.aiter_bytes():
+                    async for chunk in response.aiter_raw():
                         body += chunk
                         if len(body) > self._max_bytes:
-                            raise NewsSourceError(
-                                f"{self.name}: its answer is longer than {self._max_bytes} bytes"
-                            )
-                    return response.status_code, response.headers, bytes(body)
+                            raise self._too_long()
+                    packed = response.headers.get("content-encoding", "")
+                    plain = self._unpacked(bytes(body), packed.strip().lower())
+                    return response.status_code, response.headers, plain
                 finally:
                     await response.aclose()
         except TimeoutError:
@@ -113,6 +118,25 @@ class Fetcher:
         except httpx.HTTPError as error:
             # Not the error's own text, nor the error as a cause: both may hold the address.
             raise NewsSourceError(f"{self.name}: {type(error).__name__}") from None
+
+    def _unpacked(self, body: bytes, how: str) -> bytes:
+        if not body or how in _PLAIN:
+            return body
+        if how not in _PACKED:
+            raise NewsSourceError(f"{self.name}: its answer is packed in a way not asked for")
+        decoder = zlib.decompressobj(_GZIP_BITS)
+        try:
+            plain = decoder.decompress(body, self._max_bytes + 1)
+        except zlib.error:
+            raise NewsSourceError(f"{self.name}: its answer cannot be unpacked") from None
+        if len(plain) > self._max_bytes:
+            raise self._too_long()
+        if not decoder.eof:
+            raise NewsSourceError(f"{self.name}: its answer ends half way")
+        return plain
+
+    def _too_long(self) -> NewsSourceError:
+        return NewsSourceError(f"{self.name}: its answer is longer than {self._max_bytes} bytes")
 
     def _refuse(self, status: int, headers: httpx.Headers) -> None:
         if 200 <= status < 300:
@@ -141,7 +165,7 @@ class Fetcher:
 
 def _retry_after_s(value: str) -> float | None:
     """Seconds of a Retry-After header, bounded; None where there is no usable one."""
-    if value.isdigit():
+    if value.isascii() and value.isdigit():
         return min(float(value), LONGEST_PAUSE_S)
     try:
         moment = parsedate_to_datetime(value)

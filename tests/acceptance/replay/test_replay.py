@@ -5,15 +5,20 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from decimal import Decimal
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from openai_server import OpenAiServer, Refusal
 from replayed import needs_data, replay
+from rich.console import Console
 
 from crews.config_loader import load_config
 from crews.replay import run_replay
 from crews.replay.options import ReplayOptions
+from crews.replay.report import ReplayReport
+from crews.replay.text import replay_tables
 from crews.replay.world import RecordingExchange
 from crews.report.content import Asked, build_report
 from trading.clock import VirtualClock
@@ -49,6 +54,7 @@ def test_the_same_crash_replayed_twice_gives_the_same_trace_and_no_entry_while_h
     assert first["spikes"] > 0
     assert first["crew_runs"] > 0
     assert first["agent_decisions"] >= first["crew_runs"]
+    assert first["agent_failures"] == 0
     assert first["tool_calls"] > 0
     assert float(first["capital_saved"]) == pytest.approx(
         float(first["equity_end"]) - float(first["equity_end_without_breaker"])
@@ -101,6 +107,22 @@ def test_the_recorder_at_the_exchange_would_show_an_entry_that_arrives_while_hal
 
 def snapshot(status: BreakerStatus, size_multiplier: float) -> BreakerSnapshot:
     return BreakerSnapshot(status=status, epoch=1, changed_at_ms=0, size_multiplier=size_multiplier)
+
+
+@needs_data
+@pytest.mark.timeout(200)
+def test_a_model_that_never_answers_is_told_of_and_not_only_as_the_one_that_decided(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CREWAI_LLM_PROVIDER", "openai_compatible")
+    with OpenAiServer(brain=lambda _messages: Refusal(401)) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        report = replay("--from", "2020-03-12T10:30", "--to", "2020-03-12T10:40")
+    assert report["agent_failures"] > 0
+    assert "401" in report["last_failure"]
+    told = StringIO()
+    Console(file=told, width=100).print(*replay_tables(ReplayReport.model_validate(report)))
+    assert f"{report['agent_failures']} of the decisions" in told.getvalue()
 
 
 def test_a_folder_without_data_is_refused_with_what_is_missing(tmp_path: Path) -> None:

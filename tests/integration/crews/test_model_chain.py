@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import time
 from typing import Any
 
+import httpx
 import pytest
 from memory_client import MemoryTradingClient, make_claim
 from openai_server import DroppedConnectionError, OpenAiServer, Refusal, rules_brain, task_of
@@ -13,6 +15,8 @@ from openai_server import DroppedConnectionError, OpenAiServer, Refusal, rules_b
 from agents.config import AgentConfig, AgentsConfig, LlmConfig, LlmProvider, ModelConfig
 from agents.llm import _health
 from agents.model_config import BudgetConfig
+from agents.models.provider import BoundedResponses
+from agents.models.replies import ModelReply, WantedTool
 from crews.crew_config import GuardianCrewConfig, SpikeCrewConfig
 from crews.guardian.crew import GuardianCrew
 from crews.spike_trading.crew import SpikeTradingCrew
@@ -83,6 +87,7 @@ FAILURES = [
     Refusal(200, "this is no JSON"),
     Refusal(200, '{"choices": []}'),
     Refusal(200, '{"error": {"message": "upstream", "code": 502}}'),
+    Refusal(200, "packed", headers=(("content-encoding", "gzip"),)),
     DroppedConnectionError(),
     message(""),
     message(None),
@@ -125,6 +130,26 @@ def test_when_no_model_answers_there_is_no_trade_and_the_next_spike_gets_its_run
         assert {d.decision for d in client.decisions} == {"failed"}
         server.brain = rules_brain
         assert crew.run(make_claim()).status is SpikeRunStatus.TRADED
+
+
+def test_an_answer_that_is_no_completion_is_told_with_the_address_and_the_setting() -> None:
+    client = MemoryTradingClient()
+    with OpenAiServer(brain=failing(Refusal(200, "<html>Welcome</html>"))) as server:
+        run(client, agents_on(server))
+        host = server.url.removeprefix("http://").removesuffix("/v1")
+    told = client.model_calls[0].error
+    assert told.startswith(f"model first at {host}: its answer is no chat completion")
+    assert "agents.llm.base_url" in told
+
+
+def test_a_packed_answer_is_not_asked_for_and_refused_before_it_is_unpacked() -> None:
+    bounded = BoundedResponses(timeout_s=1.0)
+    request = bounded.on_outbound(httpx.Request("POST", "http://127.0.0.1/v1"))
+    assert request.headers["accept-encoding"] == "identity"
+    packed = httpx.ByteStream(gzip.compress(b"{}"))
+    answer = httpx.Response(200, headers={"content-encoding": "gzip"}, stream=packed)
+    with pytest.raises(httpx.DecodingError, match="packed"):
+        bounded.on_inbound(answer)
 
 
 def test_a_passing_failure_is_asked_again_and_a_lasting_one_is_not() -> None:
@@ -209,6 +234,11 @@ def test_a_key_that_a_server_repeats_gets_into_no_record() -> None:
     stored = "".join(decision.model_dump_json() for decision in client.decisions)
     assert "your key is ***" in stored
     assert "sk-test-key" not in stored
+
+
+def test_a_key_in_the_name_of_a_tool_goes_too() -> None:
+    tool = WantedTool(id="id-sk-test-key", name="buy_sk-test-key", arguments='{"a": "sk-test-key"}')
+    assert "sk-test-key" not in ModelReply(tools=(tool,)).without("sk-test-key").model_dump_json()
 
 
 @pytest.mark.parametrize(

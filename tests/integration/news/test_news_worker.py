@@ -16,12 +16,13 @@ import pytest
 from core_in_process import CoreInProcess, LoopThread, core_in_process
 from memory_client import MemoryTradingClient
 from news_server import KEYS, NewsServer, iso_time, news_server
-from openai_server import OpenAiServer
+from openai_server import OpenAiServer, Refusal
 
 from agents.config import AgentsConfig, LlmConfig, LlmProvider
 from crews.news.config import NewsWorkerConfig
 from crews.news.worker import NewsWorker
 from tools.registry import tools_named
+from trading.model.model_call import ModelUsage
 from trading.news.config import SentimentMode
 
 PRICES = {"BTCUSDT": 60_000.0, "ETHUSDT": 3_000.0}
@@ -168,6 +169,44 @@ async def test_what_is_not_one_score_for_every_headline_leaves_the_lexicons(
     scores = await scores_with(sources, answer)
     assert {by for _, by in scores.values()} == {"lexicon"}
     assert scores["Bitcoin surges"][0] > 0 > scores["Ethereum plunges"][0]
+
+
+async def test_a_models_reading_of_headlines_is_counted_and_stored(sources: NewsServer) -> None:
+    sources.rss = [{"title": "Bitcoin surges", "ms": now_ms() - 60_000}]
+    client = MemoryTradingClient()
+    answer = {"scores": [{"number": 1, "sentiment": 0.25}]}
+    usage = {"prompt_tokens": 321, "completion_tokens": 12, "total_tokens": 333}
+    with OpenAiServer(brain=brain_of(answer), usage=usage) as model:
+        await worker_of(sources, client, **scored_by_model(model)).round()
+    (call,) = client.model_calls
+    assert (call.crew, call.task, call.model, call.ok) == ("news", "headline_sentiment", "m", True)
+    assert (call.input_tokens, call.output_tokens, call.estimated) == (321, 12, False)
+    assert call.prompt_hash
+
+
+async def test_a_reading_that_failed_is_stored_with_why(sources: NewsServer) -> None:
+    sources.rss = [{"title": "Bitcoin surges", "ms": now_ms() - 60_000}]
+    client = MemoryTradingClient()
+    with OpenAiServer(brain=lambda _messages: Refusal(503)) as model:
+        await worker_of(sources, client, **scored_by_model(model)).round()
+        assert len(model.requests) == 1  # a repeat would not be counted
+    (call,) = client.model_calls
+    assert (call.ok, call.estimated) == (False, True)
+    assert "HTTP 503" in call.error
+    assert call.input_tokens > 0
+
+
+@pytest.mark.parametrize("usage", [ModelUsage(hour_tokens=2_999_000), ModelUsage(day_tokens=2**60)])
+async def test_an_empty_budget_leaves_the_lexicons_scores_and_asks_no_model(
+    sources: NewsServer, usage: ModelUsage
+) -> None:
+    sources.rss = [{"title": "Bitcoin surges", "ms": now_ms() - 60_000}]
+    client = MemoryTradingClient()
+    client.usage = usage
+    with OpenAiServer(brain=brain_of({})) as model:
+        await worker_of(sources, client, **scored_by_model(model)).round()
+        assert model.requests == []
+    assert client.batches[0].articles[0].sentiment_by == "lexicon"
 
 
 async def test_the_lexicon_alone_is_used_where_that_is_configured(sources: NewsServer) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+import tracemalloc
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from news_server import KEYS, LINK_CONTRACT, WALLET, NewsServer, iso_time, news_server
+from news_server import KEYS, LINK_CONTRACT, WALLET, NewsServer, bomb, iso_time, news_server
 
 from trading.errors import NewsSourceError
 from trading.model.news import NOT_CONFIGURED, NewsKind
@@ -55,6 +56,36 @@ async def test_an_unchanged_feed_is_not_read_twice(server: NewsServer) -> None:
     assert len((await feed.fetch()).articles) == 1
     assert (await feed.fetch()).articles == []
     assert server.requests[-1][2]["if-none-match"] == '"v1"'
+
+
+@pytest.mark.parametrize(
+    ("broken", "reason"),
+    [
+        ("bomb", "Feed: its answer is longer than 2000000 bytes"),
+        ("torn", "Feed: its answer ends half way"),
+        ("brotli", "Feed: its answer is packed in a way not asked for"),
+    ],
+)
+async def test_a_packed_answer_is_unpacked_no_further_than_an_answer_may_be_long(
+    server: NewsServer, broken: str, reason: str
+) -> None:
+    server.broken = {"/rss": broken}
+    bomb()  # made once, and not counted below
+    tracemalloc.start()
+    try:
+        with pytest.raises(NewsSourceError, match=reason):
+            await source(server, "Feed", timeout_s=10).fetch()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 20_000_000
+
+
+@pytest.mark.parametrize("value", ["²", "-1", "soon", "9" * 400])
+async def test_a_pause_that_is_no_number_is_none(server: NewsServer, value: str) -> None:
+    server.broken, server.headers = {"/rss": 503}, {"retry-after": value}
+    with pytest.raises(NewsSourceError, match="HTTP 503"):
+        await source(server, "Feed").fetch()
 
 
 @pytest.mark.parametrize("style", ["currencies", "instruments"])

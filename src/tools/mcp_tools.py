@@ -106,7 +106,7 @@ def mcp_servers(
             try:
                 adapter, tools = _connect(config, environment)
             except Exception as error:  # of whatever kind: the crews work without it
-                logger.warning("MCP server %s left out: %s", config.name, type(error).__name__)
+                logger.warning("MCP server %s left out: %s", config.name, _why(config, error))
                 continue
             adapters.append(adapter)
             _attached.append(_Attached(config, tools))
@@ -115,7 +115,23 @@ def mcp_servers(
     finally:
         del _attached[before:]
         for adapter in adapters:
-            adapter.stop()
+            try:
+                adapter.stop()
+            except Exception as error:  # one that is gone already keeps no other from its end
+                logger.warning("an MCP server was not ended in order: %s", type(error).__name__)
+
+
+def _why(config: McpServerConfig, error: BaseException) -> str:
+    """Kinds of errors and the settings to look at; words and arguments may hold a secret."""
+    kinds = [type(error).__name__]
+    while (cause := error.__cause__) is not None and len(kinds) < 5:
+        kinds.append(type(cause).__name__)
+        error = cause
+    at = f"command = {config.command!r}" if config.command is not None else "url"
+    return (
+        f"{' of '.join(kinds)}; look at {at} in agents.mcp_servers, and at connect_timeout_s = "
+        f"{config.connect_timeout_s}"
+    )
 
 
 def foreign_tools(client: TradingClient, agent_name: str) -> list[TradingTool]:

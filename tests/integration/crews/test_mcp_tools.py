@@ -12,6 +12,7 @@ import pytest
 from memory_client import MemoryTradingClient, make_claim, make_snapshot
 from pydantic import ValidationError
 
+from tools import mcp_tools
 from tools.base import ToolClass, TradingTool
 from tools.mcp_config import McpServerConfig
 from tools.mcp_tools import ANSWER_LENGTH, foreign_tools, mcp_servers
@@ -129,8 +130,28 @@ def test_settings_that_would_open_a_door_are_refused(fields: dict[str, Any]) -> 
         config(**fields)
 
 
-def test_a_server_that_does_not_start_is_left_out() -> None:
+def test_a_server_that_does_not_start_is_left_out_and_named_with_its_settings(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     gone = config(name="gone", command="/nowhere/at/all", connect_timeout_s=1)
     with mcp_servers((gone,), {}):
         found = foreign_tools(MemoryTradingClient(), "context_analyzer")
     assert not [tool for tool in found if tool.name.startswith("gone")]
+    assert "gone left out" in caplog.text
+    assert "command = '/nowhere/at/all' in agents.mcp_servers" in caplog.text
+
+
+def test_a_server_that_cannot_be_ended_keeps_no_other_from_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ended: list[str] = []
+
+    class Adapter:
+        def stop(self) -> None:
+            ended.append("asked")
+            raise RuntimeError("gone already")
+
+    monkeypatch.setattr(mcp_tools, "_connect", lambda *_: (Adapter(), {}))
+    with mcp_servers((config(name="first"), config(name="second")), {}):
+        pass
+    assert ended == ["asked", "asked"]

@@ -21,7 +21,7 @@ from proofs import FULL, Held, record, rounds
 from risk_checker import Checker, Seen
 
 from trading.errors import ExchangeConnectionError
-from trading.execution import assembly, entry_sizing
+from trading.execution import entry_sizing, foundation
 from trading.execution.config import ExecutionConfig
 from trading.execution.gate import Gate
 from trading.execution.journal import Journal
@@ -372,7 +372,7 @@ def take_out(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     entry_rules = tuple(rule for rule in ENTRY_RULES if rule.name != name)
     proposal_rules = tuple(rule for rule in PROPOSAL_RULES if rule.name != name)
     assert len(entry_rules) + len(proposal_rules) == len(ENTRY_RULES) + len(PROPOSAL_RULES) - 1
-    monkeypatch.setattr(assembly, "RiskLimits", partial(RiskLimits, rules=entry_rules))
+    monkeypatch.setattr(foundation, "RiskLimits", partial(RiskLimits, rules=entry_rules))
     monkeypatch.setattr(
         entry_sizing, "validate_proposal", partial(validate_proposal, rules=proposal_rules)
     )

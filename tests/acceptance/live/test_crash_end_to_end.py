@@ -44,6 +44,7 @@ def instance(tmp_path: Path) -> Iterator[LiveInstance]:
         with_workers=False,
         spike_detection__enabled=True,
         crash_detection__stale_after_ms=TEN_MINUTES_MS,
+        spike_detection__min_z_score=5.0,  # next to a crash, hardly any pump is a rare move
         circuit_breaker__cooldown_minutes=1.0,
         circuit_breaker__stage_minutes=3.0,
         agents__policy__max_slippage_pct=10.0,  # the pump goes on for a minute, one second here
